@@ -1,0 +1,1 @@
+"""Encoders: pictures to feature vectors. The only home of TensorFlow and Keras."""

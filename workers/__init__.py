@@ -1,0 +1,1 @@
+"""The Celery workers; they come with the service."""
