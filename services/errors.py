@@ -16,7 +16,8 @@ thing again can help (`retryable`). A message is one sentence that names the thi
     │   └── AttributeNotIndexed
     ├── NotFound
     │   ├── CatalogNotFound
-    │   └── ProductNotFound
+    │   ├── ProductNotFound
+    │   └── MediaNotFound
     ├── Conflict                   the request is sound, but not for this catalog
     │   ├── CatalogExists
     │   └── EncoderMismatch
@@ -104,6 +105,10 @@ class CatalogNotFound(NotFound):
 
 class ProductNotFound(NotFound):
     code = "product_not_found"
+
+
+class MediaNotFound(NotFound):
+    code = "media_not_found"
 
 
 class Conflict(LookalikeError):

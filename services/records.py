@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,10 @@ Vectors = npt.NDArray[np.float32]
 
 Pixels = npt.NDArray[np.uint8]
 """uint8, RGB, shape (height, width, 3) of one image or (n, height, width, 3) of a batch."""
+
+
+Resample = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+"""How an image is brought to the size the encoder takes. Part of the fingerprint."""
 
 
 class State(StrEnum):
@@ -41,6 +45,26 @@ class AttributeKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class CatalogSpec:
+    """What is fixed about a catalog, and kept beside its vectors.
+
+    `weights` is `imagenet`, `random:SEED` or a file. `fingerprint` is None only while no encoder has been loaded
+    for vectors that were imported without one. `generation` names the folder or collection that holds the vectors.
+    `created_at` is RFC 3339 in UTC.
+    """
+
+    name: str
+    encoder: str
+    weights: str
+    resample: Resample
+    dim: int
+    fingerprint: str | None
+    generation: str
+    created_at: str
+    indexed_attributes: Mapping[str, AttributeKind] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Put:
     """A wish to set a product: its image (a file, or the bytes of one) and its attributes.
 
@@ -52,6 +76,20 @@ class Put:
     image: Path | bytes
     attributes: Attributes | None = None
     version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """A product's raw features, as an archive holds them: no image is needed to put it into a catalog.
+
+    `attributes` None keeps what is stored (and means {} for a new product). `image` is the SHA-256 of the image that
+    the features came from, where it is known.
+    """
+
+    product_id: str
+    features: Vector = field(compare=False)
+    attributes: Attributes | None = None
+    image: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.errors import InvalidSetting
+from services.records import Resample as Resample
 
 Precision = Literal["auto", "float32", "bfloat16"]
-Resample = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 MediaKeep = Literal["all", "none"]
 
 
@@ -34,12 +34,15 @@ class Settings(BaseSettings):
     )
     max_image_bytes: int = Field(25_000_000, ge=1, description="Bytes that an image file may have.")
     max_image_pixels: int = Field(50_000_000, ge=1, description="Pixels that an image may have.")
-    media_keep: MediaKeep = Field("all", description="Originals that are kept in the data folder: all or none.")
+    media_keep: MediaKeep = Field("all", description="Originals kept in the data folder: all or none.")
     min_free_bytes: int = Field(
-        256 << 20, ge=0, description="Free bytes on the data folder's disk below which nothing more is written."
+        256 << 20, ge=0, description="Free bytes of the disk below which nothing more is written."
     )
     download_timeout: float = Field(
         5.0, gt=0, description="Seconds to wait for the server that holds the ImageNet weights to answer."
+    )
+    download_seconds: float = Field(
+        900.0, gt=0, description="Seconds that fetching the ImageNet weights may take altogether."
     )
 
 

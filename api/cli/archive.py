@@ -1,0 +1,206 @@
+"""`lookalike export` and `lookalike import`: a catalog's features to files and back."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.text import Text
+
+from api.cli.output import catalog_option, command, data_option, json_option, print_json, progress, stdout
+from api.cli.workspace import opened_catalog, printable
+from services import bootstrap, settings
+from services.archive.archive import About, Archive, Format, check_fit, checked, claimed
+from services.archive.formats import formats, read
+from services.catalog import Catalog
+from services.data import DataFolder
+from services.encoders.weights import checked_spec
+from services.records import CatalogSpec, Outcome, Resample, State
+from services.settings import Settings
+
+SHOWN_FAILURES = 20
+
+
+@click.command("export")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "name",
+    type=click.Choice(["script", "npz", "parquet"]),
+    required=True,
+    help="img_embeddings.txt and indexes.txt as the replaced script wrote them, without attributes; or one file.",
+)
+@catalog_option
+@data_option
+@json_option
+@command
+def export_command(folder: Path, name: str, catalog: str, data: str | None, as_json: bool) -> None:
+    """Write the features of a catalog to files in DIR.
+
+    They are the raw features, not brought to length one. An earlier export there is replaced when all is written.
+    """
+    started = time.monotonic()
+    with opened_catalog(data, catalog) as opened:
+        count = opened.count()
+        files = export(opened, formats()[name], folder, count)
+    seconds = round(time.monotonic() - started, 3)
+    if as_json:
+        paths = [printable(file) for file in files]
+        print_json({"catalog": catalog, "format": name, "products": count, "files": paths, "seconds": seconds})
+    else:
+        stdout().print(f"[bold]{catalog}[/bold]: {count} products exported in {seconds:.1f} s to")
+        for file in files:
+            stdout().print(Text(printable(file)), soft_wrap=True)
+
+
+def export(catalog: Catalog, format: Format, folder: Path, count: int) -> list[Path]:
+    """Looks at all product IDs before the first feature is written."""
+    for product_id in _product_ids(catalog):
+        format.check(product_id)
+    with progress() as bar:
+        embeddings = bar.track(catalog.embeddings(), total=count, description=f"Exporting {catalog.spec.name}")
+        return format.write(embeddings, folder, catalog.spec, count)
+
+
+def _product_ids(catalog: Catalog) -> Iterator[str]:
+    products, cursor = catalog.scroll(limit=1000)
+    yield from (product.product_id for product in products)
+    while cursor:
+        products, cursor = catalog.scroll(after=cursor, limit=1000)
+        yield from (product.product_id for product in products)
+
+
+@click.command("import")
+@click.argument("path", metavar="PATH", type=click.Path(path_type=Path))
+@catalog_option
+@data_option
+@click.option(
+    "--encoder", metavar="NAME", help="What made the features, where PATH does not say.  [default: inception_v3]"
+)
+@click.option("--weights", metavar="SPEC", help="imagenet, a .h5, .weights.h5 or .keras file, or random:SEED.")
+@click.option(
+    "--resample",
+    type=click.Choice(["nearest", "bilinear", "bicubic", "lanczos"]),
+    help="How pictures were brought to the encoder's size.  [default: nearest]",
+)
+@json_option
+@command
+def import_command(
+    path: Path,
+    catalog: str,
+    data: str | None,
+    encoder: str | None,
+    weights: str | None,
+    resample: Resample | None,
+    as_json: bool,
+) -> None:
+    """Take features into a catalog, which makes it searchable without encoding anything.
+
+    PATH is a folder with the replaced script's img_embeddings.txt and indexes.txt, a .npz or a Parquet file. The
+    whole of it is checked before anything is written.
+    """
+    started = time.monotonic()
+    configured = settings.load(data=data)
+    archive = read(path)
+    weights = weights and checked_spec(weights)
+    about = claimed(archive.about, encoder=encoder, weights=weights, resample=resample)
+    with bootstrap.data_folder(configured) as folder, _target(folder, archive, about, catalog, configured) as opened:
+        total, failures = _put(opened, archive)
+        answer = _answer(opened.spec, archive, total, failures, time.monotonic() - started)
+        if as_json:
+            print_json(answer)
+        else:
+            _report(answer, about, opened)
+    sys.exit(int(bool(answer["failed"])))
+
+
+@contextmanager
+def _target(folder: DataFolder, archive: Archive, about: About, name: str, configured: Settings) -> Iterator[Catalog]:
+    """The catalog to import into. A new one is made only when the whole archive is sound."""
+    is_new = not folder.has_catalog(name)
+    spec = _new_spec(name, about) if is_new else folder.catalog(name)
+    check_fit(archive, about, spec)
+    _check(archive)
+    if not is_new:
+        with bootstrap.open_catalog(folder, name, configured) as catalog:
+            yield catalog
+        return
+    folder.check_space()
+    with bootstrap.new_catalog_for_embeddings(folder, spec, configured) as catalog:
+        catalog.declare(about.indexed_attributes)
+        yield catalog
+
+
+def _new_spec(name: str, about: About) -> CatalogSpec:
+    assert about.encoder and about.weights and about.resample, "claimed fills them"
+    return bootstrap.new_spec(name, about.encoder, about.weights, about.resample, about.fingerprint)
+
+
+def _check(archive: Archive) -> None:
+    with progress() as bar:
+        for _ in bar.track(checked(archive), total=archive.rows, description="Checking"):
+            pass
+
+
+def _put(catalog: Catalog, archive: Archive) -> tuple[int, list[Outcome]]:
+    """How many outcomes there were, and those that failed."""
+    total = 0
+    failures = []
+    with progress() as bar:
+        description = f"Importing into {catalog.spec.name}"
+        outcomes = catalog.put_embeddings(checked(archive))
+        for outcome in bar.track(outcomes, total=archive.rows, description=description):
+            total += 1
+            if outcome.state is State.FAILED:
+                failures.append(outcome)
+    return total, failures
+
+
+def _answer(spec: CatalogSpec, archive: Archive, total: int, failures: list[Outcome], seconds: float) -> dict[str, Any]:
+    return {
+        "catalog": spec.name,
+        "format": archive.format,
+        "total": total,
+        "applied": total - len(failures),
+        "failed": len(failures),
+        "failures": [_failure(outcome) for outcome in failures],
+        "repaired": archive.repaired,
+        "seconds": round(seconds, 3),
+        "encoder": spec.encoder,
+        "fingerprint": spec.fingerprint,
+    }
+
+
+def _failure(outcome: Outcome) -> dict[str, str | None]:
+    message = printable(outcome.message or "")
+    return {"product_id": printable(outcome.product_id), "code": outcome.code, "message": message}
+
+
+def _report(answer: dict[str, Any], about: About, catalog: Catalog) -> None:
+    console = stdout()
+    for failure in answer["failures"][:SHOWN_FAILURES]:
+        console.print(Text("{product_id}: {message} ({code})".format_map(failure), "red"), soft_wrap=True)
+    if answer["failed"] > SHOWN_FAILURES:
+        console.print(f"and {answer['failed'] - SHOWN_FAILURES} more: --json lists all")
+    if answer["repaired"]:
+        console.print(
+            f"Repaired: {answer['repaired']} of {answer['total']} numbers were not those of their rows, since the "
+            "script counts files that it could not read; each product now has its own row.",
+            style="yellow",
+            soft_wrap=True,
+        )
+    if about.fingerprint is None:
+        made_by = f"{about.encoder} ({about.weights} weights, {about.resample})"
+        note = f"The archive does not say what made its features: on your word they are taken to come from {made_by}."
+        console.print(Text(note, "yellow"), soft_wrap=True)
+    console.print(
+        f"[bold]{answer['catalog']}[/bold]: {answer['applied']} of {answer['total']} products imported, "
+        f"{answer['failed']} failed, in {answer['seconds']:.1f} s ({answer['encoder']})"
+    )
+    if not catalog.trained:
+        console.print(
+            "The weights are random: neighbors mean nothing until the catalog has trained ones.", style="yellow"
+        )

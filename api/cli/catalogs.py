@@ -1,0 +1,70 @@
+"""`lookalike catalogs` and `lookalike optimize`."""
+
+import time
+from typing import Any
+
+import click
+from rich.table import Table
+
+from api.cli.output import catalog_option, command, data_option, json_option, print_json, stderr, stdout
+from api.cli.workspace import opened_catalog
+from services import bootstrap, settings
+from services.catalog import Catalog
+
+
+@click.command("catalogs")
+@data_option
+@json_option
+@command
+def catalogs_command(data: str | None, as_json: bool) -> None:
+    """List the catalogs of the data folder."""
+    configured = settings.load(data=data)
+    rows = []
+    with bootstrap.data_folder(configured) as folder:
+        for spec in folder.catalogs():
+            with bootstrap.open_catalog(folder, spec.name, configured) as catalog:
+                rows.append(described(catalog))
+    if as_json:
+        print_json({"catalogs": rows})
+        return
+    table = Table("catalog", "products", "encoder", "weights", "resample", "fingerprint")
+    for row in rows:
+        fingerprint = (row["fingerprint"] or "not yet known")[:40]
+        table.add_row(row["name"], str(row["products"]), row["encoder"], row["weights"], row["resample"], fingerprint)
+    stdout().print(table if rows else f"No catalogs in {configured.data}: make one with `lookalike index FOLDER`.")
+
+
+@click.command("optimize")
+@catalog_option
+@data_option
+@json_option
+@command
+def optimize_command(catalog: str, data: str | None, as_json: bool) -> None:
+    """Build the search graph of a catalog: slow once, then large catalogs answer faster."""
+    started = time.monotonic()
+    with opened_catalog(data, catalog) as opened, stderr().status(f"Building the graph of {catalog}"):
+        worked = opened.optimize()
+        products = opened.count()
+    seconds = round(time.monotonic() - started, 3)
+    if as_json:
+        print_json({"catalog": catalog, "products": products, "optimized": worked, "seconds": seconds})
+    else:
+        done = f"graph built in {seconds:.1f} s" if worked else "nothing to do"
+        stdout().print(f"{catalog}: {products} products, {done}")
+
+
+def described(catalog: Catalog) -> dict[str, Any]:
+    """A catalog as JSON."""
+    spec = catalog.spec
+    return {
+        "name": spec.name,
+        "products": catalog.count(),
+        "encoder": spec.encoder,
+        "weights": spec.weights,
+        "resample": spec.resample,
+        "dim": spec.dim,
+        "fingerprint": spec.fingerprint,
+        "trained": catalog.trained,
+        "indexed_attributes": dict(spec.indexed_attributes),
+        "created_at": spec.created_at,
+    }

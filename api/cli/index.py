@@ -1,0 +1,236 @@
+"""`lookalike index`: pictures into a catalog."""
+
+import sys
+import time
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from api.cli.output import (
+    INTERRUPTED,
+    catalog_option,
+    command,
+    data_option,
+    json_option,
+    print_json,
+    progress,
+    stderr,
+    stdout,
+)
+from api.cli.workspace import printable
+from services import bootstrap, settings
+from services.catalog import Catalog
+from services.errors import DuplicateProduct
+from services.pipeline import failed
+from services.records import Outcome, Put, Resample, State
+from services.settings import Precision
+from services.sources import IdRule, Source, Table as AttributesTable, attributes_table, sources
+
+SHOWN_FAILURES = 20
+
+
+@dataclass
+class Run:
+    """One run over sources, and its counts. `started` is a time of `time.monotonic`."""
+
+    sources: list[Source]
+    started: float
+    counts: dict[State, int] = field(default_factory=lambda: dict.fromkeys(State, 0))
+    failures: list[dict[str, str | None]] = field(default_factory=list)
+    interrupted: bool = False
+    _paths: dict[str, Path] = field(default_factory=dict)
+    _refused: list[tuple[Source, Outcome]] = field(default_factory=list)
+
+    def puts(self) -> Iterator[Put]:
+        """What the catalog is to take; the second file with one product ID is refused."""
+        seen = set()
+        for source in self.sources:
+            if source.product_id in seen:
+                self._refused.append((source, failed(source.product_id, _duplicate(source))))
+                continue
+            seen.add(source.product_id)
+            self._paths[source.product_id] = source.path
+            yield Put(source.product_id, source.path, source.attributes)
+
+    def follow(self, outcomes: Iterable[Outcome]) -> Generator[int, None, None]:
+        """Counts outcomes; yields how many more are done."""
+        for outcome in outcomes:
+            self._count(outcome, self._paths.pop(outcome.product_id))
+            yield self._count_refused() + 1
+        yield self._count_refused()
+
+    @property
+    def status(self) -> int:
+        """The exit status: 0 all done, 1 some failed, 130 interrupted."""
+        return INTERRUPTED if self.interrupted else int(bool(self.failures))
+
+    def answer(self, catalog: Catalog) -> dict[str, Any]:
+        """The JSON object of the command."""
+        seconds = time.monotonic() - self.started
+        done = sum(self.counts.values())
+        answer = {
+            "catalog": catalog.spec.name,
+            "total": len(self.sources),
+            "applied": self.counts[State.APPLIED],
+            "unchanged": self.counts[State.UNCHANGED],
+            "failed": self.counts[State.FAILED],
+            "failures": self.failures,
+            "seconds": round(seconds, 3),
+            "images_per_second": round(done / seconds, 2),
+            "encoder": catalog.spec.encoder,
+            "fingerprint": catalog.spec.fingerprint,
+        }
+        return answer | ({"interrupted": True} if self.interrupted else {})
+
+    def _count_refused(self) -> int:
+        refused, self._refused = self._refused, []
+        for source, outcome in refused:
+            self._count(outcome, source.path)
+        return len(refused)
+
+    def _count(self, outcome: Outcome, path: Path) -> None:
+        self.counts[outcome.state] += 1
+        if outcome.state is State.FAILED:
+            self.failures.append(
+                {
+                    "product_id": printable(outcome.product_id),
+                    "path": printable(path),
+                    "code": outcome.code,
+                    "message": printable(outcome.message or ""),
+                }
+            )
+
+
+def _duplicate(source: Source) -> DuplicateProduct:
+    return DuplicateProduct(
+        f"{source.path} has the product ID {source.product_id!r} of a file before it; rename one of the two, or take "
+        "whole names with --id name."
+    )
+
+
+@click.command("index")
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@catalog_option
+@data_option
+@click.option("--encoder", metavar="NAME", help="inception_v3 or efficientnet_lite0.  [default: inception_v3]")
+@click.option("--weights", metavar="SPEC", help="imagenet, a .h5, .weights.h5 or .keras file, or random:SEED.")
+@click.option("--precision", type=click.Choice(["auto", "float32", "bfloat16"]), help="[default: auto]")
+@click.option(
+    "--resample",
+    type=click.Choice(["nearest", "bilinear", "bicubic", "lanczos"]),
+    help="How pictures are brought to the encoder's size.  [default: nearest]",
+)
+@click.option("--recursive", is_flag=True, help="Take folders inside folders, too.")
+@click.option(
+    "--id",
+    "rule",
+    type=click.Choice([rule.value for rule in IdRule]),
+    default=IdRule.STEM.value,
+    show_default=True,
+    help="Product ID: the file name without or with extension, or the path inside the folder.",
+)
+@click.option(
+    "--attributes",
+    metavar="FILE.csv",
+    type=click.Path(path_type=Path),
+    help="Attributes by product_id; each column can be filtered on.",
+)
+@json_option
+@command
+def index_command(
+    paths: tuple[Path, ...],
+    catalog: str,
+    data: str | None,
+    encoder: str | None,
+    weights: str | None,
+    precision: Precision | None,
+    resample: Resample | None,
+    recursive: bool,
+    rule: str,
+    attributes: Path | None,
+    as_json: bool,
+) -> None:
+    """Take pictures into a catalog, which makes them searchable.
+
+    PATH is a folder whose files are named by product ID, a picture, or a CSV or NDJSON list with product_id and
+    image_path. Run it again at any time: a picture that has not changed is not encoded again.
+    """
+    started = time.monotonic()
+    table = attributes_table(attributes) if attributes else None
+    found = sources(paths, rule=IdRule(rule), recursive=recursive)
+    if table:
+        found = described(found, table, attributes)
+    configured = settings.load(data=data, precision=precision)
+    with bootstrap.data_folder(configured) as folder:
+        with stderr().status(f"Opening catalog {catalog}"):
+            opened = bootstrap.open_catalog_with(
+                folder, catalog, configured, encoder=encoder, weights=weights, resample=resample
+            )
+        with opened:
+            if table:
+                opened.declare(table.kinds)
+            run = index(opened, found, started)
+            report(run, opened, as_json=as_json)
+    sys.exit(run.status)
+
+
+def described(found: list[Source], table: AttributesTable, file: Path | None) -> list[Source]:
+    """The sources with their attributes of the table; the table's own file is none of the pictures."""
+    return [
+        replace(source, attributes=table.rows.get(source.product_id, source.attributes))
+        for source in found
+        if file is None or not source.path.samefile(file)
+    ]
+
+
+def index(catalog: Catalog, found: list[Source], started: float) -> Run:
+    """Puts the sources into the catalog behind a progress bar. Ctrl-C ends it early and keeps what is done."""
+    run = Run(found, started)
+    with progress() as bar, closing(run.follow(catalog.put(run.puts()))) as steps:
+        task = bar.add_task(f"Indexing into {catalog.spec.name}", total=len(found))
+        try:
+            for done in steps:
+                bar.advance(task, done)
+        except KeyboardInterrupt:
+            run.interrupted = True
+    return run
+
+
+def report(run: Run, catalog: Catalog, *, as_json: bool) -> None:
+    """Says how a run ended."""
+    answer = run.answer(catalog)
+    if as_json:
+        print_json(answer)
+        return
+    console = stdout()
+    if run.interrupted:
+        console.print("Interrupted; what is done is kept, and the same command goes on from here.", style="yellow")
+    if run.failures:
+        console.print(_failures_table(run.failures))
+    console.print(
+        f"[bold]{catalog.spec.name}[/bold]: {answer['applied']} applied, {answer['unchanged']} unchanged, "
+        f"{answer['failed']} failed of {answer['total']} in {answer['seconds']:.1f} s "
+        f"({answer['images_per_second']:.1f} images/s, {catalog.spec.encoder})"
+    )
+    if not catalog.trained:
+        console.print(
+            "The weights are random: neighbors mean nothing until the catalog has trained ones.", style="yellow"
+        )
+
+
+def _failures_table(failures: list[dict[str, str | None]]) -> Table:
+    rest = len(failures) - SHOWN_FAILURES
+    table = Table(
+        title="Failed", title_justify="left", caption=f"and {rest} more: --json lists all" if rest > 0 else None
+    )
+    for column in ("product", "code", "message"):
+        table.add_column(column, overflow="fold")
+    for failure in failures[:SHOWN_FAILURES]:
+        table.add_row(*(Text(failure[key] or "") for key in ("product_id", "code", "message")))
+    return table

@@ -1,0 +1,41 @@
+"""`lookalike`: the command line. Each command lives in a module of its own and is imported when it is run."""
+
+from importlib import import_module
+
+import click
+
+COMMANDS = {
+    "index": "index",
+    "search": "search",
+    "show": "products",
+    "remove": "products",
+    "catalogs": "catalogs",
+    "optimize": "catalogs",
+    "export": "archive",
+    "import": "archive",
+    "doctor": "doctor",
+    "demo": "demo",
+}
+
+
+class Commands(click.Group):
+    """Commands by name, so that `--help` and the quick ones stay quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"api.cli.{COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="lookalike", message="lookalike %(version)s")
+def cli() -> None:
+    """Find products by how they look.
+
+    Point `index` at a folder of pictures named by product ID; ask `search` what looks like a product or a picture.
+    """

@@ -1,0 +1,109 @@
+"""`lookalike show` and `lookalike remove`: the products of a catalog."""
+
+import sys
+from dataclasses import asdict
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from api.cli.output import catalog_option, command, data_option, json_option, print_json, stdout
+from api.cli.search import described
+from api.cli.workspace import opened_catalog
+from services.errors import InvalidInput
+from services.filters import parse
+from services.records import Product, State
+
+
+@click.command("show")
+@click.argument("product_id", metavar="[ID]", required=False)
+@click.option("-n", "--limit", metavar="N", type=int, default=20, show_default=True, help="How many, up to 1000.")
+@click.option("--after", metavar="CURSOR", help="Go on where the last answer's `next` says.")
+@click.option("--filter", "filter_json", metavar="JSON", help="Only these, in Qdrant's form (docs/cli.md).")
+@catalog_option
+@data_option
+@json_option
+@command
+def show_command(
+    product_id: str | None,
+    limit: int,
+    after: str | None,
+    filter_json: str | None,
+    catalog: str,
+    data: str | None,
+    as_json: bool,
+) -> None:
+    """Show a product, or list the products of a catalog."""
+    with opened_catalog(data, catalog) as opened:
+        if product_id is not None:
+            product = opened.get(product_id)
+            if as_json:
+                print_json(asdict(product))
+            else:
+                _show([product], f"{catalog}: {product_id}")
+            return
+        filter = parse(filter_json) if filter_json is not None else None
+        products, cursor = opened.scroll(after=after, limit=limit, filter=filter)
+        count = opened.count(filter)
+    if as_json:
+        print_json(
+            {"catalog": catalog, "count": count, "products": [asdict(each) for each in products], "next": cursor}
+        )
+        return
+    _show(products, f"{catalog}: {len(products)} of {count} products")
+    if cursor:
+        stdout().print(f"Next: --after {cursor}")
+
+
+@click.command("remove")
+@click.argument("product_ids", metavar="[ID]...", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Remove the catalog itself.")
+@click.option("--yes", is_flag=True, help="Do not ask before the catalog is removed.")
+@catalog_option
+@data_option
+@json_option
+@command
+def remove_command(
+    product_ids: tuple[str, ...], everything: bool, yes: bool, catalog: str, data: str | None, as_json: bool
+) -> None:
+    """Remove products from a catalog, or the whole catalog with --all."""
+    if everything == bool(product_ids):
+        raise InvalidInput("Name the products to remove, or give --all to remove the catalog.")
+    if everything:
+        _remove_catalog(catalog, data, yes=yes, as_json=as_json)
+        return
+    with opened_catalog(data, catalog) as opened:
+        outcomes = opened.remove(product_ids)
+    failures = [asdict(each) for each in outcomes if each.state is State.FAILED]
+    if as_json:
+        print_json({"catalog": catalog, "removed": len(outcomes) - len(failures), "failures": failures})
+    else:
+        for failure in failures:
+            stdout().print(Text(str(failure["message"]), style="red"))
+        stdout().print(f"{catalog}: removed {len(outcomes) - len(failures)} of {len(outcomes)}")
+    sys.exit(bool(failures))
+
+
+def _remove_catalog(name: str, data: str | None, *, yes: bool, as_json: bool) -> None:
+    from services import bootstrap, settings
+
+    with bootstrap.data_folder(settings.load(data=data)) as folder:
+        folder.catalog(name)
+        if not yes and not click.confirm(f"Remove catalog {name} with all its vectors?", err=True):
+            raise InvalidInput(f"Catalog {name} was left as it is; confirm, or give --yes.")
+        folder.remove(name)
+    if as_json:
+        print_json({"catalog": name, "removed": True})
+    else:
+        stdout().print(f"Removed catalog {name}")
+
+
+def _show(products: list[Product], title: str) -> None:
+    table = Table(title=Text(title), title_justify="left", title_style="bold")
+    for column in ("product", "attributes", "version", "image"):
+        table.add_column(column, overflow="fold")
+    for each in products:
+        table.add_row(
+            Text(each.product_id), Text(described(each.attributes)), str(each.version), (each.image or "-")[:12]
+        )
+    stdout().print(table)

@@ -1,0 +1,100 @@
+"""`lookalike search`: what looks like a picture or a product."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from api.cli.output import catalog_option, command, data_option, json_option, print_json, stderr, stdout
+from api.cli.sheet import write_sheet
+from api.cli.workspace import opened_catalog, printable
+from services.catalog import Catalog, SearchOptions
+from services.errors import InvalidInput
+from services.filters import parse
+from services.pipeline import read
+from services.records import Attributes, Neighbor
+
+
+@click.command("search")
+@click.argument("image", metavar="[IMAGE]", required=False, type=click.Path(path_type=Path))
+@click.option("--product", "product_id", metavar="ID", help="Look for what is like this product of the catalog.")
+@click.option("-n", "--limit", metavar="N", type=int, default=10, show_default=True, help="How many, up to 1000.")
+@click.option("--filter", "filter_json", metavar="JSON", help="Only these, in Qdrant's form (docs/cli.md).")
+@click.option("--min-score", metavar="S", type=float, help="Only from this cosine on, -1 to 1.")
+@click.option(
+    "--html", metavar="FILE", type=click.Path(path_type=Path), help="Write a contact sheet that needs no other file."
+)
+@catalog_option
+@data_option
+@json_option
+@command
+def search_command(
+    image: Path | None,
+    product_id: str | None,
+    limit: int,
+    filter_json: str | None,
+    min_score: float | None,
+    html: Path | None,
+    catalog: str,
+    data: str | None,
+    as_json: bool,
+) -> None:
+    """Find what looks like a picture, or like a product of the catalog.
+
+    Give either IMAGE or --product ID.
+    """
+    if (image is None) == (product_id is None):
+        raise InvalidInput("Give one of the two: a picture to look for, or --product ID.")
+    options: SearchOptions = {"limit": limit, "min_score": min_score}
+    if filter_json is not None:
+        options["filter"] = parse(filter_json)
+    with opened_catalog(data, catalog) as opened:
+        query, neighbors = _search(opened, image, product_id, options)
+        if html:
+            write_sheet(html, opened, [(query, neighbors)])
+        trained = opened.trained
+    if as_json:
+        print_json({"query": query, "neighbors": [_plain(neighbor) for neighbor in neighbors]})
+        return
+    show_neighbors(f"Like {' '.join(query.values())}", neighbors)
+    if not trained:
+        stderr().print("The catalog's weights are random: these neighbors mean nothing.", style="yellow")
+    if html:
+        stderr().print(f"Wrote {html}")
+
+
+def show_neighbors(title: str, neighbors: list[Neighbor]) -> None:
+    """A table of neighbors, best first."""
+    table = Table(title=Text(title), title_justify="left", title_style="bold")
+    table.add_column("score", justify="right")
+    table.add_column("product", overflow="fold")
+    table.add_column("attributes", overflow="fold")
+    for neighbor in neighbors:
+        table.add_row(f"{neighbor.score:.3f}", Text(neighbor.product_id), Text(described(neighbor.attributes)))
+    stdout().print(table if neighbors else Text(f"{title}: nothing found."))
+
+
+def described(attributes: Attributes) -> str:
+    """Attributes on one line."""
+    return ", ".join(f"{key} {value}" for key, value in attributes.items())
+
+
+def _search(
+    catalog: Catalog, image: Path | None, product_id: str | None, options: SearchOptions
+) -> tuple[dict[str, str], list[Neighbor]]:
+    if product_id is not None:
+        return {"product_id": product_id}, catalog.neighbors(product_id, **options)
+    assert image is not None, "checked by the command"
+    data = read(image, catalog.max_image_bytes)
+    with stderr().status("Loading the encoder"):
+        return {"image": printable(image)}, catalog.search_image(data, **options)
+
+
+def _plain(neighbor: Neighbor) -> dict[str, Any]:
+    return {
+        "product_id": neighbor.product_id,
+        "score": round(neighbor.score, 6),
+        "attributes": dict(neighbor.attributes),
+    }

@@ -1,0 +1,165 @@
+"""What an archive is: rows that a format read from files, and what is known of where they came from."""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from services.errors import EncoderMismatch, InvalidSource
+from services.filters import is_key
+from services.records import AttributeKind, Attributes, CatalogSpec, Embedding, Resample
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class About(BaseModel):
+    """What made the features; None: the archive does not say."""
+
+    model_config = ConfigDict(frozen=True)
+
+    encoder: str | None = None
+    weights: str | None = None
+    resample: Resample | None = None
+    fingerprint: str | None = None
+    indexed_attributes: dict[str, AttributeKind] = {}
+
+    @field_validator("indexed_attributes")
+    @classmethod
+    def _named(cls, kinds: dict[str, AttributeKind]) -> dict[str, AttributeKind]:
+        for name in kinds:
+            if not is_key(name):
+                raise ValueError(f"{name!r} is no attribute")
+        return kinds
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Rows in files. `embeddings` reads them from the start, one after the other, and raises `InvalidSource`.
+
+    `dim` is None where there are no rows to tell it. `repaired` counts the products that the script's numbering
+    gave another row than their own.
+    """
+
+    path: Path
+    format: str
+    rows: int
+    dim: int | None
+    embeddings: Callable[[], Iterator[Embedding]]
+    about: About = field(default_factory=About)
+    repaired: int = 0
+
+
+class Format(Protocol):
+    """A way to keep an archive in files."""
+
+    def check(self, product_id: str) -> None:
+        """Raises `InvalidProductID` where the format cannot hold this one."""
+
+    def write(self, embeddings: Iterable[Embedding], folder: Path, spec: CatalogSpec, count: int) -> list[Path]:
+        """Writes `count` embeddings and tells the files, which are there when all is written, or not at all.
+
+        Raises `InvalidProductID`, `DataFull`, `DataNotWritable`.
+        """
+
+    def read(self, path: Path) -> Archive:
+        """Opens an archive; its rows are read later. Raises `InvalidSource`."""
+
+
+def checked(archive: Archive) -> Iterator[Embedding]:
+    """The rows of an archive, each looked at; at the end it is sound as a whole. Raises `InvalidSource`."""
+    rows: dict[str, int] = {}
+    for row, embedding in enumerate(archive.embeddings(), 1):
+        product_id = embedding.product_id
+        if (first := rows.setdefault(product_id, row)) != row:
+            raise InvalidSource(
+                f"Rows {first} and {row} of {archive.path} are both product {product_id!r}; leave one of the two."
+            )
+        if not np.isfinite(embedding.features).all():
+            raise InvalidSource(
+                f"Row {row} of {archive.path}, product {product_id!r}, holds numbers that are not finite; leave it out."
+            )
+        yield embedding
+
+
+def claimed(about: About, *, encoder: str | None, weights: str | None, resample: Resample | None) -> About:
+    """What made the features: as the archive says, else as the options say, else what the script used.
+
+    Given weights come first: they may lie elsewhere on this machine, and a known fingerprint still tells them
+    apart. Raises `EncoderMismatch`.
+    """
+    for option, wanted, known in (("encoder", encoder, about.encoder), ("resample", resample, about.resample)):
+        if wanted and known and wanted != known:
+            raise EncoderMismatch(f"The archive was made with {option} {known}, not {wanted}: leave out --{option}.")
+    return about.model_copy(
+        update={
+            "encoder": about.encoder or encoder or "inception_v3",
+            "weights": weights or about.weights or "imagenet",
+            "resample": about.resample or resample or "nearest",
+        }
+    )
+
+
+def check_fit(archive: Archive, about: About, spec: CatalogSpec) -> None:
+    """Raises `EncoderMismatch` where the features of an archive do not belong beside those of a catalog."""
+    if archive.dim not in (None, spec.dim):
+        raise EncoderMismatch(
+            f"The features in {archive.path} have {archive.dim} numbers, those of encoder {spec.encoder} have "
+            f"{spec.dim}: name the encoder they came from with --encoder, or give another --catalog."
+        )
+    if about.fingerprint and spec.fingerprint:
+        theirs, ours = about.fingerprint, spec.fingerprint
+    else:
+        theirs = f"{about.encoder} with {about.weights} weights and {about.resample}"
+        ours = f"{spec.encoder} with {spec.weights} weights and {spec.resample}"
+    if theirs != ours:
+        raise EncoderMismatch(
+            f"Catalog {spec.name} holds features of {ours}, {archive.path} those of {theirs}: give another --catalog, "
+            "or name what made them with --encoder, --weights and --resample where the archive does not say."
+        )
+
+
+def about_json(spec: CatalogSpec) -> str:
+    """What an archive says of the catalog that it came from."""
+    names = About.model_fields
+    return About(**{name: getattr(spec, name) for name in names}).model_dump_json()
+
+
+def about_of(text: str | bytes, path: Path) -> About:
+    """Raises `InvalidSource`."""
+    try:
+        return About.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "its text"
+        raise InvalidSource(
+            f"What {path} says of its origin is refused ({where}: {first['msg']}); remove its lookalike metadata, and "
+            "name the encoder with --encoder."
+        ) from error
+
+
+def attributes_json(attributes: Attributes) -> str:
+    """Attributes as text."""
+    return json.dumps(dict(attributes), ensure_ascii=False)
+
+
+def attributes_of(text: str, path: Path, row: int) -> Attributes:
+    """Raises `InvalidSource`."""
+    try:
+        attributes = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidSource(f"The attributes in row {row} of {path} are no JSON ({error}); write an object.") from error
+    if not isinstance(attributes, dict):
+        raise InvalidSource(f"The attributes in row {row} of {path} must be a JSON object.")
+    return attributes
+
+
+def checked_image(image: str, path: Path, row: int) -> str:
+    """The SHA-256 of an image, which names a file elsewhere. Raises `InvalidSource`."""
+    if not _SHA256.fullmatch(image):
+        raise InvalidSource(f"The image in row {row} of {path} is no SHA-256 in lower-case hex; leave it empty.")
+    return image

@@ -1,0 +1,35 @@
+"""The formats by name, and which of them a path holds."""
+
+from pathlib import Path
+
+from services.archive import npz, parquet, script
+from services.archive.archive import Archive, Format
+from services.errors import InvalidSource
+
+_MAGIC = {b"PK": "npz", b"PAR1": "parquet"}
+
+
+def formats() -> dict[str, Format]:
+    """Every format, by name."""
+    return {"script": script, "npz": npz, "parquet": parquet}
+
+
+def read(path: Path) -> Archive:
+    """The archive in a folder with the script's two files, a `.npz` or a Parquet file. Raises `InvalidSource`."""
+    return formats()[_format_of(path)].read(path)
+
+
+def _format_of(path: Path) -> str:
+    if path.is_dir():
+        return "script"
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(4)
+    except OSError as error:
+        raise InvalidSource(f"{path} cannot be read ({error.strerror}); check the path and its rights.") from error
+    for magic, name in _MAGIC.items():
+        if start.startswith(magic):
+            return name
+    raise InvalidSource(
+        f"{path} is no archive: give a folder with {script.EMBEDDINGS} and {script.INDEXES}, a .npz or a Parquet file."
+    )

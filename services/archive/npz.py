@@ -1,0 +1,232 @@
+"""One `.npz`, which `numpy.load` opens without pickle: an array for each column, a row for each product.
+
+Texts are numpy's fixed-width strings: where one product's attributes are very long, Parquet is the smaller format.
+"""
+
+import json
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import repeat
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+
+import numpy as np
+import numpy.lib.format as npy
+import numpy.typing as npt
+
+from services.archive.archive import (
+    About,
+    Archive,
+    about_json,
+    about_of,
+    attributes_json,
+    attributes_of,
+    checked_image,
+)
+from services.archive.staged import staged
+from services.errors import DataCorrupt, InvalidProductID, InvalidSource
+from services.records import CatalogSpec, Embedding
+
+TEXTS = ("product_id", "attributes", "image")
+
+_CHUNK = 64
+_MAX_ITEM = 4 << 20
+
+
+@dataclass(frozen=True)
+class _Column:
+    name: str
+    dtype: "np.dtype[Any]"
+    shape: tuple[int, ...]
+
+    @property
+    def row_size(self) -> int:
+        return self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=object))
+
+
+def check(product_id: str) -> None:
+    """Raises `InvalidProductID`: numpy's strings end at their last character that is not NUL."""
+    if product_id.endswith("\0"):
+        raise InvalidProductID(
+            f"The product ID {product_id!r} ends with NUL, which numpy's strings cannot keep: export with --format "
+            "parquet."
+        )
+
+
+def write(embeddings: Iterable[Embedding], folder: Path, spec: CatalogSpec, count: int) -> list[Path]:
+    """The texts wait in a temporary file until the longest of each column, and so its width, is known."""
+    target = folder / f"{spec.name}.npz"
+    with (
+        staged(target) as (file,),
+        ZipFile(file, "w") as archive,
+        TemporaryFile("w+", dir=folder, encoding="ascii") as texts,
+    ):
+        widths = _write_features(archive, texts, embeddings, (count, spec.dim))
+        for column, width in enumerate(widths):
+            _write_texts(archive, texts, column, (count, width))
+        with _member(archive, "lookalike", ZIP_DEFLATED) as stream:
+            npy.write_array(stream, np.array(about_json(spec)), allow_pickle=False)
+    return [target]
+
+
+def _write_features(
+    archive: ZipFile, texts: IO[str], embeddings: Iterable[Embedding], shape: tuple[int, int]
+) -> list[int]:
+    widths = [1] * len(TEXTS)
+    rows = 0
+    with _member(archive, "features", ZIP_STORED) as stream:
+        _write_header(stream, "<f4", shape)
+        for embedding in embeddings:
+            rows += 1
+            check(embedding.product_id)
+            stream.write(embedding.features.astype("<f4").tobytes())
+            row = _texts(embedding)
+            widths = [max(width, len(text)) for width, text in zip(widths, row, strict=True)]
+            texts.write(json.dumps(row) + "\n")
+    if rows != shape[0]:
+        raise DataCorrupt(f"The catalog has {shape[0]} products but gave {rows}; index its pictures again.")
+    return widths
+
+
+def _texts(embedding: Embedding) -> tuple[str, str, str]:
+    attributes = "" if embedding.attributes is None else attributes_json(embedding.attributes)
+    return embedding.product_id, attributes, embedding.image or ""
+
+
+def _write_texts(archive: ZipFile, texts: IO[str], column: int, shape: tuple[int, int]) -> None:
+    count, width = shape
+    texts.seek(0)
+    with _member(archive, TEXTS[column], ZIP_DEFLATED) as stream:
+        _write_header(stream, f"<U{width}", (count,))
+        for line in texts:
+            stream.write(json.loads(line)[column].encode("utf-32-le").ljust(4 * width, b"\0"))
+
+
+def _member(archive: ZipFile, name: str, compression: int) -> IO[bytes]:
+    info = ZipInfo(f"{name}.npy")
+    info.compress_type = compression
+    return archive.open(info, "w", force_zip64=True)
+
+
+def _write_header(stream: IO[bytes], descr: str, shape: tuple[int, ...]) -> None:
+    npy.write_array_header_1_0(stream, {"descr": descr, "fortran_order": False, "shape": shape})
+
+
+def read(path: Path) -> Archive:
+    """Takes any `.npz` with `product_id` and `features`. Raises `InvalidSource`."""
+    with _faults(path), ZipFile(path) as archive:
+        names = {name.removesuffix(".npy") for name in archive.namelist()}
+        features = _features_column(archive, path)
+        texts = [_text_column(archive, path, name, features.shape[0]) for name in TEXTS if name in names]
+        if texts[:1] == [] or texts[0].name != "product_id":
+            raise InvalidSource(f"{path} has no array product_id; an archive has product_id and features.")
+        about = _about(archive, path) if "lookalike" in names else About()
+    rows, dim = features.shape
+    return Archive(path, "npz", rows, dim, partial(_embeddings, path, features, texts), about)
+
+
+def _embeddings(path: Path, features: _Column, texts: list[_Column]) -> Iterator[Embedding]:
+    with _faults(path), ZipFile(path) as archive:
+        columns = {column.name: _rows_of_text(archive, column) for column in texts}
+        rows = zip(
+            columns["product_id"],
+            _rows(archive, features),
+            columns.get("attributes", repeat("")),
+            columns.get("image", repeat("")),
+            strict=False,
+        )
+        for row, (product_id, vector, attributes, image) in enumerate(rows, 1):
+            with np.errstate(over="ignore"):
+                raw = vector.astype(np.float32)
+            known = attributes_of(attributes, path, row) if attributes else None
+            yield Embedding(product_id, raw, known, checked_image(image, path, row) if image else None)
+
+
+def _features_column(archive: ZipFile, path: Path) -> _Column:
+    column, is_fortran = _column(archive, path, "features")
+    if column.dtype.kind != "f" or len(column.shape) != 2 or column.shape[1] < 1 or is_fortran:
+        raise InvalidSource(
+            f"The array features of {path} must be numpy.ascontiguousarray of floats with a row for each product."
+        )
+    return column
+
+
+def _text_column(archive: ZipFile, path: Path, name: str, rows: int) -> _Column:
+    column, _ = _column(archive, path, name)
+    if column.dtype.kind != "U" or column.shape != (rows,):
+        raise InvalidSource(
+            f"The array {name} of {path} must hold a text (numpy.str_) for each of the {rows} rows of features."
+        )
+    return column
+
+
+def _about(archive: ZipFile, path: Path) -> About:
+    column, _ = _column(archive, path, "lookalike")
+    if column.dtype.kind != "U" or column.shape != ():
+        raise InvalidSource(f"The array lookalike of {path} is not the text that an export writes; remove it.")
+    [text] = _rows_of_text(archive, _Column(column.name, column.dtype, (1,)))
+    return about_of(text, path)
+
+
+def _column(archive: ZipFile, path: Path, name: str) -> tuple[_Column, bool]:
+    """What the array's header says, which must agree with the size of the member."""
+    if f"{name}.npy" not in archive.namelist():
+        raise InvalidSource(f"{path} has no array {name}; an archive has product_id and features.")
+    with archive.open(f"{name}.npy") as stream:
+        shape, is_fortran, dtype = _header(stream)
+        column = _Column(name, dtype, shape)
+        size = stream.tell() + column.row_size * (shape[0] if shape else 1)
+    if dtype.hasobject or column.row_size > _MAX_ITEM or size != archive.getinfo(f"{name}.npy").file_size:
+        raise InvalidSource(
+            f"The array {name} of {path} is cut off, damaged or of a type that is not taken; restore it."
+        )
+    return column, is_fortran and len(shape) > 1 and shape[0] > 1
+
+
+def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, "np.dtype[Any]"]:
+    version = npy.read_magic(stream)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"arrays of version {version} are not taken")
+    return npy.read_array_header_1_0(stream) if version == (1, 0) else npy.read_array_header_2_0(stream)
+
+
+def _rows(archive: ZipFile, column: _Column) -> Iterator[npt.NDArray[Any]]:
+    for count, data in _chunks(archive, column):
+        yield from np.frombuffer(data, column.dtype).reshape(count, *column.shape[1:])
+
+
+def _rows_of_text(archive: ZipFile, column: _Column) -> Iterator[str]:
+    codec = "utf-32-be" if column.dtype.byteorder == ">" else "utf-32-le"
+    for count, data in _chunks(archive, column):
+        for row in range(count):
+            text = data[row * column.row_size : (row + 1) * column.row_size]
+            yield text.decode(codec).rstrip("\0")
+
+
+def _chunks(archive: ZipFile, column: _Column) -> Iterator[tuple[int, bytes]]:
+    rows = column.shape[0]
+    with archive.open(f"{column.name}.npy") as stream:
+        _header(stream)
+        for start in range(0, rows, _CHUNK):
+            count = min(_CHUNK, rows - start)
+            data = stream.read(count * column.row_size)
+            # To read on from the last row is what has zipfile compare the checksum.
+            if len(data) != count * column.row_size or (start + count == rows and stream.read(1)):
+                raise BadZipFile("cut off")
+            yield count, data
+
+
+@contextmanager
+def _faults(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InvalidSource(f"{path} cannot be read ({error.strerror or error}); check it and its rights.") from error
+    # What zipfile and numpy raise for files that are damaged, encrypted or packed in a way they do not know.
+    except (BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, OverflowError) as error:
+        raise InvalidSource(f"{path} is no .npz or a damaged one ({error}); export it again.") from error

@@ -1,0 +1,51 @@
+"""Files that appear under their names when all is written, or not at all."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from services.disk import FULL
+from services.errors import DataFull, DataNotWritable
+
+
+@contextmanager
+def staged(*targets: Path) -> Iterator[list[BinaryIO]]:
+    """Streams to fill, one for each target, all in one folder, which is made. What is there is replaced at the end.
+
+    Raises `DataFull`, `DataNotWritable`.
+    """
+    folder = targets[0].parent
+    new = [target.with_name(f".{target.name}.new") for target in targets]
+    with _disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with ExitStack() as stack:
+                streams: list[BinaryIO] = [stack.enter_context(path.open("wb")) for path in new]
+                yield streams
+                for stream in streams:
+                    stream.flush()
+                    os.fsync(stream.fileno())
+            _publish(new, targets)
+        finally:
+            for path in new:
+                path.unlink(missing_ok=True)
+
+
+def _publish(new: list[Path], targets: tuple[Path, ...]) -> None:
+    # Cut off between two renames, a folder must lack a file rather than pair a new one with an old one.
+    for target in targets[1:]:
+        target.unlink(missing_ok=True)
+    for path, target in zip(new, targets, strict=True):
+        path.replace(target)
+
+
+@contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise DataFull(f"The disk that holds {folder} is full; free some space and export again.") from error
+        raise DataNotWritable(f"{folder} cannot be written to ({error.strerror}); export to another folder.") from error

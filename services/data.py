@@ -1,0 +1,148 @@
+"""The data folder of a process that keeps everything itself: its lock, its catalogs' descriptions, its disk.
+
+lock                              held by the one process that works on the folder; says which
+catalogs/NAME/catalog.json        a CatalogSpec; its `generation` points to the vectors
+catalogs/NAME/GENERATION/         the vectors
+media/                            originals and thumbnails
+"""
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Self
+
+from services.disk import disk_errors
+from services.errors import CatalogNotFound, DataCorrupt, DataFull, DataLocked, InvalidCatalog
+from services.records import AttributeKind, CatalogSpec
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+class DataFolder:
+    """A data folder, locked for this process until `close`.
+
+    Raises `DataLocked` (and names the holder), `DataNotWritable`, `DataFull`.
+    """
+
+    def __init__(self, path: Path, *, min_free_bytes: int = 0) -> None:
+        self.path = path.absolute()
+        self._min_free_bytes = min_free_bytes
+        with disk_errors(self.path):
+            (self.path / "catalogs").mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(self.path / "lock")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets other processes work on the folder."""
+        self._lock.close()
+
+    @property
+    def media(self) -> Path:
+        return self.path / "media"
+
+    def vectors(self, spec: CatalogSpec) -> Path:
+        """Where the vectors of a catalog's current generation are."""
+        return self.path / "catalogs" / spec.name / spec.generation
+
+    def catalogs(self) -> list[CatalogSpec]:
+        """All catalogs, by name."""
+        found = sorted((self.path / "catalogs").glob("*/catalog.json"))
+        return [self.catalog(path.parent.name) for path in found]
+
+    def has_catalog(self, name: str) -> bool:
+        """Raises `InvalidCatalog` (the name)."""
+        return self._file(name).exists()
+
+    def catalog(self, name: str) -> CatalogSpec:
+        """Raises `CatalogNotFound`, `InvalidCatalog` (the name), `DataCorrupt`."""
+        file = self._file(name)
+        try:
+            fields = json.loads(file.read_text())
+            kinds = {key: AttributeKind(kind) for key, kind in fields.pop("indexed_attributes").items()}
+            return CatalogSpec(**fields, indexed_attributes=kinds)
+        except FileNotFoundError:
+            raise CatalogNotFound(self._not_found(name)) from None
+        except (ValueError, TypeError, KeyError) as error:
+            raise DataCorrupt(f"{file} is damaged; restore it, or remove its folder and index again.") from error
+
+    def save(self, spec: CatalogSpec) -> None:
+        """Writes a catalog's description, the old one or the new one surviving whatever happens."""
+        file = self._file(spec.name)
+        with disk_errors(self.path):
+            file.parent.mkdir(exist_ok=True)
+            new = file.with_suffix(".new")
+            with new.open("w") as stream:
+                json.dump(asdict(spec), stream, indent=2)
+                stream.flush()
+                os.fsync(stream.fileno())
+            new.replace(file)
+
+    def remove(self, name: str) -> None:
+        """Removes a catalog with its vectors. Raises `CatalogNotFound`."""
+        folder = self._file(name).parent
+        if not folder.exists():
+            raise CatalogNotFound(self._not_found(name))
+        with disk_errors(self.path):
+            (folder / "catalog.json").unlink(missing_ok=True)
+            shutil.rmtree(folder)
+
+    def check_space(self) -> None:
+        """Raises `DataFull` before the disk is: a full disk would cost more than the next batch."""
+        free = shutil.disk_usage(self.path).free
+        if free < self._min_free_bytes:
+            raise DataFull(
+                f"The disk of the data folder {self.path} has {free >> 20} MB left, less than the "
+                f"{self._min_free_bytes >> 20} MB of LOOKALIKE_MIN_FREE_BYTES: make room and run the same again, "
+                "which goes on where this stopped."
+            )
+
+    def _file(self, name: str) -> Path:
+        return self.path / "catalogs" / checked_catalog_name(name) / "catalog.json"
+
+    def _not_found(self, name: str) -> str:
+        names = ", ".join(path.parent.name for path in sorted(self.path.glob("catalogs/*/catalog.json")))
+        there = f"it has {names}" if names else "it has none yet: make one with `lookalike index FOLDER`"
+        return f"There is no catalog {name!r} in the data folder {self.path}; {there}."
+
+
+def checked_catalog_name(name: str) -> str:
+    """The name itself. Raises `InvalidCatalog`."""
+    if not _NAME.fullmatch(name):
+        raise InvalidCatalog(
+            f"The catalog name {name!r} is refused: it takes 1 to 64 of a-z, 0-9, - and _, a letter or digit first."
+        )
+    return name
+
+
+def _locked(file: Path) -> IO[str]:
+    stream = file.open("a+")
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        with stream:
+            raise DataLocked(_locked_by(stream, file.parent)) from None
+    stream.seek(0)
+    stream.truncate()
+    json.dump({"pid": os.getpid(), "command": " ".join(sys.argv)}, stream)
+    stream.flush()
+    return stream
+
+
+def _locked_by(stream: IO[str], folder: Path) -> str:
+    stream.seek(0)
+    try:
+        holder = json.loads(stream.read())
+        who = f"process {holder['pid']} ({holder['command']})"
+    except (ValueError, KeyError, TypeError):
+        who = "another process"
+    return f"The data folder {folder} is in use by {who}: wait until it ends, or take another folder with --data."

@@ -1,0 +1,101 @@
+"""A Keras model made ready for inference: one TensorFlow graph of constants."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from services.encoders.network import Network
+
+Folded = dict[str, tuple[Any, Any]]
+"""Kernel and bias of a convolution, by the layer's name."""
+
+
+def compile(network: Network, model: Any) -> Callable[[Any], Any]:
+    """A function of uint8 pixels (n, size, size, 3), any n, to float32 features (n, dim).
+
+    Batch normalization is folded into the convolution before it and weights become constants, so that oneDNN lays
+    them out once: twice the images a second in bfloat16, and half the start-up time of letting TensorFlow's
+    optimizer find that out (docs/decisions.md).
+    """
+    import tensorflow as tf
+
+    folded, absorbed = _fold(model)
+
+    def layer_call(layer: Any) -> Callable[..., Any]:
+        if layer.name in folded:
+            return lambda x: _convolve(layer, x, *folded[layer.name])
+        if layer.name in absorbed:
+            return lambda x, **_: x
+        return layer  # type: ignore[no-any-return]
+
+    def encode(pixels: Any) -> Any:
+        inputs = network.preprocess(tf.cast(pixels, tf.float32))
+        return model._run_through_graph([inputs], operation_fn=layer_call)
+
+    signature = tf.TensorSpec((None, network.size, network.size, 3), tf.uint8)
+    traced = tf.function(encode, input_signature=[signature], autograph=False)
+    return traced.get_concrete_function()  # type: ignore[no-any-return]
+
+
+def _fold(model: Any) -> tuple[Folded, set[str]]:
+    """Convolutions with the normalization after them folded in, and the names of the layers this makes idle."""
+    import keras
+
+    folded: Folded = {}
+    absorbed = set()
+    for norm in model.layers:
+        if not isinstance(norm, keras.layers.BatchNormalization):
+            continue
+        before = norm.input._keras_history.operation
+        if _foldable(before):
+            folded[before.name] = _absorb(before, norm)
+            absorbed.add(norm.name)
+    return folded, absorbed
+
+
+def _foldable(layer: Any) -> bool:
+    import keras
+
+    return (
+        type(layer) in (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+        and layer.activation is keras.activations.linear
+        and layer.data_format == "channels_last"
+        and getattr(layer, "groups", 1) == 1
+        and len(layer._inbound_nodes) == 1
+        and len(layer._outbound_nodes) == 1
+    )
+
+
+def _absorb(convolution: Any, norm: Any) -> tuple[Any, Any]:
+    """gamma * (conv(x) + b - mean) / sqrt(var + eps) + beta, as one kernel and one bias."""
+    kernel = convolution.kernel.numpy()
+    scale = 1.0 / np.sqrt(norm.moving_variance.numpy() + norm.epsilon)
+    if norm.scale:
+        scale = scale * norm.gamma.numpy()
+    bias = -norm.moving_mean.numpy() * scale
+    if convolution.use_bias:
+        bias = bias + convolution.bias.numpy() * scale
+    if norm.center:
+        bias = bias + norm.beta.numpy()
+    # A depthwise kernel is (height, width, channels, 1), any other (height, width, in, out).
+    shape = (*kernel.shape[2:],) if _depthwise(convolution) else (1, kernel.shape[3])
+    return (kernel * scale.reshape(shape)).astype(np.float32), bias.astype(np.float32)
+
+
+def _convolve(layer: Any, x: Any, kernel: Any, bias: Any) -> Any:
+    import tensorflow as tf
+
+    padding = layer.padding.upper()
+    if _depthwise(layer):
+        strides = (1, *layer.strides, 1)
+        y = tf.nn.depthwise_conv2d(x, tf.constant(kernel), strides, padding, dilations=layer.dilation_rate)
+    else:
+        y = tf.nn.conv2d(x, tf.constant(kernel), layer.strides, padding, dilations=layer.dilation_rate)
+    return tf.nn.bias_add(y, tf.constant(bias))
+
+
+def _depthwise(layer: Any) -> bool:
+    import keras
+
+    return isinstance(layer, keras.layers.DepthwiseConv2D)

@@ -1,0 +1,102 @@
+"""Weights of a network: from a file, of ImageNet, or random; and the hash that tells them apart."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from services.encoders.network import Network, Patience
+from services.errors import WeightsInvalid, WeightsNotFound
+
+IMAGENET = "imagenet"
+RANDOM = "random:"
+SUFFIXES = (".h5", ".keras")
+
+
+def checked_spec(spec: str) -> str:
+    """The spec itself, a file's path made absolute: `imagenet`, `random:SEED` or a weights file.
+
+    Raises `WeightsNotFound` for a file that is not there, `WeightsInvalid` for anything else that is none of these.
+    """
+    if spec == IMAGENET:
+        return spec
+    if spec.startswith(RANDOM):
+        if not spec.removeprefix(RANDOM).isdecimal():
+            raise WeightsInvalid(f"Weights {spec!r} need a whole number as seed, such as random:7.")
+        return spec
+    path = Path(spec).expanduser().absolute()
+    if path.suffix not in SUFFIXES:
+        raise WeightsInvalid(
+            f"Weights {spec!r} are none of: imagenet, random:SEED, or a file that ends in .h5, .weights.h5 or .keras."
+        )
+    if not path.is_file():
+        raise WeightsNotFound(f"The weights file {path} is not there; give an existing one with --weights FILE.")
+    return str(path)
+
+
+def trained(spec: str) -> bool:
+    """False for random weights."""
+    return not spec.startswith(RANDOM)
+
+
+def load(network: Network, spec: str, patience: Patience) -> Any:
+    """The Keras model of a network without its classifier, its weights loaded. Raises `WeightsError`s."""
+    spec = checked_spec(spec)
+    if spec != IMAGENET and trained(spec):
+        return load_file(network, Path(spec))
+    model = network.build(False)
+    if spec == IMAGENET:
+        network.load_imagenet(model, patience)
+    else:
+        _randomize(model, int(spec.removeprefix(RANDOM)))
+    return model
+
+
+def load_file(network: Network, path: Path) -> Any:
+    """The model with the weights of a Keras file, which may hold the classifier or not.
+
+    The graph is built in code and only numbers are read from the file: nothing in it is unpickled or run. Raises
+    `WeightsInvalid` where the file is damaged or made for another network.
+    """
+    headless = network.build(False)
+    reasons = []
+    for model in (headless, network.build(True)):
+        try:
+            model.load_weights(path)
+        # What h5py, zipfile and Keras raise for files that are no weights is not bounded by one class.
+        except (ValueError, OSError, KeyError, RuntimeError, TypeError, AttributeError, EOFError, BadZipFile) as error:
+            reasons.append(error)
+            continue
+        # The classifier comes last.
+        headless.set_weights(model.get_weights()[: len(headless.weights)])
+        return headless
+    raise WeightsInvalid(
+        f"The weights file {path} is damaged or holds the weights of another network than {network.name}; give "
+        f"one that {network.name} was saved to ({type(reasons[0]).__name__})."
+    ) from reasons[0]
+
+
+def digest(model: Any) -> str:
+    """SHA-256 in hex over shapes and values in the model's order.
+
+    Over the arrays, not over a file: the same weights have one digest in whatever kind of file they came, with the
+    classifier or without.
+    """
+    sha = hashlib.sha256()
+    for weight in model.weights:
+        array = weight.numpy().astype("<f4")
+        sha.update(str(array.shape).encode())
+        sha.update(array.tobytes())
+    return sha.hexdigest()
+
+
+def _randomize(model: Any, seed: int) -> None:
+    """He-normal kernels (He et al., 2015: standard deviation sqrt(2 / fan in)); the rest as Keras starts it."""
+    random = np.random.default_rng(seed)
+    for weight in model.weights:
+        if len(weight.shape) >= 2:
+            fan_in = float(np.prod(weight.shape[:-1]))
+            kernel = random.standard_normal(weight.shape, dtype=np.float32)
+            weight.assign(kernel * np.float32(np.sqrt(2.0 / fan_in)))

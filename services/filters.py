@@ -1,0 +1,265 @@
+"""The filters of queries: Qdrant's JSON, its keys being paths into a product's attributes.
+
+    {"must": [{"key": "color", "match": {"value": "red"}}, {"key": "price", "range": {"lt": 50}}],
+     "must_not": {"key": "tags", "match": {"any": ["sale", "used"]}},
+     "should": [{"is_empty": {"key": "size.width"}}, {"must": [...]}]}
+
+A list among the attributes matches when one of its elements does. `{}` matches every product.
+"""
+
+import json
+import re
+import sys
+from typing import Annotated, Any, ClassVar, TypeAlias
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    Tag,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from services.errors import InvalidFilter
+
+MAX_DEPTH = 8
+MAX_CONDITIONS = 256
+MAX_KEY = 256
+_TOO_DEEP = f"filter: filters may be nested {MAX_DEPTH} deep."
+
+Steps: TypeAlias = tuple[str | int | None, ...]
+"""A path into attributes: a name, an index into a list, or None for every element of a list."""
+
+_NAME = r'(?:[\w-]+|"[^"\\]*")'
+_KEY = re.compile(rf"{_NAME}(?:\[[0-9]{{0,9}}\])*(?:\.{_NAME}(?:\[[0-9]{{0,9}}\])*)*")
+_STEP = re.compile(r'"(?P<quoted>[^"\\]*)"|(?P<bare>[\w-]+)|\[(?P<index>[0-9]*)\]')
+
+
+def steps(key: str) -> Steps:
+    """The path that `key` writes: `size.width`, `"a.b"`, `tags[]`, `sizes[0].width`.
+
+    Raises `ValueError` for text that is no key.
+    """
+    if not is_key(key):
+        raise ValueError(f'{_shown(key)} is no attribute; write size.width, tags[], sizes[0] or "a.b"')
+    return tuple(_step(found) for found in _STEP.finditer(key))
+
+
+def is_key(text: str) -> bool:
+    """Whether `steps` takes it."""
+    return len(text) <= MAX_KEY and _text(text) and _KEY.fullmatch(text) is not None
+
+
+def _step(found: re.Match[str]) -> str | int | None:
+    index = found["index"]
+    if index is None:
+        return found["bare"] or found["quoted"] or ""
+    return int(index) if index else None
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(str(value)[:80], ensure_ascii=False)
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _int64(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+
+
+def _text(value: object) -> bool:
+    """No lone surrogates: UTF-8, and so the index, has no bytes for them."""
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _key(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("must be a string, the path of an attribute")
+    steps(value)
+    return value
+
+
+def _value(value: object) -> object:
+    if not (isinstance(value, bool) or _int64(value) or _text(value)):
+        raise ValueError("must be a string, an integer of 64 bits, true or false")
+    return value
+
+
+def _values(values: object) -> object:
+    if isinstance(values, list | tuple) and (all(map(_text, values)) or all(map(_int64, values))):
+        return tuple(values)
+    raise ValueError("must be a list of strings or a list of integers of 64 bits")
+
+
+def _bound(value: object) -> object:
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max:
+        return float(value)
+    raise ValueError("must be a finite number")
+
+
+def _conditions(value: object) -> object:
+    if isinstance(value, dict | _Part):
+        return (value,)
+    if isinstance(value, list | tuple):
+        return tuple(value)
+    raise ValueError("must be a condition or a list of conditions")
+
+
+class _Part(BaseModel):
+    """Refuses what does not belong, in a sentence that says what does."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    takes: ClassVar[str]
+    exactly_one: ClassVar[frozenset[str]] = frozenset()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _belongs(cls, raw: object) -> object:
+        if isinstance(raw, cls):
+            return raw
+        if not isinstance(raw, dict):
+            raise ValueError(f"must be an object; {cls.takes}")
+        known = {field.alias or name: field for name, field in cls.model_fields.items()}
+        for name, value in raw.items():
+            if name not in known:
+                raise ValueError(f"unknown field {_shown(name)}; {cls.takes}")
+            if value is None:
+                raise ValueError(f"{name} is null; {cls.takes}")
+        lacking = [name for name, field in known.items() if field.is_required() and name not in raw]
+        if lacking or (cls.exactly_one and len(cls.exactly_one & raw.keys()) != 1):
+            raise ValueError(cls.takes)
+        return raw
+
+
+Key = Annotated[StrictStr, BeforeValidator(_key)]
+Values = Annotated[tuple[StrictStr, ...] | tuple[StrictInt, ...], BeforeValidator(_values)]
+Bound = Annotated[float, BeforeValidator(_bound)]
+
+
+class Match(_Part):
+    takes = "a match takes one of value, any, except"
+    exactly_one = frozenset({"value", "any", "except"})
+
+    value: Annotated[StrictStr | StrictInt | StrictBool | None, BeforeValidator(_value)] = None
+    any: Values | None = None
+    except_: Values | None = Field(None, alias="except")
+
+
+class Range(_Part):
+    takes = "a range takes one or more of gt, gte, lt, lte"
+
+    gt: Bound | None = None
+    gte: Bound | None = None
+    lt: Bound | None = None
+    lte: Bound | None = None
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> "Range":
+        if not self.model_fields_set:
+            raise ValueError(self.takes)
+        return self
+
+
+class FieldCondition(_Part):
+    takes = "a condition takes key and one of match, range; or is_empty; or must, must_not, should"
+    exactly_one = frozenset({"match", "range"})
+
+    key: Key
+    match: Match | None = None
+    range: Range | None = None
+
+
+class Attribute(_Part):
+    takes = "is_empty takes key"
+
+    key: Key
+
+
+class IsEmpty(_Part):
+    takes = "a condition with is_empty takes nothing else"
+
+    is_empty: Attribute
+
+
+def _kind(raw: Any) -> str:
+    if isinstance(raw, _Part):
+        return f"<{type(raw).__name__}>"
+    keys = raw.keys() if isinstance(raw, dict) else {"key"}
+    if "is_empty" in keys:
+        return "<IsEmpty>"
+    return "<Filter>" if not keys or keys & {"must", "must_not", "should"} else "<FieldCondition>"
+
+
+Condition: TypeAlias = Annotated[
+    Annotated["Filter", Tag("<Filter>")]
+    | Annotated[FieldCondition, Tag("<FieldCondition>")]
+    | Annotated[IsEmpty, Tag("<IsEmpty>")],
+    Discriminator(_kind),
+]
+Conditions = Annotated[tuple[Condition, ...], BeforeValidator(_conditions)]
+
+
+class Filter(_Part):
+    """Which products: all of `must`, none of `must_not`, and one or more of `should` where it is given."""
+
+    takes = "a filter takes must, must_not, should"
+
+    must: Conditions = ()
+    must_not: Conditions = ()
+    should: Conditions = ()
+
+    @property
+    def conditions(self) -> tuple["Filter | FieldCondition | IsEmpty", ...]:
+        return self.must + self.must_not + self.should
+
+    @model_validator(mode="after")
+    def _bounded(self) -> "Filter":
+        if _depth(self) > MAX_DEPTH:
+            raise ValueError(f"filters may be nested {MAX_DEPTH} deep")
+        if _size(self) > MAX_CONDITIONS:
+            raise ValueError(f"a filter may have {MAX_CONDITIONS} conditions")
+        return self
+
+
+def _nested(filter: Filter) -> list[Filter]:
+    return [condition for condition in filter.conditions if isinstance(condition, Filter)]
+
+
+def _depth(filter: Filter) -> int:
+    return 1 + max(map(_depth, _nested(filter)), default=0)
+
+
+def _size(filter: Filter) -> int:
+    return len(filter.conditions) + sum(map(_size, _nested(filter)))
+
+
+def parse(source: object) -> Filter:
+    """The filter that JSON text, or what it was decoded to, writes.
+
+    Raises `InvalidFilter` with one sentence: the path of what is wrong, and what is allowed there.
+    """
+    try:
+        return Filter.model_validate(json.loads(source) if isinstance(source, str | bytes) else source)
+    except ValidationError as error:
+        raise InvalidFilter(_sentence(error.errors(include_url=False)[0])) from error
+    except RecursionError as error:
+        raise InvalidFilter(_TOO_DEEP) from error
+    except ValueError as error:
+        raise InvalidFilter(f"filter: this is not JSON: {error}.") from error
+
+
+def _sentence(error: ErrorDetails) -> str:
+    if len(error["loc"]) > 4 * MAX_DEPTH:
+        return _TOO_DEEP
+    path = "filter"
+    for part in error["loc"]:
+        if not str(part).startswith("<"):
+            path += f"[{part}]" if isinstance(part, int) else f".{part}"
+    cause = error.get("ctx", {}).get("error", error["msg"])
+    return f"{path}: {cause}."

@@ -1,0 +1,94 @@
+"""Conditions as Qdrant Edge takes them: those of queries, and those that guard writes."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import qdrant_edge as qdrant
+
+from services.filters import FieldCondition, Filter, IsEmpty, Match, Range
+from services.index.vector_index import point_id
+from services.records import Move, Tombstone
+
+
+def key(attribute: str) -> str:
+    """Where an attribute is in a stored point."""
+    return f"attributes.{attribute}"
+
+
+def alive(filter: Filter | None = None, exclude: Sequence[str] = ()) -> qdrant.Filter:
+    """Products that pass the filter; never a tombstone."""
+    must: list[qdrant.ConditionType] = [qdrant.IsEmptyCondition("removed_at")]
+    if filter is not None:
+        must.append(_filter(filter))
+    return qdrant.Filter(must=must, must_not=[_ids(exclude)] if exclude else None)
+
+
+def older(product_id: str, version: int) -> qdrant.Filter:
+    """This product, or its tombstone, below the version."""
+    return qdrant.Filter(must=[_ids([product_id]), _below(version)])
+
+
+def movable(move: Move) -> qdrant.Filter:
+    """The product of a move, as long as the move may be done."""
+    must: list[qdrant.ConditionType] = [_ids([move.product_id]), _below(move.version)]
+    must.append(qdrant.IsEmptyCondition("removed_at"))
+    if move.image is not None:
+        must.append(qdrant.FieldCondition("image", match=qdrant.MatchValue(move.image)))
+    return qdrant.Filter(must=must)
+
+
+def removed(before: float) -> qdrant.Filter:
+    """Tombstones of that time."""
+    return qdrant.Filter(must=[qdrant.FieldCondition("removed_at", range=qdrant.RangeFloat(lt=before))])
+
+
+def still(tombstone: Tombstone) -> qdrant.Filter:
+    """This tombstone, unless something newer has taken its place."""
+    version = qdrant.FieldCondition("version", match=qdrant.MatchValue(tombstone.version))
+    return qdrant.Filter(must=[_ids([tombstone.product_id]), version], must_not=[qdrant.IsEmptyCondition("removed_at")])
+
+
+def threshold(min_score: float) -> float:
+    """Qdrant answers with scores above a threshold, and we with those from `min_score` up."""
+    return float(np.nextafter(np.float32(min_score), np.float32(-math.inf)))
+
+
+def _ids(product_ids: Sequence[str]) -> qdrant.HasIdCondition:
+    return qdrant.HasIdCondition({point_id(product_id) for product_id in product_ids})
+
+
+def _below(version: int) -> qdrant.FieldCondition:
+    return qdrant.FieldCondition("version", range=qdrant.RangeFloat(lt=version))
+
+
+def _filter(filter: Filter) -> qdrant.Filter:
+    return qdrant.Filter(
+        must=[_condition(each) for each in filter.must],
+        must_not=[_condition(each) for each in filter.must_not],
+        should=[_condition(each) for each in filter.should],
+    )
+
+
+def _condition(condition: Filter | FieldCondition | IsEmpty) -> "qdrant.ConditionType":
+    match condition:
+        case Filter():
+            return _filter(condition)
+        case IsEmpty():
+            return qdrant.IsEmptyCondition(key(condition.is_empty.key))
+        case FieldCondition(match=Match() as match):
+            return qdrant.FieldCondition(key(condition.key), match=_match(match))
+        case FieldCondition(range=Range() as range):
+            return qdrant.FieldCondition(key(condition.key), range=qdrant.RangeFloat(**range.model_dump()))
+    raise AssertionError(f"{condition} was not validated")
+
+
+def _match(match: Match) -> "qdrant.MatchType":
+    if match.any is not None:
+        return qdrant.MatchAny(list(match.any))  # type: ignore[arg-type]
+    if match.except_ is not None:
+        return qdrant.MatchExcept(list(match.except_))  # type: ignore[arg-type]
+    value = match.value
+    assert value is not None, "validated: exactly one"
+    # The binding takes Python's True for the integer 1, and only numpy's for true.
+    return qdrant.MatchValue(np.bool_(value) if isinstance(value, bool) else value)  # type: ignore[arg-type]

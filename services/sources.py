@@ -1,0 +1,188 @@
+"""Where products come from on a disk: folders of pictures, single pictures, and lists of them."""
+
+import csv
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from services.errors import InvalidSource
+from services.records import AttributeKind, Attributes
+
+LISTS = (".csv", ".ndjson", ".jsonl")
+
+_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?")
+
+
+class IdRule(StrEnum):
+    """How a file names its product: a/b.c.jpg is b.c by stem, b.c.jpg by name, a/b.c.jpg by its relative path."""
+
+    STEM = "stem"
+    NAME = "name"
+    RELATIVE = "relative"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A product and the file of its picture. `attributes` None: the source says nothing of them."""
+
+    product_id: str
+    path: Path
+    attributes: Attributes | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A CSV of attributes by product. A column of which every value is a number holds numbers."""
+
+    rows: Mapping[str, Attributes]
+    kinds: Mapping[str, AttributeKind]
+
+
+def sources(paths: Iterable[Path], *, rule: IdRule = IdRule.STEM, recursive: bool = False) -> list[Source]:
+    """The pictures of folders (by name), of files as given, and of lists.
+
+    Hidden files are left out. Raises `InvalidSource` for a path that is not there, a folder without files and a list
+    that cannot be read.
+    """
+    return [source for path in paths for source in _sources_of(path, rule, recursive)]
+
+
+def attributes_table(path: Path) -> Table:
+    """The attributes of a CSV with a `product_id` column; an empty cell is no attribute. Raises `InvalidSource`."""
+    rows = list(_csv_rows(path, ("product_id",)))
+    kinds = _kinds(rows, path)
+    table: dict[str, Attributes] = {}
+    for line, row in rows:
+        product_id = row["product_id"]
+        if product_id in table:
+            raise InvalidSource(f"{path} line {line} names product {product_id!r} a second time; leave one of the two.")
+        table[product_id] = _attributes(row, kinds)
+    return Table(table, kinds)
+
+
+def _sources_of(path: Path, rule: IdRule, recursive: bool) -> Iterator[Source]:
+    if path.is_dir():
+        yield from _folder(path, rule, recursive)
+    elif not path.exists():
+        raise InvalidSource(f"{path} is not there; give a folder of pictures, a picture, or a CSV or NDJSON list.")
+    elif path.suffix.lower() in LISTS:
+        yield from _list(path)
+    else:
+        yield Source(_product_id(path, path.parent, rule), path)
+
+
+def _folder(folder: Path, rule: IdRule, recursive: bool) -> Iterator[Source]:
+    found = False
+    for path in _files(folder, recursive):
+        found = True
+        yield Source(_product_id(path, folder, rule), path)
+    if not found:
+        hint = "" if recursive else " (folders inside it are taken with --recursive)"
+        raise InvalidSource(f"The folder {folder} has no files{hint}; give one that holds pictures.")
+
+
+def _files(folder: Path, recursive: bool) -> Iterator[Path]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise InvalidSource(f"The folder {folder} cannot be read ({error.strerror}); check its rights.") from error
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if not entry.is_dir():
+            yield Path(entry.path)
+        elif recursive and not entry.is_symlink():
+            yield from _files(Path(entry.path), recursive)
+
+
+def _product_id(path: Path, root: Path, rule: IdRule) -> str:
+    if rule is IdRule.STEM:
+        return path.stem
+    return path.name if rule is IdRule.NAME else path.relative_to(root).as_posix()
+
+
+def _list(path: Path) -> Iterator[Source]:
+    required = ("product_id", "image_path")
+    if path.suffix.lower() == ".csv":
+        rows = list(_csv_rows(path, required))
+        kinds = _kinds(rows, path)
+        for _, row in rows:
+            yield Source(row["product_id"], path.parent / row["image_path"], _attributes(row, kinds) or None)
+        return
+    for line, record in _json_rows(path, required):
+        attributes = record.get("attributes")
+        if attributes is not None and not isinstance(attributes, dict):
+            raise InvalidSource(f"{path} line {line}: attributes must be an object.")
+        yield Source(record["product_id"], path.parent / record["image_path"], attributes)
+
+
+def _csv_rows(path: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            header = stream.readline()
+            stream.seek(0)
+            reader = csv.DictReader(
+                stream, delimiter=";" if header.count(";") > header.count(",") else ",", strict=True
+            )
+            missing = [column for column in required if column not in (reader.fieldnames or ())]
+            if missing:
+                raise InvalidSource(f"{path} has no column {missing[0]}; its first line must name the columns.")
+            for row in reader:
+                if None in row or None in row.values():
+                    raise InvalidSource(f"{path} line {reader.line_num} has not as many cells as the first line.")
+                yield reader.line_num, row
+    except OSError as error:
+        raise InvalidSource(f"{path} cannot be read ({error.strerror}); check the path and its rights.") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InvalidSource(f"{path} is no CSV in UTF-8 ({error}); save it as one.") from error
+
+
+def _json_rows(path: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        with path.open(encoding="utf-8-sig") as stream:
+            for number, text in enumerate(stream, 1):
+                if text.strip():
+                    yield number, _json_row(path, number, text, required)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSource(f"{path} is no NDJSON in UTF-8 ({error}); save it as one.") from error
+
+
+def _json_row(path: Path, number: int, text: str, required: tuple[str, ...]) -> dict[str, Any]:
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidSource(f"{path} line {number} is no JSON ({error}); write one object a line.") from error
+    if not isinstance(record, dict) or not all(isinstance(record.get(field), str) for field in required):
+        raise InvalidSource(f"{path} line {number} must be an object with the strings {' and '.join(required)}.")
+    unknown = set(record) - {*required, "attributes"}
+    if unknown:
+        raise InvalidSource(
+            f"{path} line {number} has an unknown field {min(unknown)!r}; besides {', '.join(required)} it takes "
+            "attributes, an object."
+        )
+    return record
+
+
+def _kinds(rows: list[tuple[int, dict[str, str]]], path: Path) -> dict[str, AttributeKind]:
+    columns = [column for column in (rows[0][1] if rows else ()) if column not in ("product_id", "image_path")]
+    if "" in columns:
+        raise InvalidSource(f"{path} has a column without a name; name it in the first line.")
+    return {column: _kind([row[column] for _, row in rows if row[column]]) for column in columns}
+
+
+def _kind(values: list[str]) -> AttributeKind:
+    numbers = values and all(_NUMBER.fullmatch(value) for value in values)
+    return AttributeKind.FLOAT if numbers else AttributeKind.KEYWORD
+
+
+def _attributes(row: Mapping[str, str], kinds: Mapping[str, AttributeKind]) -> Attributes:
+    return {
+        column: float(row[column]) if kind is AttributeKind.FLOAT else row[column]
+        for column, kind in kinds.items()
+        if row[column]
+    }

@@ -1,0 +1,266 @@
+"""Twins for tests: they keep the contracts, and need nothing but this process."""
+
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from services.errors import AttributeNotIndexed, InvalidInput
+from services.filters import FieldCondition, Filter, IsEmpty, Match, Range, Steps, is_key, steps
+from services.index.vector_index import checked_vector, point_id
+from services.records import (
+    AttributeKind,
+    Attributes,
+    Facet,
+    Move,
+    Neighbor,
+    Point,
+    Tombstone,
+    Pixels,
+    Vector,
+    Vectors,
+)
+
+_FACETED = {AttributeKind.KEYWORD: str, AttributeKind.INTEGER: int, AttributeKind.BOOL: bool}
+
+
+class MemoryIndex:
+    """`VectorIndex` in a dict: every search looks at every product."""
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+        self._stored: dict[str, Point | Tombstone] = {}
+        self._kinds: dict[Steps, AttributeKind] = {}
+        self._writing = threading.RLock()
+
+    def upsert(self, points: Sequence[Point | Tombstone]) -> list[bool]:
+        checked = [self._checked(point) for point in points]
+        with self._writing:
+            for point in checked:
+                if self._version(point.product_id) < point.version:
+                    self._stored[point.product_id] = point
+            return [self._version(point.product_id) == point.version for point in points]
+
+    def move(self, moves: Sequence[Move]) -> list[bool]:
+        with self._writing:
+            for move in sorted(moves, key=lambda move: move.version):
+                point = self._alive(move.product_id)
+                if point and point.version < move.version and move.image in (None, point.image):
+                    moved = replace(point, attributes=dict(move.attributes), version=move.version)
+                    self._stored[move.product_id] = moved
+            return [self._moved(move) for move in moves]
+
+    def get(self, product_ids: Sequence[str], *, vectors: bool = False) -> list[Point | None]:
+        points = [self._alive(product_id) for product_id in product_ids]
+        return [point and _shown(point, vectors) for point in points]
+
+    def versions(self, product_ids: Sequence[str]) -> list[int | None]:
+        stored = [self._stored.get(product_id) for product_id in product_ids]
+        return [point.version if point else None for point in stored]
+
+    def scroll(
+        self, *, after: str | None = None, limit: int = 100, filter: Filter | None = None, vectors: bool = False
+    ) -> tuple[list[Point], str | None]:
+        start = _checked_cursor(after)
+        points = {point_id(point.product_id): point for point in self._matching(filter)}
+        ids = sorted(id for id in points if id >= start)
+        page = [_shown(points[id], vectors) for id in ids[:limit]]
+        return page, ids[limit] if len(ids) > limit else None
+
+    def search(
+        self,
+        vector: Vector,
+        *,
+        limit: int = 10,
+        offset: int = 0,
+        filter: Filter | None = None,
+        min_score: float | None = None,
+        exclude: Sequence[str] = (),
+    ) -> list[Neighbor]:
+        query = checked_vector(vector, self.dim)
+        candidates = [point for point in self._matching(filter) if point.product_id not in exclude]
+        neighbors = [
+            Neighbor(point.product_id, float(query @ point.vector), point.attributes)
+            for point in candidates
+            if point.vector is not None
+        ]
+        if min_score is not None:
+            neighbors = [neighbor for neighbor in neighbors if neighbor.score >= np.float32(min_score)]
+        neighbors.sort(key=lambda neighbor: (-neighbor.score, neighbor.product_id))
+        return neighbors[offset : offset + limit]
+
+    def count(self, filter: Filter | None = None) -> int:
+        return len(self._matching(filter))
+
+    def facets(self, attribute: str, *, limit: int = 10, filter: Filter | None = None) -> list[Facet]:
+        kind = self._kinds.get(steps(attribute)) if is_key(attribute) else None
+        if kind not in _FACETED:
+            raise AttributeNotIndexed(f"{attribute!r} has no facets.")
+        counts: Counter[Any] = Counter()
+        for point in self._matching(filter):
+            leaves = _leaves(point.attributes, attribute)
+            counts.update({leaf for leaf in leaves if type(leaf) is _FACETED[kind]})
+        ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        return [Facet(value, count) for value, count in ranked[:limit]]
+
+    def declare(self, attributes: Mapping[str, AttributeKind]) -> None:
+        for attribute in attributes:
+            if not is_key(attribute):
+                raise InvalidInput(f"{attribute!r} is no attribute.")
+        self._kinds |= {steps(attribute): kind for attribute, kind in attributes.items()}
+
+    def max_version(self) -> int:
+        return max((point.version for point in list(self._stored.values())), default=0)
+
+    def tombstones(self, *, before: float) -> Iterator[Tombstone]:
+        for point in list(self._stored.values()):
+            if isinstance(point, Tombstone) and point.removed_at < before:
+                yield point
+
+    def purge(self, tombstones: Iterable[Tombstone]) -> None:
+        with self._writing:
+            for tombstone in tombstones:
+                if self._stored.get(tombstone.product_id) == tombstone:
+                    del self._stored[tombstone.product_id]
+
+    def optimize(self) -> bool:
+        return False
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def _checked(self, point: Point | Tombstone) -> Point | Tombstone:
+        if isinstance(point, Tombstone):
+            return point
+        return replace(point, vector=checked_vector(point.vector, self.dim).copy())
+
+    def _version(self, product_id: str) -> int:
+        stored = self._stored.get(product_id)
+        return -1 if stored is None else stored.version
+
+    def _alive(self, product_id: str) -> Point | None:
+        stored = self._stored.get(product_id)
+        return stored if isinstance(stored, Point) else None
+
+    def _moved(self, move: Move) -> bool:
+        point = self._alive(move.product_id)
+        return point is not None and point.version == move.version and move.image in (None, point.image)
+
+    def _matching(self, filter: Filter | None) -> list[Point]:
+        points = [point for point in list(self._stored.values()) if isinstance(point, Point)]
+        return [point for point in points if filter is None or matches(filter, point.attributes)]
+
+
+def _shown(point: Point, vectors: bool) -> Point:
+    return point if vectors else replace(point, vector=None)
+
+
+def _checked_cursor(cursor: str | None) -> str:
+    try:
+        if cursor is None or cursor == str(uuid.UUID(cursor)):
+            return cursor or ""
+    except ValueError as error:
+        raise InvalidInput("no cursor") from error
+    raise InvalidInput("no cursor")
+
+
+def matches(filter: Filter, attributes: Attributes) -> bool:
+    """Whether attributes pass a filter: what it means, written down a second time, in plain Python."""
+    return (
+        all(_holds(condition, attributes) for condition in filter.must)
+        and not any(_holds(condition, attributes) for condition in filter.must_not)
+        and (not filter.should or any(_holds(condition, attributes) for condition in filter.should))
+    )
+
+
+def _holds(condition: Filter | FieldCondition | IsEmpty, attributes: Attributes) -> bool:
+    match condition:
+        case Filter():
+            return matches(condition, attributes)
+        case IsEmpty():
+            return all(value in (None, []) for value in _found(attributes, condition.is_empty.key))
+        case FieldCondition(match=Match() as match):
+            return any(_matched(match, value) for value in _leaves(attributes, condition.key))
+        case FieldCondition(range=Range() as range):
+            return any(_within(range, value) for value in _leaves(attributes, condition.key))
+    raise AssertionError(condition)
+
+
+def _matched(match: Match, value: object) -> bool:
+    if match.any is not None:
+        return _in(value, match.any)
+    if match.except_ is not None:
+        return value is not None and not _in(value, match.except_)
+    return _in(value, [match.value])
+
+
+def _in(value: object, values: Iterable[object]) -> bool:
+    """In JSON true is not 1, and 1.0 is not 1 for Qdrant."""
+    return any(type(value) is type(other) and value == other for other in values)
+
+
+def _within(range: Range, value: object) -> bool:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    number = float(value)
+    return (
+        (range.gt is None or number > range.gt)
+        and (range.gte is None or number >= range.gte)
+        and (range.lt is None or number < range.lt)
+        and (range.lte is None or number <= range.lte)
+    )
+
+
+def _leaves(attributes: Attributes, key: str) -> Iterator[Any]:
+    """The values at a path, and of a list there its elements."""
+    for value in _found(attributes, key):
+        if isinstance(value, list):
+            yield from value
+        else:
+            yield value
+
+
+def _found(attributes: Attributes, key: str) -> list[Any]:
+    values: list[Any] = [attributes]
+    for step in steps(key):
+        values = [child for value in values for child in _children(value, step)]
+    return values
+
+
+def _children(value: Any, step: str | int | None) -> list[Any]:
+    if isinstance(step, str):
+        return [value[step]] if isinstance(value, Mapping) and step in value else []
+    if not isinstance(value, list):
+        return []
+    return value if step is None else value[step : step + 1]
+
+
+class StubEncoder:
+    """`Encoder` that sees colors: the mean red, green and blue of each cell of a 4 x 4 grid, 0..1.
+
+    A black picture has no features. `encoded` counts the pictures.
+    """
+
+    name = "stub"
+    size = 32
+    dim = 48
+    trained = True
+
+    def __init__(self, fingerprint: str = "stub/colors/32-nearest") -> None:
+        self.fingerprint = fingerprint
+        self.encoded = 0
+
+    def encode(self, pixels: Pixels) -> Vectors:
+        self.encoded += len(pixels)
+        cells = pixels.reshape(-1, 4, 8, 4, 8, 3).mean(axis=(2, 4)) / 255
+        return cells.reshape(-1, self.dim).astype(np.float32)
+
+    def close(self) -> None:
+        """Nothing to let go of."""

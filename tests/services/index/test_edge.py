@@ -1,0 +1,160 @@
+"""What only an index in a folder can do wrong."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from services.errors import DataCorrupt, DataLocked, DataNotWritable, IndexUnavailable
+from services.filters import parse
+from services.index.edge import EdgeIndex
+from services.records import AttributeKind, Facet, Move, Point, Tombstone, Vectors
+
+WRITER = """
+import sys
+from pathlib import Path
+import numpy as np
+from services.index.edge import EdgeIndex
+from services.records import Move, Point, Tombstone
+
+index = EdgeIndex.open(Path(sys.argv[1]), 4)
+look = np.array([1, 0, 0, 0], np.float32)
+for version in range(1, 301):
+    index.upsert([Point(f"shoe {version}", version, look, attributes={"n": version})])
+index.move([Move("shoe 1", 301, {"n": 0})])
+index.upsert([Tombstone("shoe 2", 302, 1.0)])
+index.flush()
+print("flushed", flush=True)
+sys.stdin.read()
+"""
+
+
+def looks(n: int, dim: int = 4) -> Vectors:
+    raw = np.random.default_rng(n).normal(size=(n, dim)).astype(np.float32)
+    return raw / np.linalg.norm(raw, axis=1, keepdims=True)
+
+
+def points(n: int, dim: int = 4) -> list[Point]:
+    return [
+        Point(f"shoe {i}", i + 1, look, attributes={"n": i, "color": "red" if i % 2 else "blue"})
+        for i, look in enumerate(looks(n, dim))
+    ]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "catalogs" / "shoes" / "vectors"
+
+
+@pytest.fixture
+def writer(path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process that has written and flushed, and still has the index open."""
+    command = [sys.executable, "-c", WRITER, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"flushed\n"
+        yield process
+        process.kill()
+
+
+def test_everything_is_there_after_closing_and_opening_again(path: Path) -> None:
+    index = EdgeIndex.open(path, 4)
+    index.declare({"color": AttributeKind.KEYWORD})
+    index.upsert([*points(20), Tombstone("hat", 99, 7.0)])
+    written = index.get(["shoe 3", "shoe 4"], vectors=True)
+    index.close()
+    index.close()
+    again = EdgeIndex.open(path, 4)
+    assert (again.count(), again.max_version()) == (20, 99)
+    assert again.facets("color") == [Facet("blue", 10), Facet("red", 10)]
+    assert list(again.tombstones(before=8.0)) == [Tombstone("hat", 99, 7.0)]
+    assert again.get(["shoe 3", "shoe 4"], vectors=True) == written
+    assert again.upsert([points(20)[3]]) == [True]
+    again.close()
+
+
+def test_a_closed_index_says_so(path: Path) -> None:
+    index = EdgeIndex.open(path, 4)
+    index.close()
+    with pytest.raises(IndexUnavailable):
+        index.count()
+    with pytest.raises(IndexUnavailable):
+        index.upsert(points(1))
+
+
+def test_a_kill_after_flush_loses_nothing(path: Path, writer: subprocess.Popen[bytes]) -> None:
+    writer.kill()
+    writer.wait()
+    index = EdgeIndex.open(path, 4)
+    assert (index.count(), index.max_version()) == (299, 302)
+    assert index.get(["shoe 1", "shoe 2"]) == [Point("shoe 1", 301, attributes={"n": 0}), None]
+    assert index.count(parse({"must": {"key": "n", "range": {"gte": 3}}})) == 298
+    index.close()
+
+
+def test_a_second_process_is_told_that_the_index_is_in_use(path: Path, writer: subprocess.Popen[bytes]) -> None:
+    with pytest.raises(DataLocked, match=str(path)):
+        EdgeIndex.open(path, 4)
+    assert writer.stdin is not None
+    writer.stdin.close()
+    writer.wait()
+    EdgeIndex.open(path, 4).close()
+
+
+def test_another_dimension_is_refused_naming_both(path: Path) -> None:
+    EdgeIndex.open(path, 4).close()
+    with pytest.raises(DataCorrupt, match=r"vectors of 4 numbers, not of 5"):
+        EdgeIndex.open(path, 5)
+    EdgeIndex.open(path, 4).close()
+
+
+def test_a_damaged_index_is_no_empty_one(path: Path) -> None:
+    EdgeIndex.open(path, 4).close()
+    (path / "edge_config.json").write_text("{")
+    with pytest.raises(DataCorrupt):
+        EdgeIndex.open(path, 4)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataNotWritable, match="file/index"):
+        EdgeIndex.open(tmp_path / "file" / "index", 4)
+
+
+@pytest.mark.parametrize("kept", [[], ["wal"], ["segments"], ["segments", "wal"]], ids=str)
+def test_what_a_crash_leaves_of_a_new_index_opens_again(path: Path, kept: list[str]) -> None:
+    """Qdrant writes the configuration last, and at once; until then nothing can have been stored."""
+    EdgeIndex.open(path, 4).close()
+    for part in path.iterdir():
+        if part.name not in kept:
+            shutil.rmtree(part) if part.is_dir() else part.unlink()
+    index = EdgeIndex.open(path, 4)
+    assert index.upsert(points(3)) == [True] * 3
+    assert (index.count(), index.max_version()) == (3, 3)
+    index.close()
+
+
+def test_optimizing_builds_a_graph_once_and_changes_no_answer(path: Path) -> None:
+    index = EdgeIndex.open(path, 16)
+    assert not index.optimize()
+    index.declare({"color": AttributeKind.KEYWORD})
+    index.upsert(points(500, 16))
+    index.upsert([Tombstone(f"shoe {n}", 1000, 1.0) for n in range(0, 500, 50)])
+    query = looks(500, 16)[7]
+    before = (index.search(query), index.count(), index.facets("color"), index.scroll(limit=500))
+    assert index.optimize()
+    assert not index.optimize()
+    assert (index.search(query), index.count(), index.facets("color"), index.scroll(limit=500)) == before
+    assert index.upsert([Point("shoe 7", 7, query), Point("shoe 0", 999, query)]) == [False, False]
+    assert index.move([Move("shoe 7", 1001, {"n": -1}), Move("shoe 0", 1001, {})]) == [True, False]
+    assert index.upsert([Point("shoe 0", 1001, query), Tombstone("shoe 1", 1001, 2.0)]) == [True, True]
+    index.close()
+    again = EdgeIndex.open(path, 16)
+    assert again.versions(["shoe 7", "shoe 0", "shoe 1"]) == [1001, 1001, 1001]
+    assert {each.product_id for each in again.search(query, limit=2)} == {"shoe 0", "shoe 7"}
+    assert again.count() == 490
+    again.close()
