@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from services.catalog import Catalog
+from services.catalog import Catalog, check_fingerprint
 from services.data import DataFolder, checked_catalog_name
 from services.encoders import efficientnet_lite0, inception_v3
 from services.encoders.encoder import Encoder
@@ -88,10 +88,9 @@ def open_catalog_with(
         return open_catalog(data, name, settings)
     spec = replace(spec, weights=checked_spec(weights))
     loaded = _encoder_of(spec, settings)
-    catalog = _catalog(data, spec, settings, lambda: loaded)
-    catalog.load_encoder()
-    data.save(catalog.spec)
-    return catalog
+    check_fingerprint(spec, loaded)
+    data.save(spec)
+    return _catalog(data, spec, settings, lambda: loaded)
 
 
 def new_catalog_for_embeddings(data: DataFolder, spec: CatalogSpec, settings: Settings) -> Catalog:

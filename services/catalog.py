@@ -272,14 +272,10 @@ class Catalog:
     @cached_property
     def _encoder(self) -> Encoder:
         encoder = self._new_encoder()
+        check_fingerprint(self.spec, encoder)
         if self.spec.fingerprint is None:
             self.spec = replace(self.spec, fingerprint=encoder.fingerprint)
             self._save(self.spec)
-        elif encoder.fingerprint != self.spec.fingerprint:
-            raise EncoderMismatch(
-                f"Catalog {self.spec.name} holds vectors of {self.spec.fingerprint}, this encoder makes "
-                f"{encoder.fingerprint}: give the encoder and weights it was made with, or another --catalog."
-            )
         return encoder
 
     def _encode(self, pixels: Pixels) -> Vectors:
@@ -326,6 +322,15 @@ class Catalog:
             norm,
             checked_attributes(attributes),
             embedding.image,
+        )
+
+
+def check_fingerprint(spec: CatalogSpec, encoder: Encoder) -> None:
+    """Raises `EncoderMismatch` where a catalog's vectors come from another encoder."""
+    if spec.fingerprint not in (None, encoder.fingerprint):
+        raise EncoderMismatch(
+            f"Catalog {spec.name} holds vectors of {spec.fingerprint}, and this encoder makes {encoder.fingerprint}: "
+            "give the encoder and weights it was made with, or another --catalog."
         )
 
 

@@ -131,22 +131,23 @@ class _Child:
             raise value
         return value
 
-    def stop(self) -> int | None:
-        """Ends the process, if there is one, and gives its exit code."""
+    def stop(self) -> None:
+        """Ends the process, if there is one."""
         process, connection = self._process, self._connection
         self._process = self._connection = None
-        if process is None or connection is None:
-            return None
-        connection.close()
-        process.kill()
-        return process.wait()
+        if connection:
+            connection.close()
+        if process:
+            process.kill()
+            process.wait()
 
     def close(self) -> None:
         """From another thread: ends the process, which its own thread then sees gone, and lets none follow."""
         with self._lock:
             self._closed = True
-            if self._process:
-                self._process.kill()
+            process = self._process
+        if process:
+            process.kill()
 
     def _deliver(self, call: Callable[[], Any]) -> Connection:
         """Hands a task to a child that has said it holds it. One that died idle is replaced: no task did that."""
@@ -162,7 +163,9 @@ class _Child:
             except (EOFError, ConnectionError):
                 code = self._exit_code()
         self.stop()
-        raise RuntimeError(f"a child process for decoding does not start (exit code {code})")
+        raise RuntimeError(
+            f"A child process for decoding does not start (exit code {code}); raise LOOKALIKE_DECODE_MEMORY."
+        )
 
     def _usable(self) -> Connection:
         if self._tasks >= self._recycle:
@@ -252,8 +255,12 @@ def _reply(call: Callable[[], Any]) -> tuple[bool, Any]:
     try:
         return True, call()
     except MemoryError:
-        return False, ImageDecodeCrashed(
-            "Decoding the image needs more memory than allowed; send a smaller one or raise LOOKALIKE_DECODE_MEMORY."
-        )
+        return False, out_of_memory()
     except Exception as error:  # noqa: BLE001 - the parent raises it
         return False, error
+
+
+def out_of_memory() -> ImageDecodeCrashed:
+    return ImageDecodeCrashed(
+        "Decoding the image needs more memory than allowed; send a smaller one or raise LOOKALIKE_DECODE_MEMORY."
+    )

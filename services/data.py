@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from services.disk import disk_errors
-from services.errors import CatalogNotFound, DataCorrupt, DataFull, DataLocked, InvalidCatalog
+from services.errors import CatalogNotFound, DataCorrupt, DataFull, DataLocked, DataNotWritable, InvalidCatalog
 from services.records import AttributeKind, CatalogSpec
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -32,9 +32,12 @@ class DataFolder:
     def __init__(self, path: Path, *, min_free_bytes: int = 0) -> None:
         self.path = path.absolute()
         self._min_free_bytes = min_free_bytes
-        with disk_errors(self.path):
-            (self.path / "catalogs").mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(self.path / "lock")
+        try:
+            with disk_errors(self.path):
+                (self.path / "catalogs").mkdir(parents=True, exist_ok=True)
+                self._lock = _locked(self.path / "lock")
+        except (FileExistsError, NotADirectoryError) as error:
+            raise DataNotWritable(f"{error.filename} is no folder; take another data folder with --data.") from error
 
     def __enter__(self) -> Self:
         return self

@@ -20,10 +20,9 @@ import numpy as np
 # Image.open imports every plugin there is when it misses one of these.
 from PIL import Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401
 
-from services.children import Children
+from services.children import Children, out_of_memory
 from services.errors import (
     ImageCorrupt,
-    ImageDecodeCrashed,
     ImageError,
     ImageTooLarge,
     ImageTooManyPixels,
@@ -116,8 +115,6 @@ def thumbnail(data: bytes, limits: Limits) -> bytes:
     with _faults():
         image = _rgb(_load(data, limits, draft=2 * THUMBNAIL_SIDE))
         image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
-        # Or the profile and the place where the picture was taken go along.
-        image.info.clear()
         out = BytesIO()
         image.save(out, "WEBP", quality=80)
         return out.getvalue()
@@ -131,9 +128,7 @@ def _faults() -> Iterator[None]:
     except ImageError:
         raise
     except MemoryError as error:
-        raise ImageDecodeCrashed(
-            "Decoding the image needs more memory than allowed; send a smaller one or raise LOOKALIKE_DECODE_MEMORY."
-        ) from error
+        raise out_of_memory() from error
     except Exception as error:
         raise ImageCorrupt("The image is cut off or damaged; export it again from its source.") from error
 

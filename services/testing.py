@@ -47,7 +47,7 @@ class MemoryIndex:
 
     def move(self, moves: Sequence[Move]) -> list[bool]:
         with self._writing:
-            for move in sorted(moves, key=lambda move: move.version):
+            for move in moves:
                 point = self._alive(move.product_id)
                 if point and point.version < move.version and move.image in (None, point.image):
                     moved = replace(point, attributes=dict(move.attributes), version=move.version)

@@ -1,7 +1,6 @@
 """What commands print: answers on stdout, everything else on stderr, errors as one sentence."""
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -39,8 +38,8 @@ def stdout() -> Console:
 
 
 def stderr() -> Console:
-    """For progress and notes. On a descriptor of its own: TensorFlow's start-up messages are kept off number 2."""
-    return Console(file=os.fdopen(os.dup(2), "w"), highlight=False)
+    """For progress and notes."""
+    return Console(stderr=True, highlight=False)
 
 
 def print_json(answer: dict[str, Any]) -> None:

@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -20,7 +21,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 class About(BaseModel):
     """What made the features; None: the archive does not say."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     encoder: str | None = None
     weights: str | None = None
@@ -49,7 +50,7 @@ class Archive:
     format: str
     rows: int
     dim: int | None
-    embeddings: Callable[[], Iterator[Embedding]]
+    embeddings: Callable[[], Generator[Embedding, None, None]]
     about: About = field(default_factory=About)
     repaired: int = 0
 
@@ -73,17 +74,23 @@ class Format(Protocol):
 def checked(archive: Archive) -> Iterator[Embedding]:
     """The rows of an archive, each looked at; at the end it is sound as a whole. Raises `InvalidSource`."""
     rows: dict[str, int] = {}
-    for row, embedding in enumerate(archive.embeddings(), 1):
-        product_id = embedding.product_id
-        if (first := rows.setdefault(product_id, row)) != row:
-            raise InvalidSource(
-                f"Rows {first} and {row} of {archive.path} are both product {product_id!r}; leave one of the two."
-            )
-        if not np.isfinite(embedding.features).all():
-            raise InvalidSource(
-                f"Row {row} of {archive.path}, product {product_id!r}, holds numbers that are not finite; leave it out."
-            )
-        yield embedding
+    with closing(archive.embeddings()) as embeddings:
+        for row, embedding in enumerate(embeddings, 1):
+            first = rows.setdefault(embedding.product_id, row)
+            _check_row(archive.path, row, first, embedding)
+            yield embedding
+    if len(rows) != archive.rows:
+        raise InvalidSource(f"{archive.path} says it has {archive.rows} rows and has {len(rows)}; restore it.")
+
+
+def _check_row(path: Path, row: int, first: int, embedding: Embedding) -> None:
+    product_id = embedding.product_id
+    if first != row:
+        raise InvalidSource(f"Rows {first} and {row} of {path} are both product {product_id!r}; leave one of the two.")
+    if not np.isfinite(embedding.features).all():
+        raise InvalidSource(
+            f"Row {row} of {path}, product {product_id!r}, holds numbers that are not finite; leave it out."
+        )
 
 
 def claimed(about: About, *, encoder: str | None, weights: str | None, resample: Resample | None) -> About:
@@ -142,6 +149,12 @@ def about_of(text: str | bytes, path: Path) -> About:
         ) from error
 
 
+def check_complete(path: Path, names: Collection[str], exported: Collection[str]) -> None:
+    """What an export says of its origin vouches for all it wrote. Raises `InvalidSource`."""
+    if missing := [name for name in exported if name not in names]:
+        raise InvalidSource(f"{path} is an export without its {missing[0]}, so it is damaged; restore it.")
+
+
 def attributes_json(attributes: Attributes) -> str:
     """Attributes as text."""
     return json.dumps(dict(attributes), ensure_ascii=False)
@@ -163,3 +176,9 @@ def checked_image(image: str, path: Path, row: int) -> str:
     if not _SHA256.fullmatch(image):
         raise InvalidSource(f"The image in row {row} of {path} is no SHA-256 in lower-case hex; leave it empty.")
     return image
+
+
+def reason(error: Exception) -> str:
+    """What a library says is wrong, as part of a sentence."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    return lines[0][:200].rstrip(".")

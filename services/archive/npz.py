@@ -5,19 +5,19 @@ Texts are numpy's fixed-width strings: where one product's attributes are very l
 
 import json
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import repeat
 from pathlib import Path
 from tempfile import TemporaryFile
+from tokenize import TokenError
 from typing import IO, Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
 import numpy.lib.format as npy
-import numpy.typing as npt
 
 from services.archive.archive import (
     About,
@@ -26,14 +26,18 @@ from services.archive.archive import (
     about_of,
     attributes_json,
     attributes_of,
+    check_complete,
     checked_image,
+    reason,
 )
 from services.archive.staged import staged
 from services.errors import DataCorrupt, InvalidProductID, InvalidSource
-from services.records import CatalogSpec, Embedding
+from services.records import CatalogSpec, Embedding, Vector
 
 TEXTS = ("product_id", "attributes", "image")
 
+# What zipfile and numpy raise for files that are damaged, encrypted or packed in a way they do not know.
+_DAMAGE = (BadZipFile, zlib.error, TokenError, SyntaxError, EOFError, ValueError, RuntimeError, MemoryError)
 _CHUNK = 64
 _MAX_ITEM = 4 << 20
 
@@ -43,6 +47,10 @@ class _Column:
     name: str
     dtype: "np.dtype[Any]"
     shape: tuple[int, ...]
+
+    @property
+    def member(self) -> str:
+        return f"{self.name}.npy"
 
     @property
     def row_size(self) -> int:
@@ -66,11 +74,12 @@ def write(embeddings: Iterable[Embedding], folder: Path, spec: CatalogSpec, coun
         ZipFile(file, "w") as archive,
         TemporaryFile("w+", dir=folder, encoding="ascii") as texts,
     ):
+        # First, so that no damage behind it passes for an archive of somebody else.
+        with _member(archive, "lookalike", ZIP_DEFLATED) as stream:
+            npy.write_array(stream, np.array(about_json(spec)), allow_pickle=False)
         widths = _write_features(archive, texts, embeddings, (count, spec.dim))
         for column, width in enumerate(widths):
             _write_texts(archive, texts, column, (count, width))
-        with _member(archive, "lookalike", ZIP_DEFLATED) as stream:
-            npy.write_array(stream, np.array(about_json(spec)), allow_pickle=False)
     return [target]
 
 
@@ -120,31 +129,40 @@ def _write_header(stream: IO[bytes], descr: str, shape: tuple[int, ...]) -> None
 def read(path: Path) -> Archive:
     """Takes any `.npz` with `product_id` and `features`. Raises `InvalidSource`."""
     with _faults(path), ZipFile(path) as archive:
-        names = {name.removesuffix(".npy") for name in archive.namelist()}
+        names = _names(archive)
         features = _features_column(archive, path)
         texts = [_text_column(archive, path, name, features.shape[0]) for name in TEXTS if name in names]
         if texts[:1] == [] or texts[0].name != "product_id":
             raise InvalidSource(f"{path} has no array product_id; an archive has product_id and features.")
-        about = _about(archive, path) if "lookalike" in names else About()
+        about = About()
+        if "lookalike" in names:
+            check_complete(path, names, TEXTS)
+            about = _about(archive, path)
     rows, dim = features.shape
     return Archive(path, "npz", rows, dim, partial(_embeddings, path, features, texts), about)
 
 
-def _embeddings(path: Path, features: _Column, texts: list[_Column]) -> Iterator[Embedding]:
-    with _faults(path), ZipFile(path) as archive:
-        columns = {column.name: _rows_of_text(archive, column) for column in texts}
+def _names(archive: ZipFile) -> set[str]:
+    for name in archive.namelist():
+        # Opening compares the two places where a zip file keeps a name.
+        archive.open(name).close()
+    return {name.removesuffix(".npy") for name in archive.namelist()}
+
+
+def _embeddings(path: Path, features: _Column, texts: list[_Column]) -> Generator[Embedding, None, None]:
+    with _faults(path), ZipFile(path) as archive, ExitStack() as stack:
+        members = {column.name: stack.enter_context(archive.open(column.member)) for column in [features, *texts]}
+        columns = {column.name: _texts_of(members[column.name], column) for column in texts}
         rows = zip(
             columns["product_id"],
-            _rows(archive, features),
+            _vectors_of(members["features"], features),
             columns.get("attributes", repeat("")),
             columns.get("image", repeat("")),
             strict=False,
         )
         for row, (product_id, vector, attributes, image) in enumerate(rows, 1):
-            with np.errstate(over="ignore"):
-                raw = vector.astype(np.float32)
             known = attributes_of(attributes, path, row) if attributes else None
-            yield Embedding(product_id, raw, known, checked_image(image, path, row) if image else None)
+            yield Embedding(product_id, vector, known, checked_image(image, path, row) if image else None)
 
 
 def _features_column(archive: ZipFile, path: Path) -> _Column:
@@ -169,7 +187,8 @@ def _about(archive: ZipFile, path: Path) -> About:
     column, _ = _column(archive, path, "lookalike")
     if column.dtype.kind != "U" or column.shape != ():
         raise InvalidSource(f"The array lookalike of {path} is not the text that an export writes; remove it.")
-    [text] = _rows_of_text(archive, _Column(column.name, column.dtype, (1,)))
+    with archive.open(column.member) as stream:
+        [text] = _texts_of(stream, replace(column, shape=(1,)))
     return about_of(text, path)
 
 
@@ -181,7 +200,7 @@ def _column(archive: ZipFile, path: Path, name: str) -> tuple[_Column, bool]:
         shape, is_fortran, dtype = _header(stream)
         column = _Column(name, dtype, shape)
         size = stream.tell() + column.row_size * (shape[0] if shape else 1)
-    if dtype.hasobject or column.row_size > _MAX_ITEM or size != archive.getinfo(f"{name}.npy").file_size:
+    if dtype.hasobject or column.row_size > _MAX_ITEM or size != archive.getinfo(column.member).file_size:
         raise InvalidSource(
             f"The array {name} of {path} is cut off, damaged or of a type that is not taken; restore it."
         )
@@ -195,30 +214,31 @@ def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, "np.dtype[Any]"]:
     return npy.read_array_header_1_0(stream) if version == (1, 0) else npy.read_array_header_2_0(stream)
 
 
-def _rows(archive: ZipFile, column: _Column) -> Iterator[npt.NDArray[Any]]:
-    for count, data in _chunks(archive, column):
-        yield from np.frombuffer(data, column.dtype).reshape(count, *column.shape[1:])
+def _vectors_of(stream: IO[bytes], column: _Column) -> Iterator[Vector]:
+    for count, data in _chunks(stream, column):
+        vectors = np.frombuffer(data, column.dtype).reshape(count, *column.shape[1:])
+        with np.errstate(over="ignore"):
+            yield from vectors.astype(np.float32)
 
 
-def _rows_of_text(archive: ZipFile, column: _Column) -> Iterator[str]:
+def _texts_of(stream: IO[bytes], column: _Column) -> Iterator[str]:
     codec = "utf-32-be" if column.dtype.byteorder == ">" else "utf-32-le"
-    for count, data in _chunks(archive, column):
+    for count, data in _chunks(stream, column):
         for row in range(count):
             text = data[row * column.row_size : (row + 1) * column.row_size]
             yield text.decode(codec).rstrip("\0")
 
 
-def _chunks(archive: ZipFile, column: _Column) -> Iterator[tuple[int, bytes]]:
+def _chunks(stream: IO[bytes], column: _Column) -> Iterator[tuple[int, bytes]]:
     rows = column.shape[0]
-    with archive.open(f"{column.name}.npy") as stream:
-        _header(stream)
-        for start in range(0, rows, _CHUNK):
-            count = min(_CHUNK, rows - start)
-            data = stream.read(count * column.row_size)
-            # To read on from the last row is what has zipfile compare the checksum.
-            if len(data) != count * column.row_size or (start + count == rows and stream.read(1)):
-                raise BadZipFile("cut off")
-            yield count, data
+    _header(stream)
+    for start in range(0, rows, _CHUNK):
+        count = min(_CHUNK, rows - start)
+        data = stream.read(count * column.row_size)
+        # To read on from the last row is what has zipfile compare the checksum.
+        if len(data) != count * column.row_size or (start + count == rows and stream.read(1)):
+            raise BadZipFile("cut off")
+        yield count, data
 
 
 @contextmanager
@@ -226,7 +246,8 @@ def _faults(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InvalidSource(f"{path} cannot be read ({error.strerror or error}); check it and its rights.") from error
-    # What zipfile and numpy raise for files that are damaged, encrypted or packed in a way they do not know.
-    except (BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, OverflowError) as error:
-        raise InvalidSource(f"{path} is no .npz or a damaged one ({error}); export it again.") from error
+        raise InvalidSource(
+            f"{path} cannot be read ({error.strerror or reason(error)}); check it and its rights."
+        ) from error
+    except _DAMAGE as error:
+        raise InvalidSource(f"{path} is no .npz or a damaged one ({reason(error)}); export it again.") from error

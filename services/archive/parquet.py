@@ -1,6 +1,6 @@
 """One Parquet file: a row for each product, its attributes as JSON text. What other programs read best."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
@@ -16,7 +16,9 @@ from services.archive.archive import (
     about_of,
     attributes_json,
     attributes_of,
+    check_complete,
     checked_image,
+    reason,
 )
 from services.archive.staged import staged
 from services.errors import InvalidSource
@@ -85,11 +87,17 @@ def read(path: Path) -> Archive:
     with _opened(path) as file:
         schema = file.schema_arrow
         _check_schema(schema, path)
-        about = (schema.metadata or {}).get(b"lookalike")
-        rows = file.metadata.num_rows
+        about = _about(schema, path)
         dim = _dim(file)
-    known = About() if about is None else about_of(about, path)
-    return Archive(path, "parquet", rows, dim, partial(_embeddings, path, dim), known)
+        return Archive(path, "parquet", file.metadata.num_rows, dim, partial(_embeddings, path, dim), about)
+
+
+def _about(schema: "pa.Schema", path: Path) -> About:
+    text = (schema.metadata or {}).get(b"lookalike")
+    if text is None:
+        return About()
+    check_complete(path, schema.names, COLUMNS)
+    return about_of(text, path)
 
 
 def _check_schema(schema: "pa.Schema", path: Path) -> None:
@@ -104,9 +112,11 @@ def _check_schema(schema: "pa.Schema", path: Path) -> None:
     for name, (wanted, fits) in kinds.items():
         found = schema.get_all_field_indices(name)
         if len(found) > 1 or (not found and name in ("product_id", "features")):
-            raise InvalidSource(f"{path} must have one column {name}; it has {', '.join(schema.names[:20])}.")
+            raise InvalidSource(f"{path} must have one column {name}; it has {schema.names[:20]}.")
         if found and not fits(schema.field(name).type):
-            raise InvalidSource(f"The column {name} of {path} must be {wanted}, not {schema.field(name).type}.")
+            raise InvalidSource(
+                f"The column {name} of {path} must be {wanted}, not {str(schema.field(name).type)[:100]!r}."
+            )
 
 
 def _is_text(kind: Any) -> bool:
@@ -134,7 +144,7 @@ def _dim(file: Any) -> int | None:
     return None
 
 
-def _embeddings(path: Path, dim: int | None) -> Iterator[Embedding]:
+def _embeddings(path: Path, dim: int | None) -> Generator[Embedding, None, None]:
     start = 1
     with _opened(path) as file:
         columns = [name for name in COLUMNS if name in file.schema_arrow.names]
@@ -189,5 +199,6 @@ def _opened(path: Path) -> Iterator[Any]:
             yield file
     # Arrow's own errors are of several trees: ValueError, OSError, NotImplementedError, KeyError.
     except (pa.lib.ArrowException, OSError, ValueError, OverflowError) as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise InvalidSource(f"{path} is no Parquet file or a damaged one ({reason}); export it again.") from error
+        raise InvalidSource(
+            f"{path} is no Parquet file or a damaged one ({reason(error)}); export it again."
+        ) from error

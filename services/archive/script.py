@@ -5,7 +5,7 @@ leaves unreadable files out, so after one of them its numbers run ahead of the r
 which is why the row of a product is the rank of its number. Our own export numbers the rows.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -102,7 +102,7 @@ def _dim(path: Path) -> int | None:
     return None
 
 
-def _embeddings(path: Path, product_ids: list[str], dim: int | None) -> Iterator[Embedding]:
+def _embeddings(path: Path, product_ids: list[str], dim: int | None) -> Generator[Embedding, None, None]:
     rows = 0
     for rows, text in _lines(path):
         if rows > len(product_ids):

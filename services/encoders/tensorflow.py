@@ -132,18 +132,20 @@ def _slices(count: int, threads: int) -> int:
 
 @contextlib.contextmanager
 def _native_messages_held() -> Iterator[None]:
-    """Keeps what TensorFlow's native code prints at start-up off stderr, and shows it if the start fails."""
+    """Keeps what TensorFlow's native code prints at start-up off stderr, and shows it if the start fails.
+
+    It writes to descriptor 2 whatever it is told; what Python prints meanwhile still comes through.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
-    stderr = os.dup(2)
-    with tempfile.TemporaryFile() as held:
+    with os.fdopen(os.dup(2), "w") as stderr, tempfile.TemporaryFile() as held, contextlib.ExitStack() as stack:
         os.dup2(held.fileno(), 2)
+        stack.callback(os.dup2, stderr.fileno(), 2)
+        if sys.stderr is sys.__stderr__:
+            stack.enter_context(contextlib.redirect_stderr(stderr))
         try:
             yield
         except BaseException:
             held.seek(0)
-            os.write(stderr, held.read())
+            os.write(stderr.fileno(), held.read())
             raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)

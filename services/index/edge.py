@@ -59,17 +59,18 @@ class EdgeIndex:
     def upsert(self, points: Sequence[Point | Tombstone]) -> list[bool]:
         newest = {point.product_id: point for point in sorted(points, key=lambda point: point.version)}
         written = [edge_points.written(point, self.dim) for point in newest.values()]
-        guard = qdrant.Filter(should=[edge_filters.older(id, point.version) for id, point in newest.items()])
+        guards = [edge_filters.older(id, point.version) for id, point in newest.items()]
         with self._writing:
-            if written:
+            for page in _pages(len(written)):
                 # What is not stored yet is inserted, whatever the condition says.
-                self._update(qdrant.UpdateOperation.upsert_points(written, guard))
+                guard = qdrant.Filter(should=[*guards[page]])
+                self._update(qdrant.UpdateOperation.upsert_points(written[page], guard))
             stored = self.versions([point.product_id for point in points])
         return [point.version == version for point, version in zip(points, stored, strict=True)]
 
     def move(self, moves: Sequence[Move]) -> list[bool]:
         with self._writing:
-            for move in sorted(moves, key=lambda move: move.version):
+            for move in moves:
                 payload = {"attributes": dict(move.attributes), "version": move.version}
                 guard = edge_filters.movable(move)
                 self._update(qdrant.UpdateOperation.set_payload_by_filter(guard, payload))
@@ -154,10 +155,10 @@ class EdgeIndex:
                 return
 
     def purge(self, tombstones: Sequence[Tombstone]) -> None:
-        for start in range(0, len(tombstones), _PAGE):
-            page = [edge_filters.still(tombstone) for tombstone in tombstones[start : start + _PAGE]]
+        for page in _pages(len(tombstones)):
+            still = qdrant.Filter(should=[edge_filters.still(tombstone) for tombstone in tombstones[page]])
             with self._writing:
-                self._update(qdrant.UpdateOperation.delete_points_by_filter(qdrant.Filter(should=[*page])))
+                self._update(qdrant.UpdateOperation.delete_points_by_filter(still))
 
     def optimize(self) -> bool:
         with self._writing, _translated():
@@ -212,6 +213,11 @@ class EdgeIndex:
         with _translated():
             records, cursor = self._shard.scroll(request)
         return records, None if cursor is None else str(cursor)
+
+
+def _pages(length: int) -> Iterator[slice]:
+    """The library holds the interpreter while it works, so it gets its work in portions."""
+    return (slice(start, start + _PAGE) for start in range(0, length, _PAGE))
 
 
 def _done(move: Move, point: Point | None) -> bool:

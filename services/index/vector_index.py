@@ -61,8 +61,8 @@ class VectorIndex(Protocol):
     def move(self, moves: Sequence[Move]) -> list[bool]:
         """Sets attributes and version of stored products at once, keeps vector, norm and image.
 
-        Those of one product are done in the order of their versions. Tells for each whether its version is now the
-        one stored; False: not stored, removed, newer, or of another image.
+        Of several for one product the highest version that may be done counts. Tells for each whether its version
+        is now the one stored; False: not stored, removed, newer, or of another image.
         """
 
     def get(self, product_ids: Sequence[str], *, vectors: bool = False) -> list[Point | None]:

@@ -105,6 +105,14 @@ def test_a_child_that_cannot_start_is_no_fault_of_an_image() -> None:
         children.submit(np.zeros, 3).result()
 
 
+def test_what_c_libraries_print_about_an_image_is_not_shown(
+    children: Children, capfd: pytest.CaptureFixture[str]
+) -> None:
+    children.submit(os.write, 1, b"noise").result()
+    children.submit(os.write, 2, b"noise").result()
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_crash_writes_no_core_file(children: Children) -> None:
     assert children.submit(resource.getrlimit, resource.RLIMIT_CORE).result() == (0, 0)
 
@@ -123,7 +131,7 @@ def test_no_child_is_started_before_there_is_work() -> None:
 
 def test_close_cancels_what_waits_and_runs_and_leaves_no_child() -> None:
     children = Children(2, timeout=60, memory=MEMORY)
-    futures = [children.submit(time.sleep, 60) for _ in range(10)]
+    futures = [children.submit(time.sleep, 25) for _ in range(10)]
     until(lambda: len(children.pids()) == 2)
     pids = children.pids()
 

@@ -325,6 +325,12 @@ def test_what_is_no_image_of_the_six_formats_is_unsupported(data: bytes) -> None
         decode(data, 5, "nearest", LIMITS)
 
 
+def test_what_begins_like_one_format_is_not_tried_as_another() -> None:
+    photo_cd = b"II*\0".ljust(2048, b"\0") + b"PCD_".ljust(2048, b"\0") + bytes(1 << 20)
+    with pytest.raises(ImageCorrupt):
+        decode(photo_cd, 5, "nearest", LIMITS)
+
+
 def test_too_many_bytes_are_refused_before_anything_reads_them() -> None:
     with pytest.raises(ImageTooLarge, match=r"1,001 bytes and 1,000 are allowed; .* LOOKALIKE_MAX_IMAGE_BYTES"):
         decode(bytes(1001), 5, "nearest", Limits(max_bytes=1000, max_pixels=100))
@@ -453,14 +459,19 @@ def test_a_thumbnail_is_a_webp_of_at_most_320_pixels_a_side(stored: tuple[int, i
     np.testing.assert_allclose(np.array(small)[0, 0], (10, 200, 30), atol=6)
 
 
-def test_a_thumbnail_has_the_colors_and_the_turn_of_the_picture_and_none_of_its_metadata() -> None:
+@pytest.mark.parametrize(
+    ("stored", "shown"), [((255, 0, 0), (0, 255, 0)), ((255, 0, 0, 51), (204, 255, 204))], ids=["RGB", "RGBA"]
+)
+def test_a_thumbnail_has_the_colors_and_the_turn_of_the_picture_and_none_of_its_metadata(
+    stored: tuple[int, ...], shown: tuple[int, ...]
+) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    image = plain((255, 0, 0, 51), "RGBA", (40, 20))
+    image = plain(stored, "RGBA" if len(stored) == 4 else "RGB", (40, 20))
     data = saved(image, "PNG", icc_profile=srgb_with_red_and_green_swapped(), exif=exif.tobytes())
     small = Image.open(BytesIO(thumbnail(data, LIMITS)))
     assert small.size == (20, 40)
-    np.testing.assert_allclose(np.array(small)[5, 5], (204, 255, 204), atol=6)
+    np.testing.assert_allclose(np.array(small)[5, 5], shown, atol=6)
     assert {"exif", "icc_profile", "xmp"}.isdisjoint(small.info)
 
 

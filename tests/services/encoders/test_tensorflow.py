@@ -49,12 +49,12 @@ def test_features_are_those_of_the_network_layer_by_layer(
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 8, 9, 16, 17, 37])
-def test_a_picture_has_the_same_features_in_every_batch(
-    encoder: TensorFlowEncoder, pixels: Pixels, count: int
-) -> None:
+def test_a_picture_has_the_same_features_in_every_batch(encoder: TensorFlowEncoder, pixels: Pixels, count: int) -> None:
     together = encoder.encode(pixels)[:count]
     assert encoder.encode(pixels[:count]).shape == (count, 1280)
-    np.testing.assert_allclose(encoder.encode(pixels[:count]), together, rtol=0, atol=1e-4 * np.abs(together).max(initial=0))
+    np.testing.assert_allclose(
+        encoder.encode(pixels[:count]), together, rtol=0, atol=1e-4 * np.abs(together).max(initial=0)
+    )
 
 
 def test_a_process_has_one_precision(network: Network, encoder: TensorFlowEncoder) -> None:

@@ -25,9 +25,7 @@ def tensor(key: str, storage: Array, start: int = 0, shape: Any = None, strides:
     pid = b"(" + pushed("storage") + GLOBALS[storage.dtype] + pushed(key) + pushed("cpu")
     pid += pushed(len(storage)) + b"NtQ"
     seen = (
-        pushed(start)
-        + pushed(storage.shape if shape is None else shape)
-        + pushed((1,) if strides is None else strides)
+        pushed(start) + pushed(storage.shape if shape is None else shape) + pushed((1,) if strides is None else strides)
     )
     return REBUILD + b"(" + pid + seen + pushed(False) + pushed(OrderedDict()) + b"tR"
 
@@ -130,9 +128,7 @@ def test_other_files_are_refused(content: bytes, tmp_path: Path) -> None:
         (0, 6, 1),
     ],
 )
-def test_a_tensor_may_not_look_beyond_its_storage(
-    start: int, shape: Any, strides: Any, tmp_path: Path
-) -> None:
+def test_a_tensor_may_not_look_beyond_its_storage(start: int, shape: Any, strides: Any, tmp_path: Path) -> None:
     path = saved(tmp_path / "beyond.pth", {"x": tensor("a", SIX, start, shape, strides)}, {"a": SIX})
     with pytest.raises(WeightsInvalid):
         torch_file.read(path)

@@ -1,0 +1,83 @@
+"""`lookalike search`: by product and by picture, filtered, and on a contact sheet."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from api.cli.main import cli
+
+Run = Callable[..., tuple[int, dict[str, Any]]]
+Refused = Callable[..., str]
+
+
+def ids(answer: dict[str, Any]) -> list[str]:
+    return [neighbor["product_id"] for neighbor in answer["neighbors"]]
+
+
+def test_a_product_finds_its_likes(run: Run, indexed: Path) -> None:
+    status, answer = run("search", "--product", "red-0", "-n", 3, "--data", indexed)
+    assert (status, list(answer), answer["query"]) == (0, ["query", "neighbors"], {"product_id": "red-0"})
+    assert [list(each) for each in answer["neighbors"]] == [["product_id", "score", "attributes"]] * 3
+    assert "red-0" not in ids(answer)
+    assert ids(answer)[0].startswith("red-")
+    assert answer["neighbors"][0]["attributes"]["color"] == "red"
+
+
+def test_a_picture_of_the_catalog_finds_itself_first(run: Run, indexed: Path, pictures: Path) -> None:
+    status, answer = run("search", pictures / "blue-2.jpg", "-n", 2, "--data", indexed)
+    assert (status, answer["query"]) == (0, {"image": str(pictures / "blue-2.jpg")})
+    assert answer["neighbors"][0]["product_id"] == "blue-2"
+    assert answer["neighbors"][0]["score"] == pytest.approx(1, abs=1e-3)
+
+
+def test_filter_and_score_narrow(run: Run, indexed: Path) -> None:
+    blue = '{"must": [{"key": "color", "match": {"value": "blue"}}, {"key": "price", "range": {"lt": 2}}]}'
+    _, answer = run("search", "--product", "red-0", "--filter", blue, "--data", indexed)
+    assert sorted(ids(answer)) == ["blue-0", "blue-1"]
+    _, everything = run("search", "--product", "red-0", "-n", 20, "--data", indexed)
+    middle = everything["neighbors"][5]["score"]
+    _, answer = run("search", "--product", "red-0", "-n", 20, "--min-score", middle - 1e-6, "--data", indexed)
+    assert ids(answer) == ids(everything)[:6]
+
+
+def test_the_contact_sheet_needs_no_other_file(run: Run, indexed: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.html"
+    run("search", "--product", "red-0", "-n", 4, "--html", sheet, "--data", indexed)
+    html = sheet.read_text()
+    assert html.count("data:image/webp;base64,") == 5
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:)""", html)
+    assert "url(" not in html and "red-0" in html
+
+
+def test_the_table_is_for_people(indexed: Path) -> None:
+    result = CliRunner().invoke(cli, ["search", "--product", "red-0", "-n", "2", "--data", str(indexed)])
+    assert result.exit_code == 0
+    assert "Like red-0" in result.stdout and "color red" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments"),
+    [
+        ("product_not_found", ["--product", "nothing"]),
+        ("catalog_not_found", ["--product", "red-0", "--catalog", "hats"]),
+        ("invalid_input", []),
+        ("invalid_input", ["{pictures}/red-0.jpg", "--product", "red-0"]),
+        ("invalid_input", ["--product", "red-0", "-n", "0"]),
+        ("invalid_input", ["--product", "red-0", "-n", "1001"]),
+        ("invalid_input", ["--product", "red-0", "--html", "{pictures}/no/where.html"]),
+        ("filter_invalid", ["--product", "red-0", "--filter", "{{"]),
+        ("filter_invalid", ["--product", "red-0", "--filter", '{{"most": []}}']),
+        ("filter_invalid", ["--product", "red-0", "--filter", '{{"must": [{{"key": "a", "match": {{"valu": 1}}}}]}}']),
+        ("image_not_readable", ["{pictures}/nothing.jpg"]),
+        ("image_unsupported", ["{attributes}"]),
+    ],
+)
+def test_bad_questions_are_refused(
+    refused: Refused, indexed: Path, pictures: Path, attributes: Path, code: str, arguments: list[str]
+) -> None:
+    given = [each.format(pictures=pictures, attributes=attributes) for each in arguments]
+    refused(code, "search", *given, "--data", indexed)
