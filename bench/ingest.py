@@ -10,7 +10,6 @@ caveats are in bench/README.md.
 
 import argparse
 import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -72,7 +71,10 @@ def sides(arguments: argparse.Namespace) -> list[str]:
 
 def make_weights(path: Path) -> Path:
     """InceptionV3 with its classifier, the weights random: what they are does not change the work."""
-    code = f"import keras; keras.utils.set_random_seed(1); keras.applications.InceptionV3(weights=None).save_weights({str(path)!r})"
+    code = (
+        "import keras; keras.utils.set_random_seed(1); "
+        f"keras.applications.InceptionV3(weights=None).save_weights({str(path)!r})"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
     return path
 
@@ -106,7 +108,7 @@ def run(side: str, pictures: Path, weights: Path, work: Path) -> Run:
     peak = watch.stop()
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{errors.decode()}")
-    print(f"{side:9} {len(os.listdir(pictures)):6} pictures {seconds:8.1f} s {peak:8.0f} MB", file=sys.stderr)
+    print(f"{side:9} {sum(1 for _ in pictures.iterdir()):6} pictures {seconds:8.1f} s {peak:8.0f} MB", file=sys.stderr)
     return Run(seconds, peak)
 
 
@@ -180,17 +182,23 @@ def summary(rounds: list[dict[str, dict[int, Run]]], arguments: argparse.Namespa
     return result
 
 
+COLUMNS = {
+    "seconds_small": "s small",
+    "seconds_large": "s large",
+    "marginal_images_per_second": "marginal/s",
+    "marginal_ratio": "ratio",
+    "small_speedup": "speedup small",
+    "megabytes_small": "MB small",
+    "megabytes_large": "MB large",
+}
+
+
 def show(result: dict[str, object]) -> None:
-    small, large = result["small"], result["large"]
-    print(
-        f"\n{'':10}{f's at {small}':>10}{f's at {large}':>11}{'marginal/s':>12}{'ratio':>7}{f'speedup at {small}':>16}{'MB small':>10}{'MB large':>10}"
-    )
+    print(f"\nsmall {result['small']}, large {result['large']}, medians of {result['rounds']} rounds")
+    print(f"{'':10}" + "".join(f"{title:>15}" for title in COLUMNS.values()))
     for side, row in result.items():
         if isinstance(row, dict):
-            print(
-                f"{side:10}{row['seconds_small']:10.1f}{row['seconds_large']:11.1f}{row['marginal_images_per_second']:12.1f}"
-                f"{row['marginal_ratio']:7.2f}{row['small_speedup']:16.2f}{row['megabytes_small']:10.0f}{row['megabytes_large']:10.0f}"
-            )
+            print(f"{side:10}" + "".join(f"{row[key]:15.2f}" for key in COLUMNS))
 
 
 if __name__ == "__main__":

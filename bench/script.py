@@ -23,7 +23,7 @@ def main(folder: Path, weights: Path, out: Path) -> None:
     for position, path in enumerate(sorted(folder.iterdir())):
         try:
             image = keras.utils.load_img(path, target_size=(299, 299))
-        except Exception:  # noqa: BLE001, S112  as the script does
+        except Exception:  # noqa: BLE001  as the script does
             continue
         pixels = np.expand_dims(keras.utils.img_to_array(image), axis=0)
         images.append(preprocess_input(pixels))

@@ -18,9 +18,9 @@ from services.records import (
     Facet,
     Move,
     Neighbor,
+    Pixels,
     Point,
     Tombstone,
-    Pixels,
     Vector,
     Vectors,
 )
@@ -260,7 +260,8 @@ class StubEncoder:
     def encode(self, pixels: Pixels) -> Vectors:
         self.encoded += len(pixels)
         cells = pixels.reshape(-1, 4, 8, 4, 8, 3).mean(axis=(2, 4)) / 255
-        return cells.reshape(-1, self.dim).astype(np.float32)
+        features: Vectors = cells.reshape(-1, self.dim).astype(np.float32)
+        return features
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -1,6 +1,7 @@
 """`lookalike catalogs` and `lookalike optimize`."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 import click
@@ -17,7 +18,7 @@ from services.catalog import Catalog
 @json_option
 @command
 def catalogs_command(data: str | None, as_json: bool) -> None:
-    """List the catalogs of the data folder."""
+    """List the catalogs."""
     configured = settings.load(data=data)
     rows = []
     with bootstrap.data_folder(configured) as folder:
@@ -27,10 +28,9 @@ def catalogs_command(data: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"catalogs": rows})
         return
-    table = Table("catalog", "products", "encoder", "weights", "resample", "fingerprint")
+    table = Table("catalog", "products", "encoder", "weights", "resample")
     for row in rows:
-        fingerprint = (row["fingerprint"] or "not yet known")[:40]
-        table.add_row(row["name"], str(row["products"]), row["encoder"], row["weights"], row["resample"], fingerprint)
+        table.add_row(row["name"], str(row["products"]), row["encoder"], Path(row["weights"]).name, row["resample"])
     stdout().print(table if rows else f"No catalogs in {configured.data}: make one with `lookalike index FOLDER`.")
 
 
@@ -40,7 +40,10 @@ def catalogs_command(data: str | None, as_json: bool) -> None:
 @json_option
 @command
 def optimize_command(catalog: str, data: str | None, as_json: bool) -> None:
-    """Build the search graph of a catalog: slow once, then large catalogs answer faster."""
+    """Build the search graph.
+
+    It takes a while, and makes large catalogs answer faster.
+    """
     started = time.monotonic()
     with opened_catalog(data, catalog) as opened, stderr().status(f"Building the graph of {catalog}"):
         worked = opened.optimize()

@@ -29,16 +29,18 @@ SHOWN_IN_TERMINAL = 3
 @json_option
 @command
 def demo_command(data: str | None, as_json: bool) -> None:
-    """Draw the demo catalog, index it, show neighbors, write a contact sheet.
+    """Draw a catalog, index it, show neighbors.
+
+    The contact sheet is demo.html in the data folder.
 
     The encoder is InceptionV3 where its ImageNet weights are there or can be had within seconds, else
     efficientnet_lite0, whose trained weights are installed with Lookalike.
     """
-    started = time.monotonic()
     configured = settings.load(data=data, download_seconds=DOWNLOAD_SECONDS)
     with bootstrap.data_folder(configured) as folder:
         pictures = folder.path / "demo"
         _draw(pictures)
+        started = time.monotonic()
         with _opened(folder, configured) as catalog:
             run = index(catalog, _sources(catalog, pictures), started)
             queries = _queries(catalog)

@@ -20,7 +20,10 @@ PACKAGES = ("lookalike", "tensorflow", "keras", "qdrant-edge-py", "numpy", "pill
 @json_option
 @command
 def doctor_command(data: str | None, as_json: bool) -> None:
-    """Say what this machine has: versions, processor and GPU, weights, data folder, disk."""
+    """Say what this machine has and lacks.
+
+    Versions, processor and GPU, weights, data folder, disk.
+    """
     configured = settings.load(data=data)
     folder = configured.data.absolute()
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())

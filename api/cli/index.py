@@ -30,7 +30,8 @@ from services.errors import DuplicateProduct
 from services.pipeline import failed
 from services.records import Outcome, Put, Resample, State
 from services.settings import Precision
-from services.sources import IdRule, Source, Table as AttributesTable, attributes_table, sources
+from services.sources import IdRule, Source, attributes_table, sources
+from services.sources import Table as AttributesTable
 
 SHOWN_FAILURES = 20
 
@@ -156,7 +157,7 @@ def index_command(
     attributes: Path | None,
     as_json: bool,
 ) -> None:
-    """Take pictures into a catalog, which makes them searchable.
+    """Make pictures searchable.
 
     PATH is a folder whose files are named by product ID, a picture, or a CSV or NDJSON list with product_id and
     image_path. Run it again at any time: a picture that has not changed is not encoded again.

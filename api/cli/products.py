@@ -33,7 +33,7 @@ def show_command(
     data: str | None,
     as_json: bool,
 ) -> None:
-    """Show a product, or list the products of a catalog."""
+    """Show a product, or list all."""
     with opened_catalog(data, catalog) as opened:
         if product_id is not None:
             product = opened.get(product_id)
@@ -66,7 +66,7 @@ def show_command(
 def remove_command(
     product_ids: tuple[str, ...], everything: bool, yes: bool, catalog: str, data: str | None, as_json: bool
 ) -> None:
-    """Remove products from a catalog, or the whole catalog with --all."""
+    """Remove products, or with --all the catalog."""
     if everything == bool(product_ids):
         raise InvalidInput("Name the products to remove, or give --all to remove the catalog.")
     if everything:

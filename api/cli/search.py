@@ -41,7 +41,7 @@ def search_command(
     data: str | None,
     as_json: bool,
 ) -> None:
-    """Find what looks like a picture, or like a product of the catalog.
+    """Find what looks like a picture or a product.
 
     Give either IMAGE or --product ID.
     """

@@ -131,9 +131,8 @@ def read(path: Path) -> Archive:
     with _faults(path), ZipFile(path) as archive:
         names = _names(archive)
         features = _features_column(archive, path)
-        texts = [_text_column(archive, path, name, features.shape[0]) for name in TEXTS if name in names]
-        if texts[:1] == [] or texts[0].name != "product_id":
-            raise InvalidSource(f"{path} has no array product_id; an archive has product_id and features.")
+        present = [name for name in TEXTS if name in names or name == "product_id"]
+        texts = [_text_column(archive, path, name, features.shape[0]) for name in present]
         about = About()
         if "lookalike" in names:
             check_complete(path, names, TEXTS)
@@ -235,8 +234,7 @@ def _chunks(stream: IO[bytes], column: _Column) -> Iterator[tuple[int, bytes]]:
     for start in range(0, rows, _CHUNK):
         count = min(_CHUNK, rows - start)
         data = stream.read(count * column.row_size)
-        # To read on from the last row is what has zipfile compare the checksum.
-        if len(data) != count * column.row_size or (start + count == rows and stream.read(1)):
+        if len(data) != count * column.row_size:
             raise BadZipFile("cut off")
         yield count, data
 

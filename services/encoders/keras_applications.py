@@ -67,7 +67,7 @@ def _build(name: str, function: str, size: int, *, top: bool, weights: str | Non
 def _explained(name: str, path: Path) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # noqa: BLE001  Keras turns what urllib raises into a bare Exception
+    except Exception as error:
         raise WeightsUnreachable(
             f"The ImageNet weights of {name} are not at {path} and could not be fetched ({_reason(error)}): give a "
             "file with --weights FILE, or take --encoder efficientnet_lite0, whose trained weights are installed "

@@ -136,7 +136,7 @@ def test_a_table_knows_numbers_from_names_by_the_column(tmp_path: Path) -> None:
 def test_a_table_with_one_product_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("product_id,x\nA,1\nA,2\n")
-    with pytest.raises(InvalidSource, match="line 3.*'A'"):
+    with pytest.raises(InvalidSource, match=r"line 3.*'A'"):
         attributes_table(path)
 
 

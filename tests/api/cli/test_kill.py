@@ -45,9 +45,11 @@ def stored(data: Path) -> int:
 
 def contents(data: Path) -> dict[str, Any]:
     configured = settings.load(data=data)
-    with bootstrap.data_folder(configured) as folder:
-        with bootstrap.open_catalog(folder, "products", configured) as catalog:
-            return {each.product_id: each for each in catalog.embeddings()}
+    with (
+        bootstrap.data_folder(configured) as folder,
+        bootstrap.open_catalog(folder, "products", configured) as catalog,
+    ):
+        return {each.product_id: each for each in catalog.embeddings()}
 
 
 def children_of(pid: int) -> list[int]:
@@ -95,7 +97,6 @@ def test_twenty_kills_and_one_full_run_equal_a_run_that_was_never_interrupted(
 ) -> None:
     seed = random.randrange(1 << 30)
     record_property("seed", seed)
-    print(f"seed {seed}")
     moments = random.Random(seed)
     killed, calm = tmp_path / "killed", tmp_path / "calm"
     landed = sum(killed_run(pictures, killed, moments.uniform(0, 0.12)) for _ in range(KILLS))

@@ -9,6 +9,7 @@ import pytest
 from services.archive import npz
 from services.archive.archive import About, checked
 from services.errors import DataCorrupt, InvalidProductID, InvalidSource
+from services.records import Embedding
 
 
 def test_numpy_opens_the_export_without_pickle(embeddings, spec, tmp_path) -> None:
@@ -94,3 +95,25 @@ def test_fewer_rows_than_counted_are_no_export(embeddings, spec, tmp_path) -> No
     with pytest.raises(DataCorrupt):
         npz.write(embeddings, tmp_path, spec, len(embeddings) + 1)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_metadata_that_damage_hides_is_missed(embeddings, spec, tmp_path) -> None:
+    """A name stands twice in a zip file; lost in the directory at the end, it is still at the member."""
+    [path] = npz.write(embeddings, tmp_path, spec, len(embeddings))
+    start, _, end = path.read_bytes().rpartition(b"lookalike.npy")
+    path.write_bytes(start + b"lookaway!.npy" + end)
+    with pytest.raises(InvalidSource, match="damaged"):
+        npz.read(path)
+
+
+@pytest.mark.parametrize("name", ["product_id", "features", "attributes", "image", "lookalike"])
+def test_a_wrong_checksum_is_seen_in_every_array(name, spec, tmp_path) -> None:
+    features = np.arange(spec.dim, dtype=np.float32)
+    rows = [Embedding(f"{i:0500}", features, {"n": "x" * 5000}, "0" * 64) for i in range(200)]
+    [path] = npz.write(rows, tmp_path, spec, len(rows))
+    with zipfile.ZipFile(path) as sound:
+        checksum = sound.getinfo(f"{name}.npy").CRC
+    start, _, end = path.read_bytes().rpartition(checksum.to_bytes(4, "little"))
+    path.write_bytes(start + (checksum ^ 1).to_bytes(4, "little") + end)
+    with pytest.raises(InvalidSource, match="CRC"):
+        list(checked(npz.read(path)))

@@ -154,3 +154,21 @@ def test_a_file_that_is_no_text_is_refused(name, tmp_path) -> None:
     (tmp_path / name).write_bytes(b"\xff\xfea\x00")
     with pytest.raises(InvalidSource, match="UTF-8"):
         read(tmp_path)
+
+
+def test_a_power_cut_between_the_two_files_leaves_no_pair_of_old_and_new(
+    embeddings, spec, tmp_path, monkeypatch
+) -> None:
+    script.write(embeddings, tmp_path, spec, len(embeddings))
+    replace_file = Path.replace
+
+    def cut_off(path: Path, target: Path) -> Path:
+        if target.name == script.INDEXES:
+            raise KeyboardInterrupt
+        return replace_file(path, target)
+
+    monkeypatch.setattr(Path, "replace", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        script.write(embeddings[::-1], tmp_path, spec, len(embeddings))
+    with pytest.raises(InvalidSource, match="is not there"):
+        read(tmp_path)

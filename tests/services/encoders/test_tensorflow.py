@@ -11,7 +11,7 @@ import pytest
 from services.encoders import efficientnet_lite0, tensorflow, weights
 from services.encoders.network import Network, Patience
 from services.encoders.tensorflow import TensorFlowEncoder
-from services.errors import EncoderError, PrecisionUnavailable, WeightsInvalid
+from services.errors import PrecisionUnavailable
 from services.records import Pixels
 
 needs_bfloat16 = pytest.mark.skipif(not tensorflow.has_bfloat16(), reason="this processor has no bfloat16")
