@@ -60,9 +60,8 @@ def demo_command(data: str | None, as_json: bool) -> None:
 
 def _draw(folder: Path) -> None:
     with progress() as bar:
-        task = bar.add_task("Drawing the pictures", total=len(demo.products()))
-        for _ in demo.write(folder):
-            bar.advance(task)
+        task = bar.add_task("Drawing the pictures", total=None)
+        demo.write(folder, on_progress=lambda done, total: bar.update(task, completed=done, total=total))
 
 
 def _opened(folder: DataFolder, configured: Settings) -> Catalog:

@@ -97,6 +97,7 @@ def _randomize(model: Any, seed: int) -> None:
     random = np.random.default_rng(seed)
     for weight in model.weights:
         if len(weight.shape) >= 2:
-            fan_in = float(np.prod(weight.shape[:-1]))
+            # A depthwise kernel is (height, width, channels, 1), and each of its outputs sees one channel.
+            fan_in = float(np.prod(weight.shape[:2] if "depthwise" in weight.path else weight.shape[:-1]))
             kernel = random.standard_normal(weight.shape, dtype=np.float32)
             weight.assign(kernel * np.float32(np.sqrt(2.0 / fan_in)))

@@ -23,7 +23,9 @@ def run() -> Run:
     """Runs a command with --json: its status and its one JSON object."""
 
     def run(*arguments: object) -> tuple[int, dict[str, Any]]:
-        result = CliRunner().invoke(cli, [*map(str, arguments), "--json"], catch_exceptions=False)
+        # One precision a process, and tests of the encoder itself compare in float32.
+        runner = CliRunner(env={"LOOKALIKE_PRECISION": "float32"})
+        result = runner.invoke(cli, [*map(str, arguments), "--json"], catch_exceptions=False)
         assert result.stdout.count("\n") == 1, result.stdout
         return result.exit_code, json.loads(result.stdout)
 
