@@ -57,6 +57,17 @@ def is_key(text: str) -> bool:
     return len(text) <= MAX_KEY and _text(text) and _KEY.fullmatch(text) is not None
 
 
+def key_of(name: str) -> str:
+    """The key of the attribute with just this name: `"list price"` for list price.
+
+    Raises `ValueError` for a name that no key can write (it holds a quote or a backslash, or is too long).
+    """
+    key = name if re.fullmatch(r"[\w-]+", name) else f'"{name}"'
+    if not is_key(key):
+        raise ValueError(f"{_shown(name)} cannot be written as a key: leave out quotes and backslashes")
+    return key
+
+
 def _step(found: re.Match[str]) -> str | int | None:
     index = found["index"]
     if index is None:

@@ -122,14 +122,14 @@ class Pipeline:
         self._decoding.append(Item(put, point, data, self._decode(data)))
 
     def _keep_vector(self, put: Put, stored: Point) -> Outcome | None:
-        """The outcome of a put of the image that is stored; None where another one came in between."""
+        """The outcome of a put of the image that is stored; None where another one came in between.
+
+        Even where nothing else changes the version does: an earlier put of the product may still be on its way.
+        """
         attributes = stored.attributes if put.attributes is None else put.attributes
-        same = attributes == stored.attributes
-        if same and put.version is None:
-            return Outcome(put.product_id, State.UNCHANGED)
         if self._index.move([Move(put.product_id, self._version(put), attributes, stored.image)]) == [False]:
             return None
-        return Outcome(put.product_id, State.UNCHANGED if same else State.APPLIED)
+        return Outcome(put.product_id, State.UNCHANGED if attributes == stored.attributes else State.APPLIED)
 
     def _version(self, put: Put) -> int:
         return self._next_version() if put.version is None else put.version

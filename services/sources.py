@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from services.errors import InvalidSource
+from services.filters import key_of
 from services.records import AttributeKind, Attributes
 
 LISTS = (".csv", ".ndjson", ".jsonl")
@@ -41,6 +42,11 @@ class Table:
 
     rows: Mapping[str, Attributes]
     kinds: Mapping[str, AttributeKind]
+
+    @property
+    def keys(self) -> dict[str, AttributeKind]:
+        """The kinds by the keys that filters use."""
+        return {key_of(column): kind for column, kind in self.kinds.items()}
 
 
 def sources(paths: Iterable[Path], *, rule: IdRule = IdRule.STEM, recursive: bool = False) -> list[Source]:
@@ -170,9 +176,18 @@ def _json_row(path: Path, number: int, text: str, required: tuple[str, ...]) -> 
 
 def _kinds(rows: list[tuple[int, dict[str, str]]], path: Path) -> dict[str, AttributeKind]:
     columns = [column for column in (rows[0][1] if rows else ()) if column not in ("product_id", "image_path")]
-    if "" in columns:
-        raise InvalidSource(f"{path} has a column without a name; name it in the first line.")
+    for column in columns:
+        _check_column(path, column)
     return {column: _kind([row[column] for _, row in rows if row[column]]) for column in columns}
+
+
+def _check_column(path: Path, column: str) -> None:
+    if not column:
+        raise InvalidSource(f"{path} has a column without a name; name it in the first line.")
+    try:
+        key_of(column)
+    except ValueError as error:
+        raise InvalidSource(f"{path} has a column that filters cannot name: {error}.") from error
 
 
 def _kind(values: list[str]) -> AttributeKind:

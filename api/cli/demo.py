@@ -81,7 +81,7 @@ def _opened(folder: DataFolder, configured: Settings) -> Catalog:
 def _sources(catalog: Catalog, pictures: Path) -> list[Source]:
     file = pictures / "attributes.csv"
     table = attributes_table(file)
-    catalog.declare(table.kinds)
+    catalog.declare(table.keys)
     return described(sources([pictures]), table, file)
 
 

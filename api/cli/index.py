@@ -175,7 +175,7 @@ def index_command(
             )
         with opened:
             if table:
-                opened.declare(table.kinds)
+                opened.declare(table.keys)
             run = index(opened, found, started)
             report(run, opened, as_json=as_json)
     sys.exit(run.status)

@@ -22,7 +22,7 @@ from services.errors import (
     MediaNotFound,
     ProductNotFound,
 )
-from services.filters import parse
+from services.filters import key_of, parse
 from services.images import Decoder, Limits
 from services.index.edge import EdgeIndex
 from services.index.vector_index import VectorIndex
@@ -292,6 +292,17 @@ def test_of_two_puts_of_a_product_in_one_run_the_later_wins(catalog: Catalog) ->
     assert catalog.neighbors("a", limit=1)[0].product_id.startswith("blue")
 
 
+@pytest.mark.parametrize("others", [0, 5, 30])
+def test_the_stored_image_put_again_after_another_one_wins(catalog: Catalog, others: int) -> None:
+    """Given a red product, put blue and then red again in one run, however far apart: I expect it red."""
+    states(catalog, Put("a", picture(RED)))
+    between = [Put(f"p{number}", picture(GREEN, number, size=16)) for number in range(others)]
+    run = list(catalog.put([Put("a", picture(BLUE)), *between, Put("a", picture(RED))]))
+    assert len(run) == others + 2
+    [neighbor] = catalog.search_image(picture(RED), limit=1)
+    assert (neighbor.product_id, round(neighbor.score, 4)) == ("a", 1.0)
+
+
 def test_an_older_version_does_not_replace_a_newer_one(catalog: Catalog) -> None:
     states(catalog, Put("a", picture(RED), {"n": 2}, version=7))
     assert states(catalog, Put("a", picture(BLUE), {"n": 1}, version=6)) == {"a": State.SUPERSEDED}
@@ -348,6 +359,14 @@ def test_facets_count_declared_attributes(catalog: Catalog) -> None:
     catalog.declare({"color": AttributeKind.KEYWORD})
     assert catalog.facets("color") == [Facet("red", 3), Facet("green", 2)]
     assert catalog.spec.indexed_attributes == {"color": AttributeKind.KEYWORD}
+
+
+def test_an_attribute_is_found_by_the_key_of_its_name(catalog: Catalog) -> None:
+    for number, name in enumerate(["list price", "a.b", "größe", "tags[]"]):
+        states(catalog, Put(f"p{number}", picture(RED, number), {name: 7}))
+        catalog.declare({key_of(name): AttributeKind.INTEGER})
+        assert catalog.count(parse({"must": [{"key": key_of(name), "match": {"value": 7}}]})) == 1
+        assert catalog.facets(key_of(name)) == [Facet(7, 1)]
 
 
 def test_embeddings_come_back_as_raw_features(catalog: Catalog, encoder: StubEncoder) -> None:

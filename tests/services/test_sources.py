@@ -133,6 +133,23 @@ def test_a_table_knows_numbers_from_names_by_the_column(tmp_path: Path) -> None:
     assert table.rows == {"A": {"sku": "007", "price": 3.0, "note": "x"}, "B": {"sku": "12", "price": 4.5}}
 
 
+def test_columns_are_named_as_filters_name_them(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("product_id,list price,a.b,größe\nA,1,2,x\n")
+    assert attributes_table(path).keys == {
+        '"list price"': AttributeKind.FLOAT,
+        '"a.b"': AttributeKind.FLOAT,
+        "größe": AttributeKind.KEYWORD,
+    }
+
+
+def test_a_column_that_filters_cannot_name_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('product_id,"5"" wide"\nA,1\n')
+    with pytest.raises(InvalidSource, match="wide"):
+        attributes_table(path)
+
+
 def test_a_table_with_one_product_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("product_id,x\nA,1\nA,2\n")
