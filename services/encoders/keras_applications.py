@@ -26,13 +26,11 @@ def application(*, name: str, function: str, size: int, dim: int, file: str) -> 
     def build(top: bool) -> Any:
         return _build(name, function, size, top=top, weights=None)
 
-    def load_imagenet(model: Any, patience: Patience) -> None:
+    def imagenet(patience: Patience) -> Any:
         if whole.exists() and not headless.exists():
-            model.set_weights(load_file(network, whole).get_weights())
-            return
+            return load_file(network, whole)
         with _explained(name, headless), _patient(patience):
-            trained = _build(name, function, size, top=False, weights="imagenet")
-        model.set_weights(trained.get_weights())
+            return _build(name, function, size, top=False, weights="imagenet")
 
     network = Network(
         name=name,
@@ -40,7 +38,7 @@ def application(*, name: str, function: str, size: int, dim: int, file: str) -> 
         dim=dim,
         build=build,
         preprocess=lambda pixels: _module(name).preprocess_input(pixels),
-        load_imagenet=load_imagenet,
+        imagenet=imagenet,
         imagenet_at_hand=lambda: headless.exists() or whole.exists(),
     )
     return network

@@ -20,8 +20,8 @@ class Network:
     `build(top)` gives the Keras model with fresh weights; with `top` its classifier comes last, for weight files that
     hold one. `preprocess` takes a float tensor of 0..255 to what the network was trained on.
 
-    `load_imagenet` assigns the trained weights to a model without top; it raises `WeightsNotFound` or, when its
-    patience is at an end, `WeightsUnreachable`. `imagenet_at_hand` tells whether that works
+    `imagenet` gives the model without top with its trained weights; it raises `WeightsNotFound` or, when its patience
+    is at an end, `WeightsUnreachable`. `imagenet_at_hand` tells whether that works
     without a download. Neither `imagenet_at_hand` nor making a `Network` imports TensorFlow.
     """
 
@@ -30,5 +30,5 @@ class Network:
     dim: int
     build: Callable[[bool], Any]
     preprocess: Callable[[Any], Any]
-    load_imagenet: Callable[[Any, Patience], None]
+    imagenet: Callable[[Patience], Any]
     imagenet_at_hand: Callable[[], bool]

@@ -46,11 +46,10 @@ def load(network: Network, spec: str, patience: Patience) -> Any:
     spec = checked_spec(spec)
     if spec != IMAGENET and trained(spec):
         return load_file(network, Path(spec))
-    model = network.build(False)
     if spec == IMAGENET:
-        network.load_imagenet(model, patience)
-    else:
-        _randomize(model, int(spec.removeprefix(RANDOM)))
+        return network.imagenet(patience)
+    model = network.build(False)
+    _randomize(model, int(spec.removeprefix(RANDOM)))
     return model
 
 
@@ -62,15 +61,17 @@ def load_file(network: Network, path: Path) -> Any:
     """
     headless = network.build(False)
     reasons = []
-    for model in (headless, network.build(True)):
+    for top in (False, True):
+        model = network.build(True) if top else headless
         try:
             model.load_weights(path)
         # What h5py, zipfile and Keras raise for files that are no weights is not bounded by one class.
         except (ValueError, OSError, KeyError, RuntimeError, TypeError, AttributeError, EOFError, BadZipFile) as error:
             reasons.append(error)
             continue
-        # The classifier comes last.
-        headless.set_weights(model.get_weights()[: len(headless.weights)])
+        if top:
+            # The classifier comes last.
+            headless.set_weights(model.get_weights()[: len(headless.weights)])
         return headless
     raise WeightsInvalid(
         f"The weights file {path} is damaged or holds the weights of another network than {network.name}; give "

@@ -52,11 +52,9 @@ def server(answer: bytes, *, drip: bytes = b"") -> Iterator[str]:
 
 def unreachable(patience: Patience) -> tuple[str, float]:
     """What is said when InceptionV3's weights cannot be had, and after how many seconds of trying."""
-    network = inception_v3.network()
-    model = network.build(False)
     started = time.monotonic()
     with pytest.raises(WeightsUnreachable) as caught:
-        network.load_imagenet(model, patience)
+        inception_v3.network().imagenet(patience)
     return str(caught.value), time.monotonic() - started
 
 
@@ -114,6 +112,5 @@ def test_the_file_of_the_replaced_script_is_found(keras_home: Path) -> None:
     path.parent.mkdir()
     whole.save(path)
     assert network.imagenet_at_hand()
-    model = network.build(False)
-    network.load_imagenet(model, Patience(silence=0.1, total=5))
+    model = network.imagenet(Patience(silence=0.1, total=5))
     assert weights.digest(model) == weights.digest(weights.load_file(network, path))
