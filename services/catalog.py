@@ -73,7 +73,7 @@ class Catalog:
         input_size: int,
         encoder: Callable[[], Encoder],
         save: Callable[[CatalogSpec], None],
-        check_space: Callable[[], None],
+        check_space: Callable[[int], None],
         batch_size: int,
         max_image_bytes: int,
     ) -> None:
@@ -115,7 +115,7 @@ class Catalog:
         """Sets products whose features are known already; nothing is encoded."""
         stream = iter(embeddings)
         while chunk := list(itertools.islice(stream, self._batch_size)):
-            self._check_space()
+            self._check_space(0)
             stored = self._index.get([embedding.product_id for embedding in chunk])
             points: list[Point | Tombstone] = []
             for embedding, point in zip(chunk, stored, strict=True):

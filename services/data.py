@@ -99,10 +99,13 @@ class DataFolder:
             (folder / "catalog.json").unlink(missing_ok=True)
             shutil.rmtree(folder)
 
-    def check_space(self) -> None:
-        """Raises `DataFull` before the disk is: a full disk would cost more than the next batch."""
+    def check_space(self, planned: int = 0) -> None:
+        """Raises `DataFull` where writing so many bytes would leave less than the minimum free.
+
+        Before the disk is full: a memory-mapped index on a full disk ends its process (docs/decisions.md).
+        """
         free = shutil.disk_usage(self.path).free
-        if free < self._min_free_bytes:
+        if free - planned < self._min_free_bytes:
             raise DataFull(
                 f"The disk of the data folder {self.path} has {free >> 20} MB left, less than the "
                 f"{self._min_free_bytes >> 20} MB of LOOKALIKE_MIN_FREE_BYTES: make room and run the same again, "

@@ -47,7 +47,7 @@ class Pipeline:
     """One run over a stream of puts for one catalog.
 
     `decode` starts decoding an image, `encode` takes pixels to raw features (and may load the encoder for the first
-    batch, which is empty). `check_space` raises where the disk is nearly full. What an image does wrong is a failed
+    batch, which is empty). `check_space` raises where so many bytes more would fill the disk. What an image does wrong is a failed
     outcome; anything else ends the run with an exception, and what was written by then stays.
     """
 
@@ -59,7 +59,7 @@ class Pipeline:
         decode: Callable[[bytes], "Future[Pixels]"],
         encode: Callable[[Pixels], Vectors],
         next_version: Callable[[], int],
-        check_space: Callable[[], None],
+        check_space: Callable[[int], None],
         batch_size: int,
         max_image_bytes: int,
     ) -> None:
@@ -90,7 +90,7 @@ class Pipeline:
                 self._encoder.shutdown(cancel_futures=True)
 
     def _take(self, chunk: Sequence[Put]) -> Iterator[Outcome]:
-        self._check_space()
+        self._check_space(0)
         sound = []
         for put in chunk:
             try:
@@ -178,7 +178,7 @@ class Pipeline:
     def _write(self) -> Iterator[Outcome]:
         batch = self._encoding.popleft()
         features = batch.features.result()
-        self._check_space()
+        self._check_space(sum(len(item.data) for item in batch.items))
         points: list[Point | Tombstone] = []
         for item, raw in zip(batch.items, features, strict=True):
             try:

@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     max_image_pixels: int = Field(50_000_000, ge=1, description="Pixels that an image may have.")
     media_keep: MediaKeep = Field("all", description="Originals kept in the data folder: all or none.")
     min_free_bytes: int = Field(
-        256 << 20, ge=0, description="Free bytes of the disk below which nothing more is written."
+        256 << 20, ge=64 << 20, description="Free bytes of the disk below which nothing more is written."
     )
     download_timeout: float = Field(
         5.0, gt=0, description="Seconds to wait for the server that holds the ImageNet weights to answer."

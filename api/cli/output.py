@@ -58,6 +58,8 @@ def command(run: Callable[P, None]) -> Callable[P, None]:
         except LookalikeError as error:
             refuse(error, as_json=as_json)
         except KeyboardInterrupt:
+            if as_json:
+                print_json({"error": {"code": "interrupted", "message": "Interrupted before anything was done."}})
             stderr().print("Interrupted.")
             sys.exit(INTERRUPTED)
 

@@ -90,7 +90,7 @@ def make(index: VectorIndex, encoder: StubEncoder, decoder: Decoder, tmp_path: P
             "input_size": StubEncoder.size,
             "encoder": lambda: encoder,
             "save": lambda spec: None,
-            "check_space": lambda: None,
+            "check_space": lambda planned: None,
             "batch_size": 8,
             "max_image_bytes": 1_000_000,
         }
@@ -430,7 +430,7 @@ def test_an_unknown_fingerprint_is_learned_once(make: Callable[..., Catalog]) ->
 def test_a_full_disk_ends_the_run_and_keeps_what_is_done(make: Callable[..., Catalog]) -> None:
     checks = iter(range(100))
 
-    def check_space() -> None:
+    def check_space(planned: int) -> None:
         if next(checks) > 5:
             raise DataFull("full")
 

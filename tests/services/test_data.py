@@ -100,6 +100,8 @@ def test_the_lock_ends_with_close(tmp_path: Path) -> None:
 def test_a_nearly_full_disk_is_refused(tmp_path: Path) -> None:
     with DataFolder(tmp_path, min_free_bytes=1) as data:
         data.check_space()
+        with pytest.raises(DataFull):
+            data.check_space(1 << 60)
     with DataFolder(tmp_path, min_free_bytes=1 << 60) as data, pytest.raises(DataFull, match=str(tmp_path)):
         data.check_space()
 
