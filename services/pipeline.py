@@ -47,8 +47,8 @@ class Pipeline:
     """One run over a stream of puts for one catalog.
 
     `decode` starts decoding an image, `encode` takes pixels to raw features (and may load the encoder for the first
-    batch, which is empty). `check_space` raises where so many bytes more would fill the disk. What an image does wrong is a failed
-    outcome; anything else ends the run with an exception, and what was written by then stays.
+    batch, which is empty). `check_space` raises where so many bytes more would fill the disk. What an image does wrong
+    is a failed outcome; anything else ends the run with an exception, and what was written by then stays.
     """
 
     def __init__(
