@@ -57,7 +57,7 @@ a process comes from the environment; an option of a command comes first.
 
 def cli_page() -> str:
     """docs/cli.md."""
-    context = click.Context(cli, info_name="lookalike")
+    context = click.Context(cli, info_name="lookalike", **cli.context_settings)
     parts = [CLI_HEAD]
     for name in COMMANDS:
         command = cli.get_command(context, name)
