@@ -14,7 +14,7 @@ from services.encoders.tensorflow import TensorFlowEncoder
 from services.encoders.tensorflow import gpus as gpus
 from services.encoders.tensorflow import has_bfloat16 as has_bfloat16
 from services.encoders.weights import IMAGENET, checked_spec
-from services.errors import CatalogExists, EncoderMismatch, EncoderUnknown
+from services.errors import CatalogExists, DataCorrupt, EncoderMismatch, EncoderUnknown
 from services.images import Decoder, Limits
 from services.index.edge import EdgeIndex
 from services.media import Media
@@ -47,9 +47,12 @@ def load_encoder(name: str, weights_spec: str, resample: Resample, settings: Set
     )
 
 
-def data_folder(settings: Settings) -> DataFolder:
-    """The settings' data folder, locked. Raises `DataLocked`, `DataNotWritable`, `DataFull`."""
-    return DataFolder(settings.data, min_free_bytes=settings.min_free_bytes)
+def data_folder(settings: Settings, *, create: bool = True) -> DataFolder:
+    """The settings' data folder, locked.
+
+    Raises `DataLocked`, `DataNotWritable`, `DataFull`, and `CatalogNotFound` where none is there nor to be made.
+    """
+    return DataFolder(settings.data, min_free_bytes=settings.min_free_bytes, create=create)
 
 
 def open_catalog(data: DataFolder, name: str, settings: Settings) -> Catalog:
@@ -58,6 +61,8 @@ def open_catalog(data: DataFolder, name: str, settings: Settings) -> Catalog:
     Raises `CatalogNotFound`, `DataCorrupt`.
     """
     spec = data.catalog(name)
+    if not data.vectors(spec).is_dir():
+        raise DataCorrupt(f"The vectors of catalog {name} are gone from {data.vectors(spec)}; restore them.")
     return _catalog(data, spec, settings, lambda: _encoder_of(spec, settings))
 
 
@@ -97,8 +102,9 @@ def new_catalog_for_embeddings(data: DataFolder, spec: CatalogSpec, settings: Se
     """A new, empty catalog for vectors that exist already; no encoder is loaded. Raises `CatalogExists`."""
     if data.has_catalog(spec.name):
         raise CatalogExists(f"There is a catalog {spec.name} already; give another --catalog.")
+    catalog = _catalog(data, spec, settings, lambda: _encoder_of(spec, settings))
     data.save(spec)
-    return open_catalog(data, spec.name, settings)
+    return catalog
 
 
 def new_spec(name: str, encoder: str, weights: str, resample: Resample, fingerprint: str | None = None) -> CatalogSpec:
@@ -121,8 +127,10 @@ def _new_catalog(
     spec = new_spec(name, encoder, checked_spec(weights), resample)
     loaded = _encoder_of(spec, settings)
     spec = replace(spec, fingerprint=loaded.fingerprint)
+    # The description comes last: a catalog is there when its vectors can be.
+    catalog = _catalog(data, spec, settings, lambda: loaded)
     data.save(spec)
-    return _catalog(data, spec, settings, lambda: loaded)
+    return catalog
 
 
 def _encoder_of(spec: CatalogSpec, settings: Settings) -> Encoder:

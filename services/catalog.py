@@ -104,6 +104,7 @@ class Catalog:
             self._index,
             self._media,
             decode=lambda data: self._decoder.submit(data, self._size, self.spec.resample),
+            load_encoder=self.load_encoder,
             encode=self._encode,
             next_version=self._next_version,
             check_space=self._check_space,
@@ -116,9 +117,16 @@ class Catalog:
         stream = iter(embeddings)
         while chunk := list(itertools.islice(stream, self._batch_size)):
             self._check_space(0)
-            stored = self._index.get([embedding.product_id for embedding in chunk])
+            sound = []
+            for embedding in chunk:
+                try:
+                    checked_product_id(embedding.product_id)
+                    sound.append(embedding)
+                except LookalikeError as error:
+                    yield failed(embedding.product_id, error)
+            stored = self._index.get([embedding.product_id for embedding in sound])
             points: list[Point | Tombstone] = []
-            for embedding, point in zip(chunk, stored, strict=True):
+            for embedding, point in zip(sound, stored, strict=True):
                 try:
                     points.append(self._embedded(embedding, point))
                 except LookalikeError as error:
@@ -146,15 +154,17 @@ class Catalog:
 
         Raises `ProductNotFound`, `InvalidAttributes`.
         """
-        point = self._point(product_id)
-        new = checked_attributes(merged(point.attributes, attributes))
-        self._index.move([Move(product_id, self._next_version(), new)])
+        moved = [False]
+        while moved == [False]:  # another change came in between
+            new = merged(self._point(product_id).attributes, attributes)
+            moved = self._index.move([Move(product_id, self._next_version(), new)])
         self._index.flush()
         return self.get(product_id)
 
     def remove(self, product_ids: Sequence[str]) -> list[Outcome]:
-        """Removes products; one that is not there is a failed outcome."""
+        """Removes products; one that is not there is a failed outcome. Raises `InvalidProductID`."""
         now = time.time()
+        product_ids = [checked_product_id(each) for each in dict.fromkeys(product_ids)]
         stored = self._index.get(product_ids)
         gone: list[Point | Tombstone] = [
             Tombstone(point.product_id, self._next_version(), now) for point in stored if point
@@ -252,12 +262,15 @@ class Catalog:
         offset = options.get("offset", 0)
         if offset < 0:
             raise InvalidInput(f"The offset {offset} is refused; it starts at 0.")
+        min_score = options.get("min_score")
+        if min_score is not None and not -1 <= min_score <= 1:
+            raise InvalidInput(f"The lowest score {min_score} is refused; it goes from -1 to 1.")
         return self._index.search(
             self._direction(vector),
             limit=limit,
             offset=offset,
             filter=options.get("filter"),
-            min_score=options.get("min_score"),
+            min_score=min_score,
             exclude=exclude,
         )
 
@@ -289,7 +302,7 @@ class Catalog:
         return next(self._versions)
 
     def _point(self, product_id: str, *, vectors: bool = False) -> Point:
-        [point] = self._index.get([product_id], vectors=vectors)
+        [point] = self._index.get([checked_product_id(product_id)], vectors=vectors)
         if point is None:
             raise self._not_found(product_id)
         return point
@@ -316,7 +329,7 @@ class Catalog:
         if attributes is None:
             attributes = stored.attributes if stored else {}
         return Point(
-            checked_product_id(embedding.product_id),
+            embedding.product_id,
             self._next_version(),
             direction,
             norm,

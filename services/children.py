@@ -17,7 +17,7 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any, NamedTuple, ParamSpec, Self, TypeVar
 
-from services.errors import ImageDecodeCrashed, ImageDecodeTimeout
+from services.errors import DecodingUnavailable, ImageDecodeCrashed, ImageDecodeTimeout
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -163,7 +163,7 @@ class _Child:
             except (EOFError, ConnectionError):
                 code = self._exit_code()
         self.stop()
-        raise RuntimeError(
+        raise DecodingUnavailable(
             f"A child process for decoding does not start (exit code {code}); raise LOOKALIKE_DECODE_MEMORY."
         )
 

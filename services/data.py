@@ -26,18 +26,24 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 class DataFolder:
     """A data folder, locked for this process until `close`.
 
-    Raises `DataLocked` (and names the holder), `DataNotWritable`, `DataFull`.
+    Raises `DataLocked` (and names the holder), `DataNotWritable`, `DataFull`, and `CatalogNotFound` where there is no
+    folder and none is to be made.
     """
 
-    def __init__(self, path: Path, *, min_free_bytes: int = 0) -> None:
+    def __init__(self, path: Path, *, min_free_bytes: int = 0, create: bool = True) -> None:
         self.path = path.absolute()
+        if not create and not self.path.exists():
+            raise CatalogNotFound(
+                f"There is no data folder {self.path}: make one with `lookalike index FOLDER`, or name "
+                "yours with --data."
+            )
         self._min_free_bytes = min_free_bytes
         try:
             with disk_errors(self.path):
                 (self.path / "catalogs").mkdir(parents=True, exist_ok=True)
                 self._lock = _locked(self.path / "lock")
-        except (FileExistsError, NotADirectoryError) as error:
-            raise DataNotWritable(f"{error.filename} is no folder; take another data folder with --data.") from error
+        except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+            raise DataNotWritable(f"{error.filename} is in the way; take another data folder with --data.") from error
 
     def __enter__(self) -> Self:
         return self
@@ -75,7 +81,7 @@ class DataFolder:
             return CatalogSpec(**fields, indexed_attributes=kinds)
         except FileNotFoundError:
             raise CatalogNotFound(self._not_found(name)) from None
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, OSError) as error:
             raise DataCorrupt(f"{file} is damaged; restore it, or remove its folder and index again.") from error
 
     def save(self, spec: CatalogSpec) -> None:

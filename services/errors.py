@@ -42,6 +42,7 @@ thing again can help (`retryable`). A message is one sentence that names the thi
     │   ├── DataNotWritable
     │   ├── DataFull                   (retryable)
     │   └── DataCorrupt
+    ├── DecodingUnavailable        no child process starts
     └── IndexUnavailable               (retryable)
 """
 
@@ -208,6 +209,10 @@ class DataFull(DataError):
 
 class DataCorrupt(DataError):
     code = "data_corrupt"
+
+
+class DecodingUnavailable(LookalikeError):
+    code = "decoding_unavailable"
 
 
 class IndexUnavailable(LookalikeError):

@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from services.disk import disk_errors
 from services.errors import InvalidInput, MediaNotFound
@@ -23,7 +24,11 @@ class Media:
     """
 
     def __init__(self, url: str | Path, keep: MediaKeep = "all") -> None:
-        self._files, self._folder = fsspec.url_to_fs(str(url))
+        # A path is never taken for a URL: fsspec gives "::" in one a meaning.
+        if isinstance(url, Path):
+            self._files, self._folder = LocalFileSystem(), str(url)
+        else:
+            self._files, self._folder = fsspec.url_to_fs(url)
         self._keep = keep
 
     def put(self, data: bytes) -> str:

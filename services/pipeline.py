@@ -46,9 +46,9 @@ class Batch:
 class Pipeline:
     """One run over a stream of puts for one catalog.
 
-    `decode` starts decoding an image, `encode` takes pixels to raw features (and may load the encoder for the first
-    batch, which is empty). `check_space` raises where so many bytes more would fill the disk. What an image does wrong
-    is a failed outcome; anything else ends the run with an exception, and what was written by then stays.
+    `decode` starts decoding an image, `encode` takes pixels to raw features; `load_encoder` comes first, in the same
+    thread, once an image was decoded. `check_space` raises where so many bytes more would fill the disk. What an image
+    does wrong is a failed outcome; anything else ends the run with an exception, and what was written by then stays.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class Pipeline:
         media: Media,
         *,
         decode: Callable[[bytes], "Future[Pixels]"],
+        load_encoder: Callable[[], None],
         encode: Callable[[Pixels], Vectors],
         next_version: Callable[[], int],
         check_space: Callable[[int], None],
@@ -66,6 +67,7 @@ class Pipeline:
         self._index = index
         self._media = media
         self._decode = decode
+        self._load_encoder = load_encoder
         self._encode = encode
         self._next_version = next_version
         self._check_space = check_space
@@ -75,6 +77,9 @@ class Pipeline:
         self._decoded: list[Item] = []
         self._encoding: deque[Batch] = deque()
         self._encoder: ThreadPoolExecutor | None = None
+        self._loading: Future[None] | None = None
+        self._under_way: set[str] = set()
+        self._moved: list[Outcome] = []
 
     def run(self, puts: Iterable[Put]) -> Iterator[Outcome]:
         """An outcome for each put, in the order in which they are done."""
@@ -87,10 +92,12 @@ class Pipeline:
             for item in self._decoding:
                 item.pixels.cancel()
             if self._encoder:
-                self._encoder.shutdown(cancel_futures=True)
+                # Whoever interrupts is answered at once, not when a load or a batch is done.
+                self._encoder.shutdown(wait=False, cancel_futures=True)
 
     def _take(self, chunk: Sequence[Put]) -> Iterator[Outcome]:
         self._check_space(0)
+        self._under_way = self._in_flight()
         sound = []
         for put in chunk:
             try:
@@ -107,12 +114,20 @@ class Pipeline:
                 yield failed(put.product_id, error)
             else:
                 yield from self._put(put, point, data)
-        self._index.flush()
+        if self._moved:
+            self._index.flush()
+            moved, self._moved = self._moved, []
+            yield from moved
 
     def _put(self, put: Put, stored: Point | None, data: bytes) -> Iterator[Outcome]:
+        if put.product_id in self._under_way:
+            # What is stored is not what this put follows; in one run that is rare, so it may cost a wait.
+            yield from self._drain()
+            [stored] = self._index.get([put.product_id])
+        self._under_way.add(put.product_id)
         image = hashlib.sha256(data).hexdigest()
         if stored and stored.image == image and (outcome := self._keep_vector(put, stored)):
-            yield outcome
+            self._moved.append(outcome)
             return
         attributes = put.attributes
         if attributes is None:
@@ -122,14 +137,14 @@ class Pipeline:
         self._decoding.append(Item(put, point, data, self._decode(data)))
 
     def _keep_vector(self, put: Put, stored: Point) -> Outcome | None:
-        """The outcome of a put of the image that is stored; None where another one came in between.
-
-        Even where nothing else changes the version does: an earlier put of the product may still be on its way.
-        """
+        """The outcome of a put of the image that is stored; None where another one came in between."""
         attributes = stored.attributes if put.attributes is None else put.attributes
+        same = attributes == stored.attributes
+        if same and put.version is None:
+            return Outcome(put.product_id, State.UNCHANGED)
         if self._index.move([Move(put.product_id, self._version(put), attributes, stored.image)]) == [False]:
             return None
-        return Outcome(put.product_id, State.UNCHANGED if attributes == stored.attributes else State.APPLIED)
+        return Outcome(put.product_id, State.UNCHANGED if same else State.APPLIED)
 
     def _version(self, put: Put) -> int:
         return self._next_version() if put.version is None else put.version
@@ -137,7 +152,11 @@ class Pipeline:
     def _start_encoder(self) -> None:
         if not self._encoder:
             self._encoder = ThreadPoolExecutor(1, thread_name_prefix="encoder")
-            self._encoder.submit(self._encode, np.empty((0, 0, 0, 3), np.uint8))
+            self._loading = self._encoder.submit(self._load_encoder)
+
+    def _in_flight(self) -> set[str]:
+        batches = [self._decoding, self._decoded, *(batch.items for batch in self._encoding)]
+        return {item.put.product_id for items in batches for item in items}
 
     def _make_room(self, size: int) -> Iterator[Outcome]:
         while len(self._decoding) >= self._batch_size or (
@@ -177,6 +196,8 @@ class Pipeline:
 
     def _write(self) -> Iterator[Outcome]:
         batch = self._encoding.popleft()
+        assert self._loading, "the first decoded image starts it"
+        self._loading.result()
         features = batch.features.result()
         self._check_space(sum(len(item.data) for item in batch.items))
         points: list[Point | Tombstone] = []
@@ -215,8 +236,9 @@ def read(image: Path | bytes, max_bytes: int) -> bytes:
                 "save it smaller, or raise the limit."
             )
         return image.read_bytes()
-    except OSError as error:
-        raise ImageNotReadable(f"{image} cannot be read ({error.strerror}); check the path and its rights.") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ImageNotReadable(f"{image} cannot be read ({reason}); check the path and its rights.") from error
 
 
 def normalized(features: Vector) -> tuple[Vector, float]:

@@ -16,7 +16,7 @@ MediaKeep = Literal["all", "none"]
 class Settings(BaseSettings):
     """What a process is told about its surroundings. What belongs to a catalog is kept with the catalog."""
 
-    model_config = SettingsConfigDict(env_prefix="LOOKALIKE_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="LOOKALIKE_", extra="ignore", frozen=True, env_ignore_empty=True)
 
     data: Path = Field(Path("lookalike-data"), description="The data folder: catalogs, vectors and originals.")
     precision: Precision = Field(
@@ -28,7 +28,7 @@ class Settings(BaseSettings):
     decode_processes: int = Field(
         0, ge=0, le=256, description="Child processes that decode images; 0: one for each processor."
     )
-    decode_timeout: float = Field(10.0, gt=0, description="Seconds that decoding one image may take.")
+    decode_timeout: float = Field(10.0, gt=0, le=3600, description="Seconds that decoding one image may take.")
     decode_memory: int = Field(
         1 << 30, ge=256 << 20, description="Bytes of address space that a decoding child may use."
     )
@@ -39,20 +39,20 @@ class Settings(BaseSettings):
         256 << 20, ge=64 << 20, description="Free bytes of the disk below which nothing more is written."
     )
     download_timeout: float = Field(
-        5.0, gt=0, description="Seconds to wait for the server that holds the ImageNet weights to answer."
+        5.0, gt=0, le=3600, description="Seconds to wait for the server that holds the ImageNet weights to answer."
     )
     download_seconds: float = Field(
-        900.0, gt=0, description="Seconds that fetching the ImageNet weights may take altogether."
+        900.0, gt=0, le=86_400, description="Seconds that fetching the ImageNet weights may take altogether."
     )
 
 
 def load(**overrides: object) -> Settings:
-    """Settings of the environment, `overrides` first (None: not given).
+    """Settings of the environment, `overrides` first (None and "": not given).
 
     Raises `InvalidSetting`, which names the variable it refuses.
     """
     try:
-        return Settings(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
+        return Settings(**{name: value for name, value in overrides.items() if value not in (None, "")})  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0])

@@ -4,7 +4,7 @@ import csv
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +16,11 @@ from services.records import AttributeKind, Attributes
 
 LISTS = (".csv", ".ndjson", ".jsonl")
 
+_READ: dict[AttributeKind, Callable[[str], str | int | float]] = {
+    AttributeKind.KEYWORD: str,
+    AttributeKind.INTEGER: int,
+    AttributeKind.FLOAT: float,
+}
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?")
 
 
@@ -49,13 +54,20 @@ class Table:
         return {key_of(column): kind for column, kind in self.kinds.items()}
 
 
-def sources(paths: Iterable[Path], *, rule: IdRule = IdRule.STEM, recursive: bool = False) -> list[Source]:
+def sources(
+    paths: Iterable[Path], *, rule: IdRule = IdRule.STEM, recursive: bool = False, without: Path | None = None
+) -> list[Source]:
     """The pictures of folders (by name), of files as given, and of lists.
 
-    Hidden files are left out. Raises `InvalidSource` for a path that is not there, a folder without files and a list
-    that cannot be read.
+    Hidden files are left out, and so is the folder `without`. A file that is named twice is taken once. Raises
+    `InvalidSource` for a path that is not there, a folder without files and a list that cannot be read.
     """
-    return [source for path in paths for source in _sources_of(path, rule, recursive)]
+    try:
+        found = [source for path in paths for source in _sources_of(path, rule, recursive, without)]
+    except OSError as error:
+        name, why = error.filename, error.strerror
+        raise InvalidSource(f"{name} cannot be read ({why}); check the path and its rights.") from error
+    return list({(source.product_id, source.path.absolute()): source for source in found}.values())
 
 
 def attributes_table(path: Path) -> Table:
@@ -71,9 +83,9 @@ def attributes_table(path: Path) -> Table:
     return Table(table, kinds)
 
 
-def _sources_of(path: Path, rule: IdRule, recursive: bool) -> Iterator[Source]:
+def _sources_of(path: Path, rule: IdRule, recursive: bool, without: Path | None) -> Iterator[Source]:
     if path.is_dir():
-        yield from _folder(path, rule, recursive)
+        yield from _folder(path, rule, recursive, without)
     elif not path.exists():
         raise InvalidSource(f"{path} is not there; give a folder of pictures, a picture, or a CSV or NDJSON list.")
     elif path.suffix.lower() in LISTS:
@@ -82,9 +94,9 @@ def _sources_of(path: Path, rule: IdRule, recursive: bool) -> Iterator[Source]:
         yield Source(_product_id(path, path.parent, rule), path)
 
 
-def _folder(folder: Path, rule: IdRule, recursive: bool) -> Iterator[Source]:
+def _folder(folder: Path, rule: IdRule, recursive: bool, without: Path | None) -> Iterator[Source]:
     found = False
-    for path in _files(folder, recursive):
+    for path in _files(folder, recursive, without and without.absolute()):
         found = True
         yield Source(_product_id(path, folder, rule), path)
     if not found:
@@ -92,18 +104,22 @@ def _folder(folder: Path, rule: IdRule, recursive: bool) -> Iterator[Source]:
         raise InvalidSource(f"The folder {folder} has no files{hint}; give one that holds pictures.")
 
 
-def _files(folder: Path, recursive: bool) -> Iterator[Path]:
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        raise InvalidSource(f"The folder {folder} cannot be read ({error.strerror}); check its rights.") from error
-    for entry in entries:
-        if entry.name.startswith("."):
+def _files(folder: Path, recursive: bool, without: Path | None) -> Iterator[Path]:
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        path = Path(entry.path)
+        if entry.name.startswith(".") or path.absolute() == without:
             continue
-        if not entry.is_dir():
-            yield Path(entry.path)
+        if not _is_folder(path):
+            yield path
         elif recursive and not entry.is_symlink():
-            yield from _files(Path(entry.path), recursive)
+            yield from _files(path, recursive, without)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False  # a link to itself, say: whoever reads it will say so
 
 
 def _product_id(path: Path, root: Path, rule: IdRule) -> str:
@@ -117,24 +133,40 @@ def _list(path: Path) -> Iterator[Source]:
     if path.suffix.lower() == ".csv":
         rows = list(_csv_rows(path, required))
         kinds = _kinds(rows, path)
-        for _, row in rows:
-            yield Source(row["product_id"], path.parent / row["image_path"], _attributes(row, kinds) or None)
+        for line, row in rows:
+            image = _image(path, line, row["image_path"])
+            yield Source(row["product_id"], image, _attributes(row, kinds) or None)
         return
     for line, record in _json_rows(path, required):
         attributes = record.get("attributes")
         if attributes is not None and not isinstance(attributes, dict):
             raise InvalidSource(f"{path} line {line}: attributes must be an object.")
-        yield Source(record["product_id"], path.parent / record["image_path"], attributes)
+        yield Source(record["product_id"], _image(path, line, record["image_path"]), attributes)
+
+
+def _image(path: Path, line: int, name: str) -> Path:
+    if not name:
+        raise InvalidSource(f"{path} line {line} has no image_path; name the picture.")
+    return path.parent / name
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        raise InvalidSource(f"{path} is no file; give a CSV or NDJSON file.")
 
 
 def _csv_rows(path: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    _check_file(path)
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
-            header = stream.readline()
+            header = stream.readline(1 << 20)
             stream.seek(0)
             reader = csv.DictReader(
                 stream, delimiter=";" if header.count(";") > header.count(",") else ",", strict=True
             )
+            names = reader.fieldnames or ()
+            if len(set(names)) < len(names):
+                raise InvalidSource(f"{path} names a column twice; leave one of the two.")
             missing = [column for column in required if column not in (reader.fieldnames or ())]
             if missing:
                 raise InvalidSource(f"{path} has no column {missing[0]}; its first line must name the columns.")
@@ -149,6 +181,7 @@ def _csv_rows(path: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict
 
 
 def _json_rows(path: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict[str, Any]]]:
+    _check_file(path)
     try:
         with path.open(encoding="utf-8-sig") as stream:
             for number, text in enumerate(stream, 1):
@@ -191,13 +224,11 @@ def _check_column(path: Path, column: str) -> None:
 
 
 def _kind(values: list[str]) -> AttributeKind:
-    numbers = values and all(_NUMBER.fullmatch(value) for value in values)
-    return AttributeKind.FLOAT if numbers else AttributeKind.KEYWORD
+    numbers = [_NUMBER.fullmatch(value) for value in values]
+    if not all(numbers) or not numbers:
+        return AttributeKind.KEYWORD
+    return AttributeKind.FLOAT if any("." in value for value in values) else AttributeKind.INTEGER
 
 
 def _attributes(row: Mapping[str, str], kinds: Mapping[str, AttributeKind]) -> Attributes:
-    return {
-        column: float(row[column]) if kind is AttributeKind.FLOAT else row[column]
-        for column, kind in kinds.items()
-        if row[column]
-    }
+    return {column: _READ[kind](row[column]) for column, kind in kinds.items() if row[column]}

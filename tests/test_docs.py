@@ -44,7 +44,7 @@ def test_the_reference_pages_are_what_the_code_says(reference: ModuleType) -> No
 
 def test_every_command_is_in_the_readme_or_the_quickstart() -> None:
     text = (ROOT / "README.md").read_text() + (ROOT / "docs" / "quickstart.md").read_text()
-    assert [name for name in COMMANDS if name not in text] == []
+    assert [name for name in COMMANDS if f"lookalike {name}" not in text] == []
 
 
 def test_every_setting_that_a_page_names_exists() -> None:

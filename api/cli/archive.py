@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.text import Text
 
-from api.cli.output import catalog_option, command, data_option, json_option, print_json, progress, stdout
+from api.cli.output import catalog_option, command, data_option, json_option, print_json, progress, shown, stdout
 from api.cli.workspace import opened_catalog, printable
 from services import bootstrap, settings
 from services.archive.archive import About, Archive, Format, check_fit, checked, claimed
@@ -38,7 +37,7 @@ SHOWN_FAILURES = 20
 @json_option
 @command
 def export_command(folder: Path, name: str, catalog: str, data: str | None, as_json: bool) -> None:
-    """Write the features of a catalog to files in DIR.
+    """Write a catalog's features to files.
 
     They are the raw features, not brought to length one. An earlier export there is replaced when all is written.
     """
@@ -51,9 +50,9 @@ def export_command(folder: Path, name: str, catalog: str, data: str | None, as_j
         paths = [printable(file) for file in files]
         print_json({"catalog": catalog, "format": name, "products": count, "files": paths, "seconds": seconds})
     else:
-        stdout().print(f"[bold]{catalog}[/bold]: {count} products exported in {seconds:.1f} s to")
+        stdout().print(f"{catalog}: {count} products exported in {seconds:.1f} s to")
         for file in files:
-            stdout().print(Text(printable(file)), soft_wrap=True)
+            stdout().print(shown(printable(file)), soft_wrap=True)
 
 
 def export(catalog: Catalog, format: Format, folder: Path, count: int) -> list[Path]:
@@ -97,7 +96,9 @@ def import_command(
     resample: Resample | None,
     as_json: bool,
 ) -> None:
-    """Take features into a catalog, which makes it searchable without encoding anything.
+    """Make exported features searchable.
+
+    Nothing is encoded.
 
     PATH is a folder with the replaced script's img_embeddings.txt and indexes.txt, a .npz or a Parquet file. The
     whole of it is checked before anything is written.
@@ -182,7 +183,7 @@ def _failure(outcome: Outcome) -> dict[str, str | None]:
 def _report(answer: dict[str, Any], about: About, catalog: Catalog) -> None:
     console = stdout()
     for failure in answer["failures"][:SHOWN_FAILURES]:
-        console.print(Text("{product_id}: {message} ({code})".format_map(failure), "red"), soft_wrap=True)
+        console.print(shown("{product_id}: {message} ({code})".format_map(failure)), style="red", soft_wrap=True)
     if answer["failed"] > SHOWN_FAILURES:
         console.print(f"and {answer['failed'] - SHOWN_FAILURES} more: --json lists all")
     if answer["repaired"]:
@@ -195,9 +196,9 @@ def _report(answer: dict[str, Any], about: About, catalog: Catalog) -> None:
     if about.fingerprint is None:
         made_by = f"{about.encoder} ({about.weights} weights, {about.resample})"
         note = f"The archive does not say what made its features: on your word they are taken to come from {made_by}."
-        console.print(Text(note, "yellow"), soft_wrap=True)
+        console.print(shown(note), style="yellow", soft_wrap=True)
     console.print(
-        f"[bold]{answer['catalog']}[/bold]: {answer['applied']} of {answer['total']} products imported, "
+        f"{answer['catalog']}: {answer['applied']} of {answer['total']} products imported, "
         f"{answer['failed']} failed, in {answer['seconds']:.1f} s ({answer['encoder']})"
     )
     if not catalog.trained:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from api.cli.output import catalog_option, command, data_option, json_option, print_json, stderr, stdout
+from api.cli.output import catalog_option, command, data_option, json_option, print_json, shown, stderr, stdout
 from api.cli.workspace import opened_catalog
 from services import bootstrap, settings
 from services.catalog import Catalog
@@ -21,17 +21,22 @@ def catalogs_command(data: str | None, as_json: bool) -> None:
     """List the catalogs."""
     configured = settings.load(data=data)
     rows = []
-    with bootstrap.data_folder(configured) as folder:
-        for spec in folder.catalogs():
-            with bootstrap.open_catalog(folder, spec.name, configured) as catalog:
-                rows.append(described(catalog))
+    if configured.data.exists():
+        with bootstrap.data_folder(configured) as folder:
+            for spec in folder.catalogs():
+                with bootstrap.open_catalog(folder, spec.name, configured) as catalog:
+                    rows.append(described(catalog))
     if as_json:
         print_json({"catalogs": rows})
         return
-    table = Table("catalog", "products", "encoder", "weights", "resample")
+    table = Table()
+    for column in ("catalog", "products", "encoder", "weights", "resample"):
+        table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(row["name"], str(row["products"]), row["encoder"], Path(row["weights"]).name, row["resample"])
-    stdout().print(table if rows else f"No catalogs in {configured.data}: make one with `lookalike index FOLDER`.")
+        weights = shown(Path(row["weights"]).name)
+        table.add_row(row["name"], str(row["products"]), row["encoder"], weights, row["resample"])
+    nothing = shown(f"No catalogs in {configured.data}: make one with `lookalike index FOLDER`.")
+    stdout().print(table if rows else nothing)
 
 
 @click.command("optimize")
@@ -45,7 +50,7 @@ def optimize_command(catalog: str, data: str | None, as_json: bool) -> None:
     It takes a while, and makes large catalogs answer faster.
     """
     started = time.monotonic()
-    with opened_catalog(data, catalog) as opened, stderr().status(f"Building the graph of {catalog}"):
+    with opened_catalog(data, catalog) as opened, stderr().status(shown(f"Building the graph of {catalog}")):
         worked = opened.optimize()
         products = opened.count()
     seconds = round(time.monotonic() - started, 3)

@@ -43,6 +43,9 @@ def demo_command(data: str | None, as_json: bool) -> None:
         started = time.monotonic()
         with _opened(folder, configured) as catalog:
             run = index(catalog, _sources(catalog, pictures), started)
+            if run.interrupted:
+                report(run, catalog, as_json=as_json)
+                sys.exit(run.status)
             queries = _queries(catalog)
             answers = [({"product_id": each}, catalog.neighbors(each, limit=NEIGHBORS)) for each in queries]
             sheet = folder.path / "demo.html"
@@ -96,7 +99,7 @@ def _queries(catalog: Catalog) -> list[str]:
 def _say_what_next(sheet: Path, product_id: str, data: Path) -> None:
     option = "" if data == Settings().data else f" --data {data}"
     stdout().print(
-        f"\nContact sheet: {sheet}\n"
+        f"Contact sheet: {sheet}\n"
         f"Next: lookalike search --product {product_id} --catalog {CATALOG}{option} --filter "
         """'{"must": [{"key": "color", "match": {"value": "blue"}}]}'""",
         markup=False,

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from api.cli.output import command, data_option, json_option, print_json, stdout
+from api.cli.output import command, data_option, json_option, print_json, shown, stdout
 from services import bootstrap, settings
 
 PACKAGES = ("lookalike", "tensorflow", "keras", "qdrant-edge-py", "numpy", "pillow", "pyarrow")
@@ -73,7 +73,7 @@ def _show(answer: dict[str, Any]) -> None:
         table.add_row(f"weights of {name}", "found" if at_hand else "not found")
     data = answer["data"]
     state = "" if data["exists"] else " (not made yet)"
-    table.add_row("data folder", f"{data['folder']}{state}, {data['free_bytes'] / 1e9:.1f} GB free")
+    table.add_row("data folder", shown(f"{data['folder']}{state}, {data['free_bytes'] / 1e9:.1f} GB free"))
     stdout().print(table)
     for problem in answer["problems"]:
-        stdout().print(f"! {problem}", style="yellow")
+        stdout().print(shown(f"! {problem}"), style="yellow")

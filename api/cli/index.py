@@ -1,5 +1,6 @@
 """`lookalike index`: pictures into a catalog."""
 
+import shlex
 import sys
 import time
 from collections.abc import Generator, Iterable, Iterator
@@ -10,16 +11,16 @@ from typing import Any
 
 import click
 from rich.table import Table
-from rich.text import Text
 
+from api.cli.main import INTERRUPTED
 from api.cli.output import (
-    INTERRUPTED,
     catalog_option,
     command,
     data_option,
     json_option,
     print_json,
     progress,
+    shown,
     stderr,
     stdout,
 )
@@ -110,8 +111,8 @@ class Run:
 
 def _duplicate(source: Source) -> DuplicateProduct:
     return DuplicateProduct(
-        f"{source.path} has the product ID {source.product_id!r} of a file before it; rename one of the two, or take "
-        "whole names with --id name."
+        f"{source.path} has the product ID {source.product_id!r} of a file before it: rename one of the two, or tell "
+        "them apart with --id name or --id relative."
     )
 
 
@@ -140,7 +141,7 @@ def _duplicate(source: Source) -> DuplicateProduct:
     "--attributes",
     metavar="FILE.csv",
     type=click.Path(path_type=Path),
-    help="Attributes by product_id; each column can be filtered on.",
+    help="Attributes by product_id, in place of those a product has; each column can be filtered on.",
 )
 @json_option
 @command
@@ -164,12 +165,13 @@ def index_command(
     """
     started = time.monotonic()
     table = attributes_table(attributes) if attributes else None
-    found = sources(paths, rule=IdRule(rule), recursive=recursive)
+    configured = settings.load(data=data, precision=precision)
+    found = sources(paths, rule=IdRule(rule), recursive=recursive, without=configured.data)
     if table:
         found = described(found, table, attributes)
-    configured = settings.load(data=data, precision=precision)
+        _note_unmatched(table, found, attributes)
     with bootstrap.data_folder(configured) as folder:
-        with stderr().status(f"Opening catalog {catalog}"):
+        with stderr().status(shown(f"Opening catalog {catalog}")):
             opened = bootstrap.open_catalog_with(
                 folder, catalog, configured, encoder=encoder, weights=weights, resample=resample
             )
@@ -186,8 +188,16 @@ def described(found: list[Source], table: AttributesTable, file: Path | None) ->
     return [
         replace(source, attributes=table.rows.get(source.product_id, source.attributes))
         for source in found
-        if file is None or not source.path.samefile(file)
+        if file is None or source.path.absolute() != file.absolute()
     ]
+
+
+def _note_unmatched(table: AttributesTable, found: list[Source], file: Path | None) -> None:
+    unmatched = sorted(table.rows.keys() - {source.product_id for source in found})
+    if unmatched:
+        count = f"{len(unmatched)} of {len(table.rows)} rows"
+        note = shown(f"{count} of {file} belong to no picture here, the first to {unmatched[0]!r}.")
+        stderr().print(note, style="yellow", soft_wrap=True)
 
 
 def index(catalog: Catalog, found: list[Source], started: float) -> Run:
@@ -215,10 +225,13 @@ def report(run: Run, catalog: Catalog, *, as_json: bool) -> None:
     if run.failures:
         console.print(_failures_table(run.failures))
     console.print(
-        f"[bold]{catalog.spec.name}[/bold]: {answer['applied']} applied, {answer['unchanged']} unchanged, "
+        f"{catalog.spec.name}: {answer['applied']} applied, {answer['unchanged']} unchanged, "
         f"{answer['failed']} failed of {answer['total']} in {answer['seconds']:.1f} s "
         f"({answer['images_per_second']:.1f} images/s, {catalog.spec.encoder})"
     )
+    if answer["applied"] and not run.interrupted:
+        option = "" if catalog.spec.name == "products" else f" --catalog {catalog.spec.name}"
+        console.print(shown(f"Next: lookalike search --product {shlex.quote(run.sources[0].product_id)}{option}"))
     if not catalog.trained:
         console.print(
             "The weights are random: neighbors mean nothing until the catalog has trained ones.", style="yellow"
@@ -233,5 +246,5 @@ def _failures_table(failures: list[dict[str, str | None]]) -> Table:
     for column in ("product", "code", "message"):
         table.add_column(column, overflow="fold")
     for failure in failures[:SHOWN_FAILURES]:
-        table.add_row(*(Text(failure[key] or "") for key in ("product_id", "code", "message")))
+        table.add_row(*(shown(failure[key] or "") for key in ("product_id", "code", "message")))
     return table

@@ -1,8 +1,12 @@
 """`lookalike`: the command line. Each command lives in a module of its own and is imported when it is run."""
 
+import sys
 from importlib import import_module
+from typing import NoReturn
 
 import click
+
+INTERRUPTED = 130
 
 COMMANDS = {
     "index": "index",
@@ -39,3 +43,16 @@ def cli() -> None:
 
     Point `index` at a folder of pictures named by product ID; ask `search` what looks like a product or a picture.
     """
+
+
+def main() -> NoReturn:
+    """The entry point: Ctrl-C ends with status 130 wherever it comes, usage errors with 2."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted.", err=True)
+        sys.exit(INTERRUPTED)
+    sys.exit(0)

@@ -2,6 +2,8 @@
 
 import json
 import sys
+import traceback
+import unicodedata
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, NoReturn, ParamSpec
@@ -20,12 +22,12 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from api.cli.main import INTERRUPTED
 from services.errors import LookalikeError
 
 P = ParamSpec("P")
 
 REFUSED = 2
-INTERRUPTED = 130
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 data_option = click.option("--data", metavar="DIR", help="Data folder.  [default: LOOKALIKE_DATA, or lookalike-data]")
@@ -34,17 +36,29 @@ catalog_option = click.option("--catalog", metavar="NAME", default="products", s
 
 def stdout() -> Console:
     """For answers."""
-    return Console(highlight=False)
+    return Console(highlight=False, markup=False)
 
 
 def stderr() -> Console:
     """For progress and notes."""
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, markup=False)
 
 
 def print_json(answer: dict[str, Any]) -> None:
-    """The one JSON object of a command."""
-    click.echo(json.dumps(answer, ensure_ascii=False, default=str))
+    """The one JSON object of a command, in UTF-8 whatever the file names in it."""
+    text = json.dumps(answer, ensure_ascii=False, default=str) + "\n"
+    click.echo(text.encode("utf-8", "backslashreplace"), nl=False)
+
+
+def shown(text: object) -> Text:
+    """Text of strangers for a terminal: control and direction characters escaped, nothing taken for markup."""
+    return Text("".join(_escaped(character) for character in str(text)))
+
+
+def _escaped(character: str) -> str:
+    if unicodedata.category(character) in ("Cc", "Cf", "Cs"):
+        return character.encode("unicode_escape").decode()
+    return character
 
 
 def command(run: Callable[P, None]) -> Callable[P, None]:
@@ -62,6 +76,11 @@ def command(run: Callable[P, None]) -> Callable[P, None]:
                 print_json({"error": {"code": "interrupted", "message": "Interrupted before anything was done."}})
             stderr().print("Interrupted.")
             sys.exit(INTERRUPTED)
+        except Exception as error:  # noqa: BLE001  a mistake of ours: the answer keeps its form, the trace is shown
+            if as_json:
+                print_json({"error": {"code": "internal", "message": f"{type(error).__name__}: {error}"}})
+            traceback.print_exc()
+            sys.exit(REFUSED)
 
     return wrapped
 
@@ -71,7 +90,7 @@ def refuse(error: LookalikeError, *, as_json: bool) -> NoReturn:
     if as_json:
         print_json({"error": {"code": error.code, "message": str(error)}})
     else:
-        stderr().print(Text.assemble(("Refused", "bold red"), f" ({error.code}): {error}"), soft_wrap=True)
+        stderr().print(Text.assemble(("Refused", "bold red"), f" ({error.code}): ", shown(error)), soft_wrap=True)
     sys.exit(REFUSED)
 
 
@@ -80,7 +99,7 @@ def progress() -> Progress:
     console = stderr()
     return Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         RateColumn(),

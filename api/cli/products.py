@@ -5,9 +5,8 @@ from dataclasses import asdict
 
 import click
 from rich.table import Table
-from rich.text import Text
 
-from api.cli.output import catalog_option, command, data_option, json_option, print_json, stdout
+from api.cli.output import catalog_option, command, data_option, json_option, print_json, shown, stdout
 from api.cli.search import described
 from api.cli.workspace import opened_catalog
 from services.errors import InvalidInput
@@ -66,7 +65,10 @@ def show_command(
 def remove_command(
     product_ids: tuple[str, ...], everything: bool, yes: bool, catalog: str, data: str | None, as_json: bool
 ) -> None:
-    """Remove products, or with --all the catalog."""
+    """Remove products, or with --all the catalog.
+
+    The pictures in the data folder stay: other catalogs may show the same ones.
+    """
     if everything == bool(product_ids):
         raise InvalidInput("Name the products to remove, or give --all to remove the catalog.")
     if everything:
@@ -79,7 +81,7 @@ def remove_command(
         print_json({"catalog": catalog, "removed": len(outcomes) - len(failures), "failures": failures})
     else:
         for failure in failures:
-            stdout().print(Text(str(failure["message"]), style="red"))
+            stdout().print(shown(failure["message"]), style="red")
         stdout().print(f"{catalog}: removed {len(outcomes) - len(failures)} of {len(outcomes)}")
     sys.exit(bool(failures))
 
@@ -99,11 +101,11 @@ def _remove_catalog(name: str, data: str | None, *, yes: bool, as_json: bool) ->
 
 
 def _show(products: list[Product], title: str) -> None:
-    table = Table(title=Text(title), title_justify="left", title_style="bold")
+    table = Table(title=shown(title), title_justify="left", title_style="bold")
     for column in ("product", "attributes", "version", "image"):
         table.add_column(column, overflow="fold")
     for each in products:
         table.add_row(
-            Text(each.product_id), Text(described(each.attributes)), str(each.version), (each.image or "-")[:12]
+            shown(each.product_id), shown(described(each.attributes)), str(each.version), (each.image or "-")[:12]
         )
     stdout().print(table)

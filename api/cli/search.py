@@ -5,13 +5,12 @@ from typing import Any
 
 import click
 from rich.table import Table
-from rich.text import Text
 
-from api.cli.output import catalog_option, command, data_option, json_option, print_json, stderr, stdout
+from api.cli.output import catalog_option, command, data_option, json_option, print_json, shown, stderr, stdout
 from api.cli.sheet import write_sheet
 from api.cli.workspace import opened_catalog, printable
 from services.catalog import Catalog, SearchOptions
-from services.errors import InvalidInput
+from services.errors import ImageError, InvalidInput
 from services.filters import parse
 from services.pipeline import read
 from services.records import Attributes, Neighbor
@@ -62,18 +61,18 @@ def search_command(
     if not trained:
         stderr().print("The catalog's weights are random: these neighbors mean nothing.", style="yellow")
     if html:
-        stderr().print(f"Wrote {html}")
+        stderr().print(shown(f"Wrote {html}"), soft_wrap=True)
 
 
 def show_neighbors(title: str, neighbors: list[Neighbor]) -> None:
     """A table of neighbors, best first."""
-    table = Table(title=Text(title), title_justify="left", title_style="bold")
+    table = Table(title=shown(title), title_justify="left", title_style="bold")
     table.add_column("score", justify="right")
     table.add_column("product", overflow="fold")
     table.add_column("attributes", overflow="fold")
     for neighbor in neighbors:
-        table.add_row(f"{neighbor.score:.3f}", Text(neighbor.product_id), Text(described(neighbor.attributes)))
-    stdout().print(table if neighbors else Text(f"{title}: nothing found."))
+        table.add_row(f"{neighbor.score:.3f}", shown(neighbor.product_id), shown(described(neighbor.attributes)))
+    stdout().print(table if neighbors else shown(f"{title}: nothing found."))
 
 
 def described(attributes: Attributes) -> str:
@@ -88,8 +87,11 @@ def _search(
         return {"product_id": product_id}, catalog.neighbors(product_id, **options)
     assert image is not None, "checked by the command"
     data = read(image, catalog.max_image_bytes)
-    with stderr().status("Loading the encoder"):
-        return {"image": printable(image)}, catalog.search_image(data, **options)
+    try:
+        with stderr().status("Loading the encoder"):
+            return {"image": printable(image)}, catalog.search_image(data, **options)
+    except ImageError as error:
+        raise type(error)(f"{image}: {error}") from error
 
 
 def _plain(neighbor: Neighbor) -> dict[str, Any]:

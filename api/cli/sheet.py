@@ -35,9 +35,8 @@ def write_sheet(file: Path, catalog: Catalog, answers: list[Answer]) -> None:
 
 def _row(catalog: Catalog, query: dict[str, str], neighbors: list[Neighbor]) -> dict[str, Any]:
     if "product_id" in query:
-        shown = _shown(
-            catalog, catalog.get(query["product_id"]).product_id, catalog.get(query["product_id"]).attributes
-        )
+        product = catalog.get(query["product_id"])
+        shown = _shown(catalog, product.product_id, product.attributes)
     else:
         path = Path(query["image"])
         thumbnail = _uri(lambda: catalog.thumbnail_of(read(path, catalog.max_image_bytes)))

@@ -12,7 +12,10 @@ from services.catalog import Catalog
 def opened_catalog(data: str | None, name: str) -> Iterator[Catalog]:
     """An existing catalog of the data folder, closed at the end."""
     configured = settings.load(data=data)
-    with bootstrap.data_folder(configured) as folder, bootstrap.open_catalog(folder, name, configured) as catalog:
+    with (
+        bootstrap.data_folder(configured, create=False) as folder,
+        bootstrap.open_catalog(folder, name, configured) as catalog,
+    ):
         yield catalog
 
 

@@ -22,6 +22,8 @@ def read(path: Path) -> Archive:
 def _format_of(path: Path) -> str:
     if path.is_dir():
         return "script"
+    if path.exists() and not path.is_file():
+        raise InvalidSource(f"{path} is no file and no folder; give an archive.")
     try:
         with path.open("rb") as stream:
             start = stream.read(4)

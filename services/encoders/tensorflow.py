@@ -145,7 +145,7 @@ def _native_messages_held() -> Iterator[None]:
             stack.enter_context(contextlib.redirect_stderr(stderr))
         try:
             yield
-        except BaseException:
+        except Exception:
             held.seek(0)
             os.write(stderr.fileno(), held.read())
             raise

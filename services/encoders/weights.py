@@ -1,6 +1,8 @@
 """Weights of a network: from a file, of ImageNet, or random; and the hash that tells them apart."""
 
 import hashlib
+import os
+import re
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -23,16 +25,18 @@ def checked_spec(spec: str) -> str:
     if spec == IMAGENET:
         return spec
     if spec.startswith(RANDOM):
-        if not spec.removeprefix(RANDOM).isdecimal():
-            raise WeightsInvalid(f"Weights {spec!r} need a whole number as seed, such as random:7.")
+        if not re.fullmatch(r"[0-9]{1,18}", spec.removeprefix(RANDOM)):
+            raise WeightsInvalid(f"Weights {spec[:40]!r} need a whole number of up to 18 digits, such as random:7.")
         return spec
-    path = Path(spec).expanduser().absolute()
+    path = Path(os.path.expanduser(spec)).absolute()  # noqa: PTH111  the other one raises for an unknown user
     if path.suffix not in SUFFIXES:
         raise WeightsInvalid(
             f"Weights {spec!r} are none of: imagenet, random:SEED, or a file that ends in .h5, .weights.h5 or .keras."
         )
     if not path.is_file():
-        raise WeightsNotFound(f"The weights file {path} is not there; give an existing one with --weights FILE.")
+        raise WeightsNotFound(
+            f"The weights file {path} is not there; tell where it is now with `lookalike index ... --weights FILE`."
+        )
     return str(path)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from services.children import Children
-from services.errors import ImageCorrupt, ImageDecodeCrashed, ImageDecodeTimeout
+from services.errors import DecodingUnavailable, ImageCorrupt, ImageDecodeCrashed, ImageDecodeTimeout
 
 MEMORY = 512 << 20
 
@@ -100,7 +100,7 @@ def test_memory_over_the_limit_is_refused_and_the_child_goes_on() -> None:
 def test_a_child_that_cannot_start_is_no_fault_of_an_image() -> None:
     with (
         Children(1, timeout=20, memory=4 << 20) as children,
-        pytest.raises(RuntimeError, match="does not start"),
+        pytest.raises(DecodingUnavailable, match="does not start"),
     ):
         children.submit(np.zeros, 3).result()
 

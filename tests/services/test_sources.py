@@ -52,6 +52,33 @@ def test_a_folder_that_links_to_itself_ends(folder: Path) -> None:
     assert ids(sources([folder], recursive=True)) == ["a.b", "b", "c", "d"]
 
 
+def test_the_data_folder_is_none_of_the_pictures(folder: Path) -> None:
+    assert ids(sources([folder], recursive=True, without=folder / "inner")) == ["a.b", "b"]
+
+
+def test_a_file_that_is_named_twice_is_taken_once(folder: Path) -> None:
+    assert ids(sources([folder, folder / "b.jpg", folder])) == ["a.b", "b"]
+
+
+def test_links_that_lead_nowhere_are_sources_all_the_same(folder: Path) -> None:
+    (folder / "loop.jpg").symlink_to("loop.jpg")
+    (folder / "gone.jpg").symlink_to("nowhere.jpg")
+    assert ids(sources([folder])) == ["a.b", "b", "gone", "loop"]
+
+
+def test_a_name_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSource, match="cannot be read"):
+        sources([tmp_path / ("x" * 300)])
+
+
+def test_a_list_that_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "list.csv")
+    with pytest.raises(InvalidSource, match="no file"):
+        sources([tmp_path / "list.csv"])
+    with pytest.raises(InvalidSource, match="no file"):
+        attributes_table(tmp_path / "list.csv")
+
+
 @pytest.mark.parametrize("recursive", [True, False])
 def test_an_empty_folder_is_refused(tmp_path: Path, recursive: bool) -> None:
     with pytest.raises(InvalidSource, match="no files"):
@@ -65,10 +92,10 @@ def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_a_csv_lists_products_with_attributes(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
-    path.write_text("product_id,image_path,color,price\nA1,x/1.jpg,red,3\nA2,/abs/2.jpg,,4.5\n")
+    path.write_text("product_id,image_path,color,price,n\nA1,x/1.jpg,red,3,1\nA2,/abs/2.jpg,,4.5,2\n")
     assert sources([path]) == [
-        Source("A1", tmp_path / "x/1.jpg", {"color": "red", "price": 3.0}),
-        Source("A2", Path("/abs/2.jpg"), {"price": 4.5}),
+        Source("A1", tmp_path / "x/1.jpg", {"color": "red", "price": 3.0, "n": 1}),
+        Source("A2", Path("/abs/2.jpg"), {"price": 4.5, "n": 2}),
     ]
 
 
@@ -97,6 +124,8 @@ BAD_LISTS = {
     "nameless.csv": ("product_id,image_path,\nA,1.jpg,3\n", "column without a name"),
     "quote.csv": ('product_id,image_path\nA,"1.jpg\n', "no CSV"),
     "empty.csv": ("", "no column product_id"),
+    "twice.csv": ("product_id,image_path,x,x\nA,1.jpg,1,2\n", "twice"),
+    "no-path.csv": ("product_id,image_path\nA,\n", "line 2"),
     "text.ndjson": ("hello\n", "line 1"),
     "number.ndjson": ('{"product_id": 1, "image_path": "1.jpg"}\n', "line 1"),
     "unknown.ndjson": ('{"product_id": "a", "image_path": "1.jpg", "colour": "x"}\n', "colour"),
@@ -137,8 +166,8 @@ def test_columns_are_named_as_filters_name_them(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("product_id,list price,a.b,größe\nA,1,2,x\n")
     assert attributes_table(path).keys == {
-        '"list price"': AttributeKind.FLOAT,
-        '"a.b"': AttributeKind.FLOAT,
+        '"list price"': AttributeKind.INTEGER,
+        '"a.b"': AttributeKind.INTEGER,
         "größe": AttributeKind.KEYWORD,
     }
 

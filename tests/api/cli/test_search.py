@@ -1,10 +1,12 @@
 """`lookalike search`: by product and by picture, filtered, and on a contact sheet."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -59,6 +61,43 @@ def test_the_table_is_for_people(indexed: Path) -> None:
     assert "Like red-0" in result.stdout and "color red" in result.stdout
 
 
+HOSTILE = "<script>alert(1)</script>[red]x[/blue]\x1b[2J\u202e\nend"
+
+
+@pytest.fixture
+def hostile(run: Run, tmp_path: Path) -> Path:
+    """A catalog whose product IDs and attributes are markup, escape sequences and line breaks."""
+    features = np.eye(2, 2048, dtype=np.float32) + 1
+    attributes = [json.dumps({"name": HOSTILE})] * 2
+    ids = np.array([HOSTILE, "plain"])
+    np.savez(tmp_path / "a.npz", product_id=ids, features=features, attributes=np.array(attributes))
+    assert run("import", tmp_path / "a.npz", "--data", tmp_path / "data")[0] == 0
+    return tmp_path / "data"
+
+
+def test_what_strangers_wrote_is_shown_and_not_obeyed(hostile: Path, run: Run, tmp_path: Path) -> None:
+    for arguments in (["search", "--product", "plain"], ["show"], ["show", HOSTILE], ["remove", f"{HOSTILE}!"]):
+        result = CliRunner().invoke(cli, [*arguments, "--data", str(hostile)])
+        assert result.exit_code == (1 if arguments[0] == "remove" else 0), result.output
+        assert not {"\x1b", "\u202e"} & set(result.output)
+        assert "[red]x[/blue]" in result.output.replace("\n", "").replace(" ", "") or arguments[0] != "remove"
+    sheet = tmp_path / "sheet.html"
+    _, answer = run("search", "--product", "plain", "--html", sheet, "--data", hostile)
+    assert answer["neighbors"][0]["product_id"] == HOSTILE
+    assert "<script" not in sheet.read_text() and "&lt;script&gt;" in sheet.read_text()
+
+
+def test_a_name_that_looks_like_markup_is_only_a_name(refused: Refused, tmp_path: Path) -> None:
+    refused("catalog_not_found", "search", "--product", "a", "--data", tmp_path / "[", "--catalog", "x")
+    refused("catalog_invalid", "index", __file__, "--data", tmp_path / "d", "--catalog", "[/x]")
+
+
+def test_reading_makes_no_data_folder(refused: Refused, run: Run, tmp_path: Path) -> None:
+    refused("catalog_not_found", "search", "--product", "a", "--data", tmp_path / "new")
+    assert run("catalogs", "--data", tmp_path / "new") == (0, {"catalogs": []})
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.parametrize(
     ("code", "arguments"),
     [
@@ -68,6 +107,8 @@ def test_the_table_is_for_people(indexed: Path) -> None:
         ("invalid_input", ["{pictures}/red-0.jpg", "--product", "red-0"]),
         ("invalid_input", ["--product", "red-0", "-n", "0"]),
         ("invalid_input", ["--product", "red-0", "-n", "1001"]),
+        ("invalid_input", ["--product", "red-0", "--min-score", "nan"]),
+        ("product_id_invalid", ["--product", "\udcff"]),
         ("invalid_input", ["--product", "red-0", "--html", "{pictures}/no/where.html"]),
         ("filter_invalid", ["--product", "red-0", "--filter", "{{"]),
         ("filter_invalid", ["--product", "red-0", "--filter", '{{"most": []}}']),
