@@ -52,7 +52,10 @@ def data_folder(settings: Settings, *, create: bool = True) -> DataFolder:
 
     Raises `DataLocked`, `DataNotWritable`, `DataFull`, and `CatalogNotFound` where none is there nor to be made.
     """
-    return DataFolder(settings.data, min_free_bytes=settings.min_free_bytes, create=create)
+    folder = DataFolder(settings.data, min_free_bytes=settings.min_free_bytes, create=create)
+    # The lock is ours, so nobody writes: what is unfinished belongs to a process that was killed.
+    Media(folder.media).sweep()
+    return folder
 
 
 def open_catalog(data: DataFolder, name: str, settings: Settings) -> Catalog:

@@ -66,6 +66,16 @@ class Media:
         self._write(path, made)
         return made
 
+    def sweep(self) -> None:
+        """Removes what writers that were killed had begun; only while nobody else writes."""
+        with disk_errors(self._folder):
+            if self._files.exists(self._unfinished):
+                self._files.rm(self._unfinished, recursive=True)
+
+    @property
+    def _unfinished(self) -> str:
+        return f"{self._folder}/unfinished"
+
     def _path(self, kind: str, hash: str) -> str:
         if not HASH.fullmatch(hash):
             raise InvalidInput(f"{hash!r} is no hash of an image: that has 64 hex digits.")
@@ -84,9 +94,10 @@ class Media:
             return None
 
     def _write(self, path: str, data: bytes) -> None:
-        temporary = f"{path}.{uuid4().hex}"
+        temporary = f"{self._unfinished}/{uuid4().hex}"
         with disk_errors(self._folder):
-            self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
+            for file in (temporary, path):
+                self._files.makedirs(file.rpartition("/")[0], exist_ok=True)
             try:
                 self._files.pipe_file(temporary, data)
                 self._files.mv(temporary, path)

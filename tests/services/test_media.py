@@ -96,6 +96,21 @@ def test_a_thumbnail_that_cannot_be_made_is_not_kept(media: Media) -> None:
     assert media.thumbnail(HASH, bytes.upper) == PICTURE.upper()
 
 
+def test_what_a_killed_writer_had_begun_is_swept_and_nothing_else(media: Media, tmp_path: Path) -> None:
+    """Given a process that dies between writing an original and naming it, I expect the sweep to take the rest."""
+    media.put(PICTURE)
+    code = (
+        "import os, sys\nfrom pathlib import Path\nfrom services.media import Media\n"
+        "media = Media(Path(sys.argv[1]))\nmedia._files.mv = lambda *_: os.kill(os.getpid(), 9)\nmedia.put(b'begun')\n"
+    )
+    died = subprocess.run([sys.executable, "-c", code, str(tmp_path / "media")], check=False)
+    assert died.returncode == -9
+    assert len(files(tmp_path)) == 2
+    media.sweep()
+    assert len(files(tmp_path)) == 1
+    assert media.get(HASH) == PICTURE
+
+
 def test_keeping_none_stores_nothing(tmp_path: Path) -> None:
     media = Media(tmp_path / "media", keep="none")
     assert media.put(PICTURE) == HASH

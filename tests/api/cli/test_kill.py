@@ -117,3 +117,4 @@ def test_twenty_kills_and_one_full_run_equal_a_run_that_was_never_interrupted(
             first[product_id].features, embedding.features, rtol=0, atol=1e-4 * np.abs(embedding.features).max()
         )
     assert stored(killed) == stored(calm) == COUNT
+    assert list((killed / "media").glob("unfinished/*")) == []
