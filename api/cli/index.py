@@ -180,7 +180,16 @@ def index_command(
                 opened.declare(table.keys)
             run = index(opened, found, started)
             report(run, opened, as_json=as_json)
+    if run.counts[State.APPLIED] and not as_json and not run.interrupted:
+        _say_what_next(run, catalog, data)
     sys.exit(run.status)
+
+
+def _say_what_next(run: Run, catalog: str, data: str | None) -> None:
+    options = ["--product", run.sources[0].product_id]
+    options += ["--catalog", catalog] if catalog != "products" else []
+    options += ["--data", data] if data else []
+    stdout().print(shown(f"Next: lookalike search {shlex.join(options)}"), soft_wrap=True)
 
 
 def described(found: list[Source], table: AttributesTable, file: Path | None) -> list[Source]:
@@ -229,9 +238,6 @@ def report(run: Run, catalog: Catalog, *, as_json: bool) -> None:
         f"{answer['failed']} failed of {answer['total']} in {answer['seconds']:.1f} s "
         f"({answer['images_per_second']:.1f} images/s, {catalog.spec.encoder})"
     )
-    if answer["applied"] and not run.interrupted:
-        option = "" if catalog.spec.name == "products" else f" --catalog {catalog.spec.name}"
-        console.print(shown(f"Next: lookalike search --product {shlex.quote(run.sources[0].product_id)}{option}"))
     if not catalog.trained:
         console.print(
             "The weights are random: neighbors mean nothing until the catalog has trained ones.", style="yellow"
