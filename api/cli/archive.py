@@ -9,7 +9,19 @@ from typing import Any
 
 import click
 
-from api.cli.output import catalog_option, command, data_option, json_option, print_json, progress, shown, stdout
+from api.cli.output import (
+    SHOWN_FAILURES,
+    catalog_option,
+    command,
+    data_option,
+    json_option,
+    print_json,
+    progress,
+    shown,
+    stdout,
+    warn_untrained,
+    weights_option,
+)
 from api.cli.workspace import opened_catalog, printable
 from services import bootstrap, settings
 from services.archive.archive import About, Archive, Format, check_fit, checked, claimed
@@ -19,8 +31,6 @@ from services.data import DataFolder
 from services.encoders.weights import checked_spec
 from services.records import CatalogSpec, Outcome, Resample, State
 from services.settings import Settings
-
-SHOWN_FAILURES = 20
 
 
 @click.command("export")
@@ -79,7 +89,7 @@ def _product_ids(catalog: Catalog) -> Iterator[str]:
 @click.option(
     "--encoder", metavar="NAME", help="What made the features, where PATH does not say.  [default: inception_v3]"
 )
-@click.option("--weights", metavar="SPEC", help="imagenet, a .h5, .weights.h5 or .keras file, or random:SEED.")
+@weights_option
 @click.option(
     "--resample",
     type=click.Choice(["nearest", "bilinear", "bicubic", "lanczos"]),
@@ -202,6 +212,4 @@ def _report(answer: dict[str, Any], about: About, catalog: Catalog) -> None:
         f"{answer['failed']} failed, in {answer['seconds']:.1f} s ({answer['encoder']})"
     )
     if not catalog.trained:
-        console.print(
-            "The weights are random: neighbors mean nothing until the catalog has trained ones.", style="yellow"
-        )
+        warn_untrained(console)

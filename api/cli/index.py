@@ -14,6 +14,7 @@ from rich.table import Table
 
 from api.cli.main import INTERRUPTED
 from api.cli.output import (
+    SHOWN_FAILURES,
     catalog_option,
     command,
     data_option,
@@ -23,6 +24,8 @@ from api.cli.output import (
     shown,
     stderr,
     stdout,
+    warn_untrained,
+    weights_option,
 )
 from api.cli.workspace import printable
 from services import bootstrap, settings
@@ -33,8 +36,6 @@ from services.records import Outcome, Put, Resample, State
 from services.settings import Precision
 from services.sources import IdRule, Source, attributes_table, sources
 from services.sources import Table as AttributesTable
-
-SHOWN_FAILURES = 20
 
 
 @dataclass
@@ -121,7 +122,7 @@ def _duplicate(source: Source) -> DuplicateProduct:
 @catalog_option
 @data_option
 @click.option("--encoder", metavar="NAME", help="inception_v3 or efficientnet_lite0.  [default: inception_v3]")
-@click.option("--weights", metavar="SPEC", help="imagenet, a .h5, .weights.h5 or .keras file, or random:SEED.")
+@weights_option
 @click.option("--precision", type=click.Choice(["auto", "float32", "bfloat16"]), help="[default: auto]")
 @click.option(
     "--resample",
@@ -239,9 +240,7 @@ def report(run: Run, catalog: Catalog, *, as_json: bool) -> None:
         f"({answer['images_per_second']:.1f} images/s, {catalog.spec.encoder})"
     )
     if not catalog.trained:
-        console.print(
-            "The weights are random: neighbors mean nothing until the catalog has trained ones.", style="yellow"
-        )
+        warn_untrained(console)
 
 
 def _failures_table(failures: list[dict[str, str | None]]) -> Table:

@@ -28,9 +28,13 @@ from services.errors import LookalikeError
 P = ParamSpec("P")
 
 REFUSED = 2
+SHOWN_FAILURES = 20
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 data_option = click.option("--data", metavar="DIR", help="Data folder.  [default: LOOKALIKE_DATA, or lookalike-data]")
+weights_option = click.option(
+    "--weights", metavar="SPEC", help="imagenet, a .h5, .weights.h5 or .keras file, or random:SEED."
+)
 catalog_option = click.option("--catalog", metavar="NAME", default="products", show_default=True, help="Catalog.")
 
 
@@ -83,6 +87,11 @@ def command(run: Callable[P, None]) -> Callable[P, None]:
             sys.exit(REFUSED)
 
     return wrapped
+
+
+def warn_untrained(console: Console) -> None:
+    """For catalogs whose weights are random."""
+    console.print("The weights are random: neighbors mean nothing until the catalog has trained ones.", style="yellow")
 
 
 def refuse(error: LookalikeError, *, as_json: bool) -> NoReturn:

@@ -9,6 +9,7 @@ from rich.table import Table
 from api.cli.output import catalog_option, command, data_option, json_option, print_json, shown, stdout
 from api.cli.search import described
 from api.cli.workspace import opened_catalog
+from services import bootstrap, settings
 from services.errors import InvalidInput
 from services.filters import parse
 from services.records import Product, State
@@ -87,8 +88,6 @@ def remove_command(
 
 
 def _remove_catalog(name: str, data: str | None, *, yes: bool, as_json: bool) -> None:
-    from services import bootstrap, settings
-
     with bootstrap.data_folder(settings.load(data=data)) as folder:
         folder.catalog(name)
         if not yes and not click.confirm(f"Remove catalog {name} with all its vectors?", err=True):
