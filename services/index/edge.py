@@ -1,28 +1,31 @@
 """The vector index in this process: Qdrant Edge, one shard in one folder."""
 
+import os
 import re
 import threading
-import uuid
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 import qdrant_edge as qdrant
 
 from services.errors import (
-    AttributeNotIndexed,
     DataCorrupt,
     DataLocked,
     DataNotWritable,
     IndexUnavailable,
-    InvalidInput,
     LookalikeError,
 )
 from services.filters import Filter, is_key, steps
-from services.index import edge_filters, edge_points
-from services.index.vector_index import checked_vector, point_id
-from services.records import AttributeKind, Facet, Move, Neighbor, Point, Tombstone, Vector
+from services.index import edge_filters, edge_points, payload
+from services.index.vector_index import checked_attributes, checked_cursor, checked_vector, done, no_facets, point_id
+from services.pages import every
+from services.records import AttributeKind, Facet, Move, Neighbor, Point, Quantization, Tombstone, Vector
+
+FLUSH_SECONDS = 5.0
+"""How much of writing the log may have to replay. Qdrant's own (storage.performance.flush_interval_sec)."""
 
 _PAGE = 1000
 
@@ -33,15 +36,20 @@ class EdgeIndex:
     Search is exact until `optimize` builds the graph; what is written after that is searched exactly beside it.
     """
 
-    def __init__(self, shard: qdrant.EdgeShard, dim: int) -> None:
+    def __init__(self, shard: qdrant.EdgeShard, path: Path, dim: int, quantization: Quantization) -> None:
         self.dim = dim
-        self._shard = shard
+        self._params = edge_points.search_params(quantization)
+        self._open_shard = shard
+        self._wal = path / "wal"
+        self._flushed = time.monotonic()
         # A write is followed by reading back what became of it; no other write may come in between.
         self._writing = threading.Lock()
+        self._calls = 0
+        self._change = threading.Condition()
         self._closed = False
 
     @classmethod
-    def open(cls, path: Path, dim: int) -> Self:
+    def open(cls, path: Path, dim: int, quantization: Quantization = "none") -> Self:
         """The index in the folder `path`, which is made where it is not there (or was left half made).
 
         Raises `DataLocked` while it is open elsewhere, `DataCorrupt` (damaged, or of another dimension),
@@ -52,7 +60,8 @@ class EdgeIndex:
         except OSError as error:
             raise DataNotWritable(f"The index folder {path} cannot be made: {error.strerror}.") from error
         with _translated(lambda reason: _not_opened(path, dim, reason)):
-            index = cls(qdrant.EdgeShard.load(str(path), edge_points.config(dim)), dim)
+            shard = qdrant.EdgeShard.load(str(path), edge_points.config(dim, quantization))
+            index = cls(shard, path, dim, quantization)
         index._create_field_indexes()
         return index
 
@@ -71,30 +80,29 @@ class EdgeIndex:
     def move(self, moves: Sequence[Move]) -> list[bool]:
         with self._writing:
             for move in moves:
-                payload = {"attributes": dict(move.attributes), "version": move.version}
+                moved = {"attributes": dict(move.attributes), "version": move.version}
                 guard = edge_filters.movable(move)
-                self._update(qdrant.UpdateOperation.set_payload_by_filter(guard, payload))
+                self._update(qdrant.UpdateOperation.set_payload_by_filter(guard, moved))
             stored = self.get([move.product_id for move in moves])
-        return [_done(move, point) for move, point in zip(moves, stored, strict=True)]
+        return [done(move, point) for move, point in zip(moves, stored, strict=True)]
 
     def get(self, product_ids: Sequence[str], *, vectors: bool = False) -> list[Point | None]:
         found = self._retrieve(product_ids, True, vectors)
         records = [found.get(point_id(product_id)) for product_id in product_ids]
         return [
-            edge_points.point(record) if record and "removed_at" not in edge_points.payload(record) else None
-            for record in records
+            _point(record) if record and "removed_at" not in edge_points.stored(record) else None for record in records
         ]
 
     def versions(self, product_ids: Sequence[str]) -> list[int | None]:
         found = self._retrieve(product_ids, ["version"], False)
         records = [found.get(point_id(product_id)) for product_id in product_ids]
-        return [edge_points.payload(record)["version"] if record else None for record in records]
+        return [edge_points.stored(record)["version"] if record else None for record in records]
 
     def scroll(
         self, *, after: str | None = None, limit: int = 100, filter: Filter | None = None, vectors: bool = False
     ) -> tuple[list[Point], str | None]:
-        records, cursor = self._scroll(_checked_cursor(after), limit, edge_filters.alive(filter), vectors)
-        return [edge_points.point(record) for record in records], cursor
+        records, cursor = self._scroll(checked_cursor(after), limit, edge_filters.alive(filter), vectors)
+        return [_point(record) for record in records], cursor
 
     def search(
         self,
@@ -108,33 +116,32 @@ class EdgeIndex:
     ) -> list[Neighbor]:
         nearest: Any = checked_vector(vector, self.dim)
         request = qdrant.QueryRequest(
-            query=qdrant.Query.Nearest(nearest, using=edge_points.VECTOR),
+            query=qdrant.Query.Nearest(nearest, using=payload.VECTOR),
             limit=limit,
             offset=offset,
             filter=edge_filters.alive(filter, exclude),
-            score_threshold=None if min_score is None else edge_filters.threshold(min_score),
+            score_threshold=None if min_score is None else payload.threshold(min_score),
             with_payload=["product_id", "attributes"],
             with_vector=False,
+            params=self._params,
         )
-        with _translated():
-            hits = self._shard.query(request)
-        return [edge_points.neighbor(hit) for hit in hits]
+        with self._shard() as shard:
+            hits = shard.query(request)
+        return [payload.neighbor(edge_points.stored(hit), hit.score) for hit in hits]
 
     def count(self, filter: Filter | None = None) -> int:
-        with _translated():
-            return self._shard.count(qdrant.CountRequest(exact=True, filter=edge_filters.alive(filter)))
+        with self._shard() as shard:
+            return shard.count(qdrant.CountRequest(exact=True, filter=edge_filters.alive(filter)))
 
     def facets(self, attribute: str, *, limit: int = 10, filter: Filter | None = None) -> list[Facet]:
         request = qdrant.FacetRequest(
             self._facet_key(attribute), limit=limit, exact=True, filter=edge_filters.alive(filter)
         )
-        with _translated():
-            return [Facet(hit.value, hit.count) for hit in self._shard.facet(request).hits]
+        with self._shard() as shard:
+            return [Facet(hit.value, hit.count) for hit in shard.facet(request).hits]
 
     def declare(self, attributes: Mapping[str, AttributeKind]) -> None:
-        for attribute in attributes:
-            if not is_key(attribute):
-                raise InvalidInput(f'{attribute!r} is no attribute; write size.width, tags[] or "a.b".')
+        checked_attributes(attributes)
         for attribute, kind in attributes.items():
             key = edge_filters.key(attribute)
             self._update(qdrant.UpdateOperation.create_field_index(key, edge_points.schema(kind)))
@@ -142,17 +149,13 @@ class EdgeIndex:
     def max_version(self) -> int:
         newest = qdrant.OrderBy("version", qdrant.Direction.Desc)
         request = qdrant.ScrollRequest(limit=1, order_by=newest, with_payload=["version"], with_vector=False)
-        with _translated():
-            records, _ = self._shard.scroll(request)
-        return max((edge_points.payload(record)["version"] for record in records), default=0)
+        with self._shard() as shard:
+            records, _ = shard.scroll(request)
+        return max((edge_points.stored(record)["version"] for record in records), default=0)
 
     def tombstones(self, *, before: float) -> Iterator[Tombstone]:
-        after: str | None = None
-        while True:
-            records, after = self._scroll(after, _PAGE, edge_filters.removed(before), False)
-            yield from (Tombstone(**edge_points.payload(record)) for record in records)
-            if after is None:
-                return
+        records = every(lambda cursor: self._scroll(cursor, _PAGE, edge_filters.removed(before), False))
+        return (Tombstone(**edge_points.stored(record)) for record in records)
 
     def purge(self, tombstones: Sequence[Tombstone]) -> None:
         for page in _pages(len(tombstones)):
@@ -161,19 +164,43 @@ class EdgeIndex:
                 self._update(qdrant.UpdateOperation.delete_points_by_filter(still))
 
     def optimize(self) -> bool:
-        with self._writing, _translated():
-            return self._shard.optimize()
+        with self._writing, self._shard() as shard:
+            return shard.optimize()
 
     def flush(self) -> None:
-        with _translated():
-            self._shard.flush()
+        # What is written is in the write-ahead log first, and that is replayed when the index is opened. To bring all
+        # its files to the disk takes the library some forty syncs, during which it holds the interpreter.
+        with self._shard() as shard:
+            _sync(self._wal)
+            if time.monotonic() - self._flushed > FLUSH_SECONDS:
+                self._flushed = time.monotonic()
+                shard.flush()
 
     def close(self) -> None:
-        with self._writing:
-            if not self._closed:
-                self.flush()
-                self._shard.close()
-                self._closed = True
+        with self._change:
+            if self._closed:
+                return
+            self._closed = True
+            # The library refuses to close a shard that another thread is in.
+            self._change.wait_for(lambda: self._calls == 0)
+        with _translated():
+            self._open_shard.flush()
+            self._open_shard.close()
+
+    @contextmanager
+    def _shard(self) -> Iterator[qdrant.EdgeShard]:
+        """The shard, which stays open until this call is done."""
+        with self._change:
+            if self._closed:
+                raise IndexUnavailable("The index was closed: its catalog was removed, or the process ends.")
+            self._calls += 1
+        try:
+            with _translated():
+                yield self._open_shard
+        finally:
+            with self._change:
+                self._calls -= 1
+                self._change.notify_all()
 
     def _create_field_indexes(self) -> None:
         # Nobody searches by these, so the graph needs no links for them.
@@ -184,35 +211,50 @@ class EdgeIndex:
 
     def _facet_key(self, attribute: str) -> str:
         key = edge_filters.key(attribute)
-        with _translated():
-            schema = self._shard.info().payload_schema
+        with self._shard() as shard:
+            schema = shard.info().payload_schema
         for name, index in schema.items():
             faceted = index.data_type != qdrant.PayloadSchemaType.Float
             if faceted and is_key(attribute) and steps(name) == steps(key):
                 return key
-        raise AttributeNotIndexed(
-            f"{attribute!r} has no facets; declare it as keyword, integer or bool in the catalog's indexed attributes."
-        )
+        raise no_facets(attribute)
 
     def _update(self, operation: qdrant.UpdateOperation) -> None:
-        with _translated():
-            self._shard.update(operation)
+        with self._shard() as shard:
+            shard.update(operation)
 
     def _retrieve(
         self, product_ids: Sequence[str], payload: bool | list[str], vectors: bool
     ) -> dict[str, qdrant.Record]:
         ids = [point_id(product_id) for product_id in product_ids]
-        with _translated():
-            records = self._shard.retrieve([*ids], with_payload=payload, with_vector=vectors)
+        with self._shard() as shard:
+            records = shard.retrieve([*ids], with_payload=payload, with_vector=vectors)
         return {str(record.id): record for record in records}
 
     def _scroll(
         self, after: str | None, limit: int, filter: qdrant.Filter, vectors: bool
     ) -> tuple[list[qdrant.Record], str | None]:
         request = qdrant.ScrollRequest(offset=after, limit=limit, filter=filter, with_payload=True, with_vector=vectors)
-        with _translated():
-            records, cursor = self._shard.scroll(request)
+        with self._shard() as shard:
+            records, cursor = shard.scroll(request)
         return records, None if cursor is None else str(cursor)
+
+
+def _sync(folder: Path) -> None:
+    """Brings every file of a folder to the disk, and the folder; what is renamed meanwhile under its new name."""
+    while True:
+        try:
+            for path in [*folder.iterdir(), folder]:
+                file = os.open(path, os.O_RDONLY)
+                try:
+                    os.fsync(file)
+                finally:
+                    os.close(file)
+            return
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise IndexUnavailable(f"The index cannot be brought to the disk: {error.strerror}.") from error
 
 
 def _pages(length: int) -> Iterator[slice]:
@@ -220,17 +262,8 @@ def _pages(length: int) -> Iterator[slice]:
     return (slice(start, start + _PAGE) for start in range(0, length, _PAGE))
 
 
-def _done(move: Move, point: Point | None) -> bool:
-    return point is not None and point.version == move.version and move.image in (None, point.image)
-
-
-def _checked_cursor(cursor: str | None) -> str | None:
-    if cursor is None:
-        return None
-    with suppress(ValueError):
-        if cursor == str(uuid.UUID(cursor)):
-            return cursor
-    raise InvalidInput(f"The cursor {cursor[:80]!r} is none that this catalog gave out; start again without one.")
+def _point(record: qdrant.Record) -> Point:
+    return payload.point(edge_points.stored(record), record.vector)
 
 
 @contextmanager

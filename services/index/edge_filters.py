@@ -1,6 +1,5 @@
 """Conditions as Qdrant Edge takes them: those of queries, and those that guard writes."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -47,11 +46,6 @@ def still(tombstone: Tombstone) -> qdrant.Filter:
     """This tombstone, unless something newer has taken its place."""
     version = qdrant.FieldCondition("version", match=qdrant.MatchValue(tombstone.version))
     return qdrant.Filter(must=[_ids([tombstone.product_id]), version], must_not=[qdrant.IsEmptyCondition("removed_at")])
-
-
-def threshold(min_score: float) -> float:
-    """Qdrant answers with scores above a threshold, and we with those from `min_score` up."""
-    return float(np.nextafter(np.float32(min_score), np.float32(-math.inf)))
 
 
 def _ids(product_ids: Sequence[str]) -> qdrant.HasIdCondition:

@@ -2,12 +2,13 @@
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 import numpy as np
 
-from services.errors import InvalidVector
-from services.filters import Filter
+from services.errors import AttributeNotIndexed, InvalidInput, InvalidVector
+from services.filters import Filter, is_key
 from services.records import AttributeKind, Facet, Move, Neighbor, Point, Tombstone, Vector
 
 _PRODUCTS = uuid.UUID("9d6a3f0e-6f0b-4c53-8f0f-4b7c1f4a5e21")
@@ -33,6 +34,34 @@ def checked_vector(vector: Vector | None, dim: int) -> Vector:
     if abs(length - 1) > 1e-3:
         raise InvalidVector(f"The vector has length {length:.4g}; divide it by that, the index takes length one.")
     return checked
+
+
+def checked_cursor(cursor: str | None) -> str | None:
+    """The cursor of a scroll by `point_id`s. Raises `InvalidInput` for one that is none."""
+    if cursor is None:
+        return None
+    with suppress(ValueError):
+        if cursor == str(uuid.UUID(cursor)):
+            return cursor
+    raise InvalidInput(f"The cursor {cursor[:80]!r} is none that this catalog gave out; start again without one.")
+
+
+def checked_attributes(names: Iterable[str]) -> None:
+    """Raises `InvalidInput` for a name of an attribute that is none."""
+    for name in names:
+        if not is_key(name):
+            raise InvalidInput(f'{name!r} is no attribute; write size.width, tags[] or "a.b".')
+
+
+def no_facets(attribute: str) -> AttributeNotIndexed:
+    return AttributeNotIndexed(
+        f"{attribute!r} has no facets; declare it as keyword, integer or bool in the catalog's indexed attributes."
+    )
+
+
+def done(move: Move, point: Point | None) -> bool:
+    """Whether a move is what made this point."""
+    return point is not None and point.version == move.version and move.image in (None, point.image)
 
 
 class VectorIndex(Protocol):

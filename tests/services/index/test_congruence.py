@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from indexes import SERVER, opened
 
 from services.filters import Filter, parse
-from services.index.edge import EdgeIndex
 from services.index.vector_index import VectorIndex
 from services.records import AttributeKind, Move, Point, Tombstone
 from services.testing import MemoryIndex
@@ -96,13 +96,16 @@ def twin() -> VectorIndex:
     return fill(MemoryIndex(DIM))
 
 
-@pytest.fixture(scope="module", params=["edge", "edge with a graph"])
-def index(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VectorIndex]:
-    opened = fill(EdgeIndex.open(tmp_path_factory.mktemp("index"), DIM))
-    if request.param == "edge with a graph":
-        assert opened.optimize()
-    yield opened
-    opened.close()
+@pytest.fixture(scope="module", params=["edge", "edge with a graph", "twin", SERVER])
+def index(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, twin_url: str
+) -> Iterator[VectorIndex]:
+    kind, _, graph = request.param.partition(" ")
+    with opened(kind, DIM, tmp_path_factory.mktemp("index"), twin_url) as index:
+        fill(index)
+        if graph:
+            assert index.optimize()
+        yield index
 
 
 def scroll(index: VectorIndex, filter: Filter) -> Any:

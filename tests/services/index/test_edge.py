@@ -1,16 +1,23 @@
 """What only an index in a folder can do wrong."""
 
+import itertools
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import numpy as np
 import pytest
 
 from services.errors import DataCorrupt, DataLocked, DataNotWritable, IndexUnavailable
 from services.filters import parse
+from services.index import edge
 from services.index.edge import EdgeIndex
 from services.records import AttributeKind, Facet, Move, Point, Tombstone, Vectors
 
@@ -86,6 +93,79 @@ def test_a_closed_index_says_so(path: Path) -> None:
         index.upsert(points(1))
 
 
+def test_closing_waits_for_a_call_under_way(path: Path) -> None:
+    """Given a call that takes its time, I expect the shard to close after it: the library cannot while it is used."""
+    begun, may_end, order = Event(), Event(), []
+
+    class Slow:
+        """A shard whose count takes its time."""
+
+        def __init__(self, shard: Any) -> None:
+            self._shard = shard
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._shard, name)
+
+        def count(self, request: Any) -> Any:
+            begun.set()
+            assert may_end.wait(5)
+            order.append("counted")
+            return self._shard.count(request)
+
+        def close(self) -> None:
+            order.append("closed")
+            self._shard.close()
+
+    inside: Any = EdgeIndex.open(path, 4)
+    inside._open_shard = Slow(inside._open_shard)
+    with ThreadPoolExecutor(2) as pool:
+        counting = pool.submit(inside.count)
+        assert begun.wait(5)
+        closing = pool.submit(inside.close)
+        time.sleep(0.05)
+        assert not order
+        with pytest.raises(IndexUnavailable):
+            inside.count()
+        may_end.set()
+        assert counting.result(5) == 0
+        closing.result(5)
+    assert order == ["counted", "closed"]
+
+
+def test_closing_under_calls_of_many_threads_ends_them(path: Path) -> None:
+    """Given threads at work on every call, I expect each to end as unavailable."""
+    index = EdgeIndex.open(path, 64)
+    index.upsert(points(1000, 64))
+    query = looks(1, 64)[0]
+    calls: list[Callable[[int], object]] = [
+        lambda n: index.search(query),
+        lambda n: index.upsert([Point(f"hat {n}", n + 1, query)]),
+        lambda n: index.move([Move("shoe 1", n + 3000, {"n": n})]),
+        lambda n: index.scroll(limit=300, vectors=True),
+        lambda n: index.count(),
+        lambda n: index.flush(),
+        lambda n: index.versions(["shoe 1"]),
+        lambda n: list(index.tombstones(before=9.0)),
+    ]
+
+    def work(call: Callable[[int], object]) -> str:
+        try:
+            for number in itertools.count():
+                call(number)
+        except IndexUnavailable as error:
+            return str(error)
+        raise AssertionError
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        ends = [pool.submit(work, call) for call in calls]
+        time.sleep(0.3)
+        index.close()
+        assert all("closed" in end.result(30) for end in ends)
+    again = EdgeIndex.open(path, 64)
+    assert again.count() >= 1000
+    again.close()
+
+
 def test_a_kill_after_flush_loses_nothing(path: Path, writer: subprocess.Popen[bytes]) -> None:
     writer.kill()
     writer.wait()
@@ -93,6 +173,60 @@ def test_a_kill_after_flush_loses_nothing(path: Path, writer: subprocess.Popen[b
     assert (index.count(), index.max_version()) == (299, 302)
     assert index.get(["shoe 1", "shoe 2"]) == [Point("shoe 1", 301, attributes={"n": 0}), None]
     assert index.count(parse({"must": {"key": "n", "range": {"gte": 3}}})) == 298
+    index.close()
+
+
+def synced(monkeypatch: pytest.MonkeyPatch) -> set[int]:
+    """The inodes that are brought to the disk from here on."""
+    inodes = set()
+    sync = os.fsync
+
+    def fsync(file: int) -> None:
+        sync(file)
+        inodes.add(os.fstat(file).st_ino)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return inodes
+
+
+def test_a_power_cut_after_flush_loses_nothing(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what was synced is left: the log as it is now, beside the vectors as they were long before."""
+    index = EdgeIndex.open(path, 4)
+    index.upsert(points(10))
+    index.close()
+    left = shutil.copytree(path, tmp_path / "left")
+    index = EdgeIndex.open(path, 4)
+    index.upsert([Point("new", 20, looks(1)[0]), Tombstone("shoe 1", 21, 1.0)])
+    index.move([Move("shoe 2", 22, {"color": "green"})])
+    inodes = synced(monkeypatch)
+    index.flush()
+    assert {each.stat().st_ino for each in [path / "wal", *(path / "wal").iterdir()]} <= inodes
+    without = EdgeIndex.open(shutil.copytree(left, tmp_path / "without"), 4)
+    assert (without.count(), without.max_version()) == (10, 10)
+    without.close()
+    shutil.rmtree(left / "wal")
+    shutil.copytree(path / "wal", left / "wal")
+    index.close()
+    again = EdgeIndex.open(left, 4)
+    assert (again.count(), again.max_version()) == (10, 22)
+    assert again.get(["shoe 1", "shoe 2", "new"]) == [
+        None,
+        Point("shoe 2", 22, attributes={"color": "green"}),
+        Point("new", 20),
+    ]
+    again.close()
+
+
+def test_the_log_does_not_grow_for_ever(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a while a flush takes everything out of the log: I expect nothing to be replayed from it."""
+    monkeypatch.setattr(edge, "FLUSH_SECONDS", 0.0)
+    index = EdgeIndex.open(path, 512)
+    sizes = []
+    for start in range(0, 60_000, 10_000):
+        index.upsert([Point(f"shoe {n}", n + 1, look) for n, look in enumerate(looks(10_000, 512), start)])
+        index.flush()
+        sizes.append(sum(each.stat().st_size for each in (path / "wal").iterdir()))
+    assert sizes[-1] < 1.5 * sizes[1], "four fifths of 123 MB went through it in between"
     index.close()
 
 

@@ -5,18 +5,20 @@ import math
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from indexes import SERVER, opened
 
 from services.attributes import checked_attributes
 from services.errors import AttributeNotIndexed, InvalidInput, InvalidVector
 from services.filters import parse
 from services.index.vector_index import VectorIndex, point_id
-from services.records import AttributeKind, Facet, Move, Neighbor, Point, Tombstone, Vector
+from services.records import AttributeKind, Facet, Move, Neighbor, Point, Quantization, Tombstone, Vector
 
 RED, GREEN, BLUE = ([1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0])
 ODD_IDS = [
@@ -368,6 +370,29 @@ def test_scores_from_the_least_score_up_are_found(index: VectorIndex) -> None:
     assert ids(index.search(query, min_score=0.6)) == ["same", "near"]
     assert ids(index.search(query, min_score=0.61)) == ["same"]
     assert ids(index.search(query, min_score=-1.0)) == ["same", "near", "far"]
+
+
+@pytest.mark.parametrize("quantization", ["scalar", "turbo"])
+@pytest.mark.parametrize("kind", ["edge", SERVER])
+def test_compressed_vectors_find_what_whole_ones_do(
+    kind: str, quantization: Quantization, tmp_path: Path, twin_url: str
+) -> None:
+    raw = np.random.default_rng(5).normal(size=(2050, 64)).astype(np.float32)
+    looks, queries = np.split(raw / np.linalg.norm(raw, axis=1, keepdims=True), [2000])
+    with opened(kind, 64, tmp_path / "index", twin_url, quantization) as index:
+        index.upsert([Point(str(n), 1, look) for n, look in enumerate(looks)])
+        index.optimize()
+        found = [index.search(query) for query in queries]
+        kept = index.get(["7"], vectors=True)[0]
+    exact = [np.argsort(-(looks @ query))[:10] for query in queries]
+    same = [{int(each.product_id) for each in hits} & {*best} for hits, best in zip(found, exact, strict=True)]
+    assert sum(map(len, same)) >= 0.97 * 10 * len(queries)
+    # Scores are those of the whole vectors, which are kept.
+    for query, hits in zip(queries, found, strict=True):
+        scores = [looks[int(each.product_id)] @ query for each in hits]
+        np.testing.assert_allclose([each.score for each in hits], scores, atol=1e-6)
+    assert kept and kept.vector is not None
+    np.testing.assert_allclose(kept.vector, looks[7], atol=1e-6)
 
 
 def test_searching_an_empty_index_finds_nothing(index: VectorIndex) -> None:

@@ -1,0 +1,145 @@
+"""The connection to a Qdrant server: what may pass is tried again, and what went wrong gets a name."""
+
+import threading
+import warnings
+from typing import Any
+
+import grpc
+import httpx
+import stamina
+from qdrant_client import QdrantClient
+from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+
+from services.errors import CatalogNotFound, IndexUnavailable, IndexUnsupported, LookalikeError
+
+OLDEST = (1, 18)
+WRITE_SECONDS = 60
+"""How long Qdrant may take for a write: it answers when that is searchable."""
+
+ATTEMPTS = 4
+FIRST_PAUSE = 0.05
+LONGEST_PAUSE = 0.4
+
+
+class Client:
+    """A Qdrant server. Nothing is asked of it until the first call.
+
+    `timeout` is how many seconds it has for anything but a write; `grpc_port` 0 speaks REST only. Thread-safe.
+    """
+
+    def __init__(self, url: str, *, api_key: str = "", grpc_port: int = 0, timeout: int = 2) -> None:
+        self.url = url
+        self.timeout = timeout
+        self._key = api_key
+        self._grpc_port = grpc_port
+        self._lock = threading.Lock()
+        self._client: QdrantClient | None = None
+        self._checked = False
+
+    def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        """What this method of `QdrantClient` gives for these arguments.
+
+        It is asked again where the server may not have heard it or is busy, though not after a timeout; so it must be
+        harmless to repeat. Raises `IndexUnavailable`, `IndexUnsupported`, and `CatalogNotFound` where the collection is
+        not there.
+        """
+        try:
+            for attempt in stamina.retry_context(
+                on=_may_pass,
+                attempts=ATTEMPTS,
+                timeout=self.timeout,  # of all attempts, so after one that took so long there is no other
+                wait_initial=FIRST_PAUSE,
+                wait_max=LONGEST_PAUSE,
+                wait_jitter=FIRST_PAUSE,
+            ):
+                with attempt:
+                    return getattr(self._connected(), method)(*args, **kwargs)
+        except (UnexpectedResponse, ResponseHandlingException, ResourceExhaustedResponse, grpc.RpcError) as error:
+            raise _named(error) from error
+        raise AssertionError("an attempt returns or raises")
+
+    def close(self) -> None:
+        """Lets go of its connections; later calls make new ones."""
+        with self._lock:
+            if self._client:
+                self._client.close()
+                self._client = None
+
+    def _connected(self) -> QdrantClient:
+        with self._lock:
+            if self._client is None:
+                self._client = self._made()
+            client = self._client
+        if not self._checked:
+            found = client.info().version
+            if tuple(int(part) for part in found.split("-")[0].split(".")[:2]) < OLDEST:
+                raise IndexUnsupported(
+                    f"The Qdrant of LOOKALIKE_QDRANT_URL is version {found}; take {OLDEST[0]}.{OLDEST[1]} or newer."
+                )
+            self._checked = True
+        return client
+
+    def _made(self) -> QdrantClient:
+        with warnings.catch_warnings():
+            # That a key goes over plain HTTP is for whoever wrote the URL to know: inside a cluster it often does.
+            warnings.simplefilter("ignore", UserWarning)
+            return QdrantClient(
+                url=self.url,
+                port=None,
+                api_key=self._key or None,
+                prefer_grpc=self._grpc_port != 0,
+                grpc_port=self._grpc_port or 6334,
+                timeout=self.timeout,
+                check_compatibility=False,
+                # Left to itself the client makes a connection for each request to a host of its own.
+                limits=httpx.Limits(max_connections=100, max_keepalive_connections=100),
+                trust_env=False,
+            )
+
+
+_STATUS = {
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
+    grpc.StatusCode.INTERNAL: 500,
+    grpc.StatusCode.UNAVAILABLE: 503,
+}
+
+
+def _named(error: Exception) -> LookalikeError:
+    """What is said to callers, too, so it does not tell where the server is."""
+    status = _status(error)
+    if status == 404:
+        return CatalogNotFound("The catalog is not in Qdrant any more: it was removed.")
+    if status in (401, 403):
+        return IndexUnavailable("Qdrant, which keeps the vectors, refuses the key in LOOKALIKE_QDRANT_API_KEY.")
+    return IndexUnavailable(
+        f"Qdrant, which keeps the vectors, does not answer ({_reason(error)}); try again in a moment."
+    )
+
+
+def _status(error: Exception) -> int | None:
+    """The status of an answer, None where there was none."""
+    if isinstance(error, UnexpectedResponse):
+        return error.status_code
+    if isinstance(error, ResourceExhaustedResponse):
+        return 429
+    if isinstance(error, grpc.RpcError) and isinstance(error, grpc.Call):
+        return _STATUS.get(error.code())
+    return None
+
+
+def _may_pass(error: Exception) -> bool:
+    if isinstance(error, ResponseHandlingException):
+        return isinstance(error.source, httpx.TransportError)
+    return _status(error) in (429, 500, 502, 503, 504)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ResponseHandlingException):
+        return type(error.source).__name__
+    if isinstance(error, UnexpectedResponse):
+        return f"{error.status_code} {error.content.decode(errors='replace')[:300]}"
+    return str(_status(error) or type(error).__name__)

@@ -1,0 +1,268 @@
+"""The vector index on a Qdrant server, which other processes use at the same time."""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from qdrant_client import models
+
+from services.errors import IndexUnavailable
+from services.filters import Filter, is_key, steps
+from services.index import payload, server_filters
+from services.index.client import WRITE_SECONDS, Client
+from services.index.vector_index import (
+    checked_attributes,
+    checked_cursor,
+    checked_vector,
+    done,
+    no_facets,
+    point_id,
+)
+from services.pages import every
+from services.records import AttributeKind, Facet, Move, Neighbor, Point, Quantization, Tombstone, Vector
+
+_PAGE = 1000
+
+# Of one product all writes go through one replica, so that a guard sees what came before it.
+_WRITE: dict[str, Any] = {"ordering": models.WriteOrdering.MEDIUM, "timeout": WRITE_SECONDS}
+
+
+class ServerIndex:
+    """`VectorIndex` on one collection of a Qdrant server.
+
+    The collection is there already; once it is gone calls raise `CatalogNotFound`. Search is exact until the server
+    has built its graph, which it does by itself. With `replicated`, what was written is read back from most replicas.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        collection: str,
+        *,
+        catalog: str,
+        dim: int,
+        quantization: Quantization = "none",
+        replicated: bool = False,
+    ) -> None:
+        self.dim = dim
+        self.collection = collection
+        self._client = client
+        self._catalog = catalog
+        self._params = _search_params(quantization)
+        self._consistency = models.ReadConsistencyType.MAJORITY if replicated else None
+        self._closed = threading.Event()
+
+    def upsert(self, points: Sequence[Point | Tombstone]) -> list[bool]:
+        newest = {point.product_id: point for point in sorted(points, key=lambda point: point.version)}
+        written = [_written(point, self.dim) for point in newest.values()]
+        # What is not stored yet is inserted, whatever the condition says.
+        guards = [server_filters.older({id: point.version}) for id, point in newest.items()]
+        for page in _pages(len(written)):
+            self._call("upsert", written[page], update_filter=models.Filter(should=[*guards[page]]), **_WRITE)
+        stored = self.versions([point.product_id for point in points])
+        return [_applied(point, version) for point, version in zip(points, stored, strict=True)]
+
+    def move(self, moves: Sequence[Move]) -> list[bool]:
+        operations: list[models.UpdateOperation] = [
+            models.SetPayloadOperation(
+                set_payload=models.SetPayload(
+                    payload={"attributes": dict(move.attributes), "version": move.version},
+                    filter=server_filters.movable(move),
+                )
+            )
+            for move in moves
+        ]
+        if operations:
+            self._call("batch_update_points", operations, **_WRITE)
+        stored = self.get([move.product_id for move in moves])
+        return [done(move, point) for move, point in zip(moves, stored, strict=True)]
+
+    def get(self, product_ids: Sequence[str], *, vectors: bool = False) -> list[Point | None]:
+        found = self._retrieve(product_ids, True, vectors)
+        records = [found.get(point_id(product_id)) for product_id in product_ids]
+        return [
+            _point(record) if record and server_filters.REMOVED not in _stored(record) else None for record in records
+        ]
+
+    def versions(self, product_ids: Sequence[str]) -> list[int | None]:
+        found = self._retrieve(product_ids, ["version"], False)
+        records = [found.get(point_id(product_id)) for product_id in product_ids]
+        return [_stored(record)["version"] if record else None for record in records]
+
+    def scroll(
+        self, *, after: str | None = None, limit: int = 100, filter: Filter | None = None, vectors: bool = False
+    ) -> tuple[list[Point], str | None]:
+        records, cursor = self._scroll(checked_cursor(after), limit, server_filters.alive(filter), vectors)
+        return [_point(record) for record in records], cursor
+
+    def search(
+        self,
+        vector: Vector,
+        *,
+        limit: int = 10,
+        offset: int = 0,
+        filter: Filter | None = None,
+        min_score: float | None = None,
+        exclude: Sequence[str] = (),
+    ) -> list[Neighbor]:
+        nearest = checked_vector(vector, self.dim).tolist()
+        answer = self._call(
+            "query_points",
+            nearest,
+            using=payload.VECTOR,
+            limit=limit,
+            offset=offset,
+            query_filter=server_filters.alive(filter, exclude),
+            score_threshold=None if min_score is None else payload.threshold(min_score),
+            with_payload=["product_id", "attributes"],
+            search_params=self._params,
+        )
+        return [payload.neighbor(_stored(hit), hit.score) for hit in answer.points]
+
+    def count(self, filter: Filter | None = None) -> int:
+        answer: models.CountResult = self._call("count", server_filters.alive(filter), exact=True)
+        return answer.count
+
+    def facets(self, attribute: str, *, limit: int = 10, filter: Filter | None = None) -> list[Facet]:
+        declared = self.declared()
+        kinds = [declared[name] for name in declared if is_key(attribute) and steps(name) == steps(attribute)]
+        if not kinds or kinds[0] not in payload.FACETED:
+            raise no_facets(attribute)
+        answer = self._call(
+            "facet",
+            server_filters.PREFIX + attribute,
+            facet_filter=server_filters.alive(filter),
+            limit=limit,
+            exact=True,
+        )
+        return [Facet(hit.value, hit.count) for hit in answer.hits]
+
+    def declare(self, attributes: Mapping[str, AttributeKind]) -> None:
+        checked_attributes(attributes)
+        for attribute, kind in attributes.items():
+            self._index_field(server_filters.PREFIX + attribute, models.PayloadSchemaType(kind.value))
+
+    def declared(self) -> dict[str, AttributeKind]:
+        """The attributes that are indexed."""
+        return declared(self._call("get_collection"))
+
+    def max_version(self) -> int:
+        newest = models.OrderBy(key="version", direction=models.Direction.DESC)
+        records, _ = self._call("scroll", limit=1, order_by=newest, with_payload=["version"])
+        return max((_stored(record)["version"] for record in records), default=0)
+
+    def tombstones(self, *, before: float) -> Iterator[Tombstone]:
+        records = every(lambda cursor: self._scroll(cursor, _PAGE, server_filters.removed(before), False))
+        return (Tombstone(**_stored(record)) for record in records)
+
+    def purge(self, tombstones: Sequence[Tombstone]) -> None:
+        for page in _pages(len(tombstones)):
+            still = models.FilterSelector(filter=server_filters.still(tombstones[page]))
+            self._call("delete", still, **_WRITE)
+
+    def optimize(self) -> bool:
+        """Nothing to do: the server builds its graphs by itself."""
+        return False
+
+    def flush(self) -> None:
+        """Nothing to do: what the server has answered is in its log."""
+
+    def close(self) -> None:
+        self._closed.set()
+
+    def create_field_indexes(self) -> None:
+        """Indexes what every index is asked for, product by product."""
+        # Nobody searches by these, so the graph needs no links for them.
+        self._index_field("version", models.IntegerIndexParams(type=models.IntegerIndexType.INTEGER, enable_hnsw=False))
+        self._index_field(
+            server_filters.REMOVED, models.FloatIndexParams(type=models.FloatIndexType.FLOAT, enable_hnsw=False)
+        )
+
+    def _index_field(self, key: str, schema: Any) -> None:
+        self._call("create_payload_index", key, schema, **_WRITE)
+
+    def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        if self._closed.is_set():
+            raise IndexUnavailable("The index was closed: its catalog was removed, or the process ends.")
+        return self._client.call(method, self.collection, *args, **kwargs)
+
+    def _retrieve(
+        self, product_ids: Sequence[str], fields: bool | list[str], vectors: bool
+    ) -> dict[str, models.Record]:
+        ids = [point_id(product_id) for product_id in product_ids]
+        records = self._call("retrieve", ids, with_payload=fields, with_vectors=vectors, consistency=self._consistency)
+        return {str(record.id): record for record in records}
+
+    def _scroll(
+        self, after: str | None, limit: int, filter: models.Filter, vectors: bool
+    ) -> tuple[list[models.Record], str | None]:
+        records, cursor = self._call(
+            "scroll",
+            scroll_filter=filter,
+            limit=limit,
+            offset=after,
+            with_payload=True,
+            with_vectors=vectors,
+        )
+        return records, None if cursor is None else str(cursor)
+
+
+def declared(collection: models.CollectionInfo) -> dict[str, AttributeKind]:
+    """The attributes of products that a collection has indexes for."""
+    return {
+        key.removeprefix(server_filters.PREFIX): AttributeKind(index.data_type.value)
+        for key, index in collection.payload_schema.items()
+        if key.startswith(server_filters.PREFIX)
+    }
+
+
+def vectors_config(dim: int, quantization: Quantization) -> dict[str, models.VectorParams]:
+    """How a collection is made: where vectors are compressed, the copies are in memory and the whole ones on disk."""
+    scalar = models.ScalarQuantizationConfig(type=models.ScalarType.INT8, always_ram=True)
+    turbo = models.TurboQuantQuantizationConfig(bits=models.TurboQuantBitSize.BITS4, always_ram=True)
+    config: Any = {
+        "none": None,
+        "scalar": models.ScalarQuantization(scalar=scalar),
+        "turbo": models.TurboQuantization(turbo=turbo),
+    }[quantization]
+    vector = models.VectorParams(
+        size=dim,
+        distance=models.Distance.COSINE,
+        quantization_config=config,
+        on_disk=quantization != "none",
+    )
+    return {payload.VECTOR: vector}
+
+
+def _applied(point: Point | Tombstone, stored: int | None) -> bool:
+    """Whether the version read back says that a write was applied; others have written and purged meanwhile."""
+    if stored is None and isinstance(point, Tombstone):
+        return True
+    if stored is None or stored < point.version:
+        raise IndexUnavailable("Qdrant does not show what it has taken: a copy of it is behind; try again in a moment.")
+    return stored == point.version
+
+
+def _search_params(quantization: Quantization) -> models.SearchParams | None:
+    if quantization == "none":
+        return None
+    oversampling = payload.OVERSAMPLING[quantization]
+    return models.SearchParams(quantization=models.QuantizationSearchParams(rescore=True, oversampling=oversampling))
+
+
+def _written(point: Point | Tombstone, dim: int) -> models.PointStruct:
+    """Raises `InvalidVector`."""
+    vectors: Any = {} if isinstance(point, Tombstone) else {payload.VECTOR: checked_vector(point.vector, dim).tolist()}
+    return models.PointStruct(id=point_id(point.product_id), vector=vectors, payload=payload.payload(point))
+
+
+def _stored(record: models.Record | models.ScoredPoint) -> dict[str, Any]:
+    return record.payload or {}
+
+
+def _point(record: models.Record) -> Point:
+    return payload.point(_stored(record), record.vector)
+
+
+def _pages(length: int) -> Iterator[slice]:
+    return (slice(start, start + _PAGE) for start in range(0, length, _PAGE))

@@ -1,0 +1,282 @@
+"""A stand-in for a Qdrant server where none can be had: the REST routes that we use, on qdrant-client's local mode.
+
+    python -m services.index.twin [--port 6333] [--path FOLDER] [--api-key KEY]
+
+It speaks the wire, so that the real client, its encoding, its timeouts and its errors are at work, from several
+processes at once. It looks at every product for every search: for tests and trials only. With `--path` it keeps what it
+has answered, whoever kills it.
+"""
+
+import argparse
+import json
+import re
+import secrets
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+from urllib.parse import unquote, urlsplit
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
+from qdrant_client import models
+from qdrant_client.local.qdrant_local import QdrantLocal
+
+from services.filters import steps
+
+VERSION = "1.18.0"
+_FACETED = {"keyword": str, "integer": int, "bool": bool}
+
+
+class QdrantTwin:
+    """An HTTP server on 127.0.0.1 from `start` to `stop`. `version` is the one it says it is."""
+
+    def __init__(self, path: Path | None = None, *, port: int = 0, api_key: str = "", version: str = VERSION) -> None:
+        self.version = version
+        self.api_key = api_key
+        self._file = path and path / "indexes.json"
+        self._local = QdrantLocal(str(path or ":memory:"), force_disable_check_same_thread=True)
+        # Local mode has no indexes, so it does not know which there are.
+        self._indexes: dict[str, dict[str, str]] = {}
+        if self._file and self._file.exists():
+            self._indexes = json.loads(self._file.read_text())
+        # Nor does it know of threads.
+        self._lock = threading.Lock()
+        self._server = _Server(("127.0.0.1", port), _Handler)
+        self._server.twin = self
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+        with self._lock:
+            self._local.close()
+
+    def answer(self, method: str, path: str, body: bytes, key: str) -> tuple[int, Any]:
+        """Status and result, or what is wrong."""
+        if self.api_key and not secrets.compare_digest(key.encode(), self.api_key.encode()):
+            return 401, "Must provide an API key or an Authorization bearer token"
+        for route in _ROUTES:
+            if route.method == method and (found := re.fullmatch(route.path, path)):
+                names = [unquote(group) for group in found.groups()]
+                try:
+                    given = [TypeAdapter(route.takes).validate_json(body)] if route.takes else []
+                    with self._lock:
+                        return 200, route.answer(self, *names, *given)
+                except ValidationError as error:
+                    return 400, f"Format error in JSON body: {error}"
+                except (ValueError, KeyError) as error:
+                    return _refusal(str(error))
+        return 404, f"{method} {path} is no route of this twin"
+
+    def _schema(self, name: str) -> dict[str, str]:
+        return self._indexes.setdefault(self._local.aliases.get(name, name), {})
+
+    def _keep_indexes(self) -> None:
+        if self._file:
+            new = self._file.with_suffix(".new")
+            new.write_text(json.dumps(self._indexes))
+            new.replace(self._file)
+
+    def info(self) -> Any:
+        return {"title": "qdrant - vector search engine", "version": self.version}
+
+    def collections(self) -> Any:
+        return self._local.get_collections()
+
+    def collection(self, name: str) -> Any:
+        info = self._local.get_collection(name)
+        info.payload_schema = {
+            key: models.PayloadIndexInfo(data_type=models.PayloadSchemaType(kind), points=info.points_count or 0)
+            for key, kind in self._schema(name).items()
+        }
+        return info
+
+    def exists(self, name: str) -> Any:
+        return {"exists": self._local.collection_exists(name)}
+
+    def create(self, name: str, wanted: models.CreateCollection) -> Any:
+        return self._local.create_collection(
+            name,
+            vectors_config=wanted.vectors,
+            quantization_config=wanted.quantization_config,
+            metadata=wanted.metadata,
+        )
+
+    def update(self, name: str, wanted: models.UpdateCollection) -> Any:
+        return self._local.update_collection(name, metadata=wanted.metadata)
+
+    def delete_collection(self, name: str) -> Any:
+        self._indexes.pop(name, None)
+        self._keep_indexes()
+        return self._local.delete_collection(name)
+
+    def aliases(self) -> Any:
+        return self._local.get_aliases()
+
+    def change_aliases(self, wanted: models.ChangeAliasesOperation) -> Any:
+        return self._local.update_collection_aliases(wanted.actions)
+
+    def index(self, name: str, wanted: models.CreateFieldIndex) -> Any:
+        self._local._get_collection(name)
+        schema = wanted.field_schema
+        kind = schema if isinstance(schema, str) else schema.type  # type: ignore[union-attr]
+        self._schema(name)[wanted.field_name] = models.PayloadSchemaType(kind).value
+        self._keep_indexes()
+        return _DONE
+
+    def upsert(self, name: str, wanted: models.PointsList) -> Any:
+        return self._local.upsert(name, wanted.points, update_filter=wanted.update_filter)
+
+    def batch(self, name: str, wanted: models.UpdateOperations) -> Any:
+        return self._local.batch_update_points(name, wanted.operations)
+
+    def delete(self, name: str, wanted: models.PointsSelector) -> Any:
+        return self._local.delete(name, wanted)
+
+    def retrieve(self, name: str, wanted: models.PointRequest) -> Any:
+        return self._local.retrieve(name, wanted.ids, _or(wanted.with_payload, True), _or(wanted.with_vector, False))
+
+    def scroll(self, name: str, wanted: models.ScrollRequest) -> Any:
+        points, cursor = self._local.scroll(
+            name,
+            wanted.filter,
+            _or(wanted.limit, 10),
+            wanted.order_by,
+            wanted.offset,
+            _or(wanted.with_payload, True),
+            _or(wanted.with_vector, False),
+        )
+        return {"points": points, "next_page_offset": cursor}
+
+    def query(self, name: str, wanted: models.QueryRequest) -> Any:
+        return self._local.query_points(
+            name,
+            wanted.query,  # type: ignore[arg-type]  # an array of numbers is a vector here, too
+            using=wanted.using,
+            query_filter=wanted.filter,
+            limit=_or(wanted.limit, 10),
+            offset=wanted.offset,
+            with_payload=_or(wanted.with_payload, False),
+            with_vectors=_or(wanted.with_vector, False),
+            score_threshold=wanted.score_threshold,
+        )
+
+    def count(self, name: str, wanted: models.CountRequest) -> Any:
+        return self._local.count(name, wanted.filter)
+
+    def facet(self, name: str, wanted: models.FacetRequest) -> Any:
+        kind = next((kind for key, kind in self._schema(name).items() if steps(key) == steps(wanted.key)), "")
+        if kind not in _FACETED:
+            raise ValueError(f"No appropriate index for faceting: `{wanted.key}`")
+        hits = self._local.facet(name, wanted.key, wanted.filter, limit=1 << 30).hits
+        # The server's facets are those of an index, which holds values of its kind only.
+        hits = [hit for hit in hits if type(hit.value) is _FACETED[kind]]
+        return {"hits": hits[: _or(wanted.limit, 10)]}
+
+
+class _Route(NamedTuple):
+    method: str
+    path: str
+    answer: Callable[..., Any]
+    takes: Any = None
+
+
+_NAME = "/collections/([^/]+)"
+_ROUTES = [
+    _Route("GET", "/", QdrantTwin.info),
+    _Route("GET", "/collections", QdrantTwin.collections),
+    _Route("GET", "/aliases", QdrantTwin.aliases),
+    _Route("POST", "/collections/aliases", QdrantTwin.change_aliases, models.ChangeAliasesOperation),
+    _Route("GET", _NAME, QdrantTwin.collection),
+    _Route("GET", f"{_NAME}/exists", QdrantTwin.exists),
+    _Route("PUT", _NAME, QdrantTwin.create, models.CreateCollection),
+    _Route("PATCH", _NAME, QdrantTwin.update, models.UpdateCollection),
+    _Route("DELETE", _NAME, QdrantTwin.delete_collection),
+    _Route("PUT", f"{_NAME}/index", QdrantTwin.index, models.CreateFieldIndex),
+    _Route("PUT", f"{_NAME}/points", QdrantTwin.upsert, models.PointsList),
+    _Route("POST", f"{_NAME}/points", QdrantTwin.retrieve, models.PointRequest),
+    _Route("POST", f"{_NAME}/points/batch", QdrantTwin.batch, models.UpdateOperations),
+    _Route("POST", f"{_NAME}/points/delete", QdrantTwin.delete, models.PointsSelector),
+    _Route("POST", f"{_NAME}/points/scroll", QdrantTwin.scroll, models.ScrollRequest),
+    _Route("POST", f"{_NAME}/points/query", QdrantTwin.query, models.QueryRequest),
+    _Route("POST", f"{_NAME}/points/count", QdrantTwin.count, models.CountRequest),
+    _Route("POST", f"{_NAME}/facet", QdrantTwin.facet, models.FacetRequest),
+]
+_DONE = models.UpdateResult(operation_id=0, status=models.UpdateStatus.COMPLETED)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    twin: QdrantTwin
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    # An answer goes out in two pieces, and the second would wait for the first to be acknowledged.
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def _do(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        twin = self.server.twin
+        status, result = twin.answer(self.command, urlsplit(self.path).path, body, self.headers.get("api-key", ""))
+        if status == 200:
+            answer = result if self.path == "/" else {"result": result, "status": "ok", "time": 0.0}
+        else:
+            answer = {"status": {"error": result}, "time": 0.0}
+        data = to_json(answer)
+        with suppress(ConnectionError):
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = _do
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nobody reads it."""
+
+
+def _or(given: Any, default: Any) -> Any:
+    return default if given is None else given
+
+
+def _refusal(reason: str) -> tuple[int, str]:
+    if "not found" in reason:
+        return 404, reason
+    return (409 if "already exists" in reason else 400), reason
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="A stand-in for a Qdrant server, for tests and trials.")
+    parser.add_argument("--port", type=int, default=6333)
+    parser.add_argument("--path", type=Path, help="keep what it is told in this folder")
+    parser.add_argument("--api-key", default="")
+    given = parser.parse_args()
+    with QdrantTwin(given.path, port=given.port, api_key=given.api_key) as twin:
+        print(twin.url, flush=True)  # noqa: T201
+        with suppress(KeyboardInterrupt):
+            threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()
