@@ -1,0 +1,190 @@
+-- What every script of the ledger begins with. The keys, C being a catalog's ID, N a job's number, K a claim's:
+--
+--   la:jobs, la:claims   counters                    la:version:C  the last version given; gone with the catalog
+--   la:catalogs          list of C, turned at claims  la:open:C     set of N: accepted, not finished
+--   la:receiving         zset N by last touch (ms), 0 while it is being forgotten
+--   la:counts:C          hash: waiting, in_flight, and ended by state; la:counts: of all removed catalogs
+--   la:job:N             hash: c catalog ID, cn its name, b base version, n total, cur next line to hand out, l lane,
+--                        a u x f k how many ended applied, unchanged, superseded, failed, canceled,
+--                        got lines received, low the lowest version that its changes have of their own, t0 t1 t2 created, started, finished (ms), s state once finished,
+--                        w waiters, r request ID, keep seconds to be kept when finished
+--   la:items             hash ref -> payload, until the change has ended; a ref is "N:line"
+--   la:failed:N          list of "line note\npayload" of changes that failed
+--   la:lane:C:L          list of N with lines to hand out     la:ready:C:L  list of refs to hand out first
+--   la:chain:C           hash product digest -> "held|ref ref ... ": its changes that have not ended
+--   la:suspects:C        list of refs that run alone          la:crashes:C  hash ref -> workers it has ended
+--   la:claim:K           hash: c, and ref -> ""               la:leases     zset K by end of lease (ms)
+--   la:drains, la:workers  zsets by end of life (ms): "worker/...", "worker slots"
+--   la:ended:S           how many changes ended in second S, by record; for two minutes
+--   la:paused:C, la:done:N, la:key:...
+--
+-- A payload is a letter (i: what was before does not matter to it, d: it does; I, D: with its own version), the
+-- product's digest (16 bytes), the version where it has its own (16 digits), and JSON that only Python reads.
+-- A change's version is else base + line + 1.
+
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+
+local SUSPECT = 2 -- crashes in company after which a change runs alone
+local GUILTY = 5  -- three more, alone
+
+local function int(number) return string.format('%.0f', number) end
+
+local function parts(ref)
+  local number, line = string.match(ref, '^(%d+):(%d+)$')
+  return number, line
+end
+
+local known = {}
+local function job(number)
+  if not known[number] then
+    local found = redis.call('HMGET', 'la:job:' .. number, 'c', 'b', 'l')
+    known[number] = { catalog = found[1], base = tonumber(found[2]), lane = found[3] }
+  end
+  return known[number]
+end
+
+local function payload(ref) return redis.call('HGET', 'la:items', ref) end
+
+local function digest(item) return string.sub(item, 2, 17) end
+
+local function own_version(item)
+  local kind = string.sub(item, 1, 1)
+  return (kind == 'I' or kind == 'D') and tonumber(string.sub(item, 18, 33))
+end
+
+local function version(ref, item)
+  local own = own_version(item)
+  if own then return own end
+  local number, line = parts(ref)
+  return job(number).base + line + 1
+end
+
+local function independent(item)
+  return string.lower(string.sub(item, 1, 1)) == 'i'
+end
+
+-- The refs of a chain are one text, each followed by a space: it may name a thousand.
+local function read_chain(catalog, product)
+  local stored = redis.call('HGET', 'la:chain:' .. catalog, product)
+  if not stored then return '', '' end
+  local bar = string.find(stored, '|', 1, true)
+  return string.sub(stored, 1, bar - 1), string.sub(stored, bar + 1)
+end
+
+local function write_chain(catalog, product, held, refs)
+  if refs == '' then
+    redis.call('HDEL', 'la:chain:' .. catalog, product)
+  else
+    redis.call('HSET', 'la:chain:' .. catalog, product, held .. '|' .. refs)
+  end
+end
+
+local function each_of(refs) return string.gmatch(refs, '%S+') end
+
+local function without(refs, gone)
+  local start, stop = string.find(' ' .. refs, ' ' .. gone .. ' ', 1, true)
+  return string.sub(refs, 1, start - 1) .. string.sub(refs, stop)
+end
+
+-- The payload of a change that has been accepted and has not ended: not where its job still receives.
+local function accepted(ref) return job((parts(ref))).base and payload(ref) end
+
+local function push_ready(catalog, ref, first)
+  redis.call(first and 'LPUSH' or 'RPUSH', 'la:ready:' .. catalog .. ':' .. job((parts(ref))).lane, ref)
+end
+
+local LETTER = { applied = 'a', unchanged = 'u', superseded = 'x', failed = 'f', canceled = 'k' }
+
+local function finish_if_done(number)
+  local key = 'la:job:' .. number
+  local found = redis.call('HMGET', key, 'n', 'a', 'u', 'x', 'f', 'k', 'w', 'c', 'keep')
+  local done = 0
+  for i = 2, 6 do done = done + (tonumber(found[i]) or 0) end
+  if done < tonumber(found[1]) then return end
+  local state = 'succeeded'
+  if (tonumber(found[6]) or 0) > 0 then state = 'canceled'
+  elseif done > 0 and tonumber(found[5]) == done then state = 'failed' end
+  redis.call('HSET', key, 's', state, 't2', now)
+  redis.call('SREM', 'la:open:' .. found[8], number)
+  redis.call('EXPIRE', key, found[9])
+  redis.call('EXPIRE', 'la:failed:' .. number, found[9])
+  for _ = 1, tonumber(found[7]) or 0 do redis.call('LPUSH', 'la:done:' .. number, '1') end
+  redis.call('EXPIRE', 'la:done:' .. number, 10)
+end
+
+local ended = 0 -- by this script
+
+-- Counts the end of a change that was `waiting` or `in_flight`.
+local function count_end(ref, item, was, state, note)
+  local number, line = parts(ref)
+  local catalog = job(number).catalog
+  redis.call('HDEL', 'la:items', ref)
+  redis.call('HDEL', 'la:crashes:' .. catalog, ref)
+  if state == 'failed' then redis.call('RPUSH', 'la:failed:' .. number, line .. ' ' .. note .. '\n' .. item) end
+  redis.call('HINCRBY', 'la:job:' .. number, LETTER[state], 1)
+  redis.call('HINCRBY', 'la:counts:' .. catalog, state, 1)
+  redis.call('HINCRBY', 'la:counts:' .. catalog, was, -1)
+  ended = ended + 1
+  finish_if_done(number)
+end
+
+local function supersede(refs, before)
+  for ref in each_of(refs) do
+    local item = accepted(ref)
+    if item and version(ref, item) < before then
+      count_end(ref, item, 'waiting', 'superseded')
+      refs = without(refs, ref)
+    end
+  end
+  return refs
+end
+
+-- Ends a change, once: what has ended has no payload any more. `note` is the JSON of a failure's code and message. One
+-- that was worked on and ended well supersedes what was before it; then the product's next is handed out.
+local function settle(ref, state, note)
+  local item = payload(ref)
+  if not item then return end
+  local catalog, product = job((parts(ref))).catalog, digest(item)
+  local held, refs = read_chain(catalog, product)
+  local was_held = held == ref
+  count_end(ref, item, was_held and 'in_flight' or 'waiting', state, note)
+  refs = without(refs, ref)
+  if was_held then
+    held = ''
+    if state ~= 'failed' and state ~= 'canceled' then refs = supersede(refs, version(ref, item)) end
+  end
+  write_chain(catalog, product, held, refs)
+  if held ~= '' then return end
+  for other in each_of(refs) do
+    -- Any will do, for who claims it gets the one that is next; but one that is never committed would be in vain.
+    if accepted(other) then return push_ready(catalog, other, true) end
+  end
+end
+
+-- Takes a change from the worker that held it; who `crashed` its worker runs later, and in the end alone.
+local function let_go(ref, crashed)
+  local item = payload(ref)
+  if not item then return end
+  local catalog = job((parts(ref))).catalog
+  local _, refs = read_chain(catalog, digest(item))
+  local crashes = crashed and redis.call('HINCRBY', 'la:crashes:' .. catalog, ref, 1) or 0
+  if crashes >= GUILTY then
+    settle(ref, 'failed', cjson.encode({ 'worker_crashed',
+      'A worker ended each time it had this change in hand; look at its image, then retry the job.' }))
+    return
+  end
+  write_chain(catalog, digest(item), '', refs)
+  redis.call('HINCRBY', 'la:counts:' .. catalog, 'in_flight', -1)
+  redis.call('HINCRBY', 'la:counts:' .. catalog, 'waiting', 1)
+  if crashes >= SUSPECT then redis.call('RPUSH', 'la:suspects:' .. catalog, ref)
+  else push_ready(catalog, ref, not crashed) end
+end
+
+local function end_claim(claim)
+  redis.call('DEL', 'la:claim:' .. claim)
+  redis.call('ZREM', 'la:leases', claim)
+end
+
+-- Its field c is no ref, and nobody's payload.
+local function refs_of(claim) return redis.call('HKEYS', 'la:claim:' .. claim) end

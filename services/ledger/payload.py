@@ -1,0 +1,93 @@
+"""A change as the ledger keeps it: what scripts look at first, then JSON that only we read (see common.lua)."""
+
+import json
+import re
+from hashlib import blake2b
+from typing import Any
+
+from services.records import Change, ChangeKind, ImageSource, Item, RemoteImage, State, StoredImage
+
+_KINDS = {ChangeKind.PUT: "+", ChangeKind.PATCH: "~", ChangeKind.DELETE: "-"}
+_KIND_OF = {letter: kind for kind, letter in _KINDS.items()}
+_STORED = re.compile(rb'"#([0-9a-f]{64})"')
+_HEAD = 17
+_VERSION = 16
+
+
+def packed(change: Change) -> bytes:
+    """The payload; one with a version keeps it, else the job's versions count."""
+    independent = change.kind is ChangeKind.DELETE or (change.kind is ChangeKind.PUT and change.attributes is not None)
+    letter = b"i" if independent else b"d"
+    version = b""
+    if change.version is not None:
+        letter, version = letter.upper(), b"%016d" % change.version
+    fields = [_KINDS[change.kind], change.product_id, _named(change.image), change.attributes]
+    while fields[-1] is None:
+        fields.pop()
+    text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+    digest = blake2b(change.product_id.encode(), digest_size=16).digest()
+    return letter + digest + version + text.encode()
+
+
+def unpacked(payload: bytes, version: int) -> Change:
+    """The change again, with its version."""
+    kind, product_id, image, attributes = _fields(payload)
+    return Change(product_id, _KIND_OF[kind], _source(image), attributes, version)
+
+
+def failed_item(entry: bytes) -> Item:
+    """An entry of the list of failures as an item."""
+    head, _, payload = entry.partition(b"\n")
+    note = json.loads(head.partition(b" ")[2])
+    if not payload:
+        return Item(note[2], State.FAILED, note[0], note[1])
+    _, product_id, image, _ = _fields(payload)
+    return Item(product_id, State.FAILED, note[0], note[1], _shown(image))
+
+
+def waiting_item(payload: bytes) -> Item:
+    """A payload as an item that has not ended."""
+    _, product_id, image, _ = _fields(payload)
+    return Item(product_id, None, image=_shown(image))
+
+
+def images(entry: bytes) -> list[str]:
+    """The hashes of images in media that a payload, or an entry with one, names; perhaps of others, too."""
+    return [hash.decode() for hash in _STORED.findall(entry)]
+
+
+def note(code: str | None, message: str | None, product_id: str | None = None) -> bytes:
+    """Why a change failed, as a script takes it; the product only where there is no payload to tell it."""
+    fields = [code, message] if product_id is None else [code, message, product_id]
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
+
+
+def own_version(payload: bytes) -> int | None:
+    """The version that the payload keeps itself."""
+    return int(payload[_HEAD : _HEAD + _VERSION]) if payload[:1].isupper() else None
+
+
+def _fields(payload: bytes) -> list[Any]:
+    start = _HEAD + (_VERSION if payload[:1].isupper() else 0)
+    fields = json.loads(payload[start:])
+    return [*fields, None, None][:4]
+
+
+def _named(image: ImageSource | None) -> str | None:
+    if isinstance(image, StoredImage):
+        return f"#{image.hash}"
+    if isinstance(image, RemoteImage):
+        return image.url
+    if image is None:
+        return None
+    raise TypeError("the ledger takes images by URL or out of media")
+
+
+def _source(name: str | None) -> ImageSource | None:
+    if name is None:
+        return None
+    return StoredImage(name[1:]) if name.startswith("#") else RemoteImage(name)
+
+
+def _shown(name: str | None) -> str | None:
+    return name[1:] if name and name.startswith("#") else name
