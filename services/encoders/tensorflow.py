@@ -1,34 +1,29 @@
 """The encoder that runs on TensorFlow."""
 
-import contextlib
 import os
-import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from math import ceil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from services.encoders import messages
 from services.encoders import weights as network_weights
 from services.encoders.network import Network, Patience
+from services.encoders.pace import Pace, of_gpu, of_processors
 from services.errors import PrecisionUnavailable
 from services.records import Pixels, Resample, Vectors
 from services.settings import Precision
-
-SLICE = 8
-"""Images that one thread encodes at a time: the smallest count that runs at the full rate (docs/decisions.md)."""
 
 _BFLOAT16 = "auto_mixed_precision_onednn_bfloat16"
 
 
 class TensorFlowEncoder:
-    """A network on TensorFlow, compiled once. Its precision is the whole process's.
+    """A network on TensorFlow, compiled once, on the first GPU that the process sees or else on its processors.
 
-    Raises `WeightsError`s, and `PrecisionUnavailable` where the process already computes in the other precision or
-    the processor lacks bfloat16.
+    `pace` is how it is fed, None: as the device needs it. Whether it computes in bfloat16 is a matter of the whole
+    process. Raises `WeightsError`s, and `PrecisionUnavailable` where the process already computes in another
+    precision, the processor lacks bfloat16 or the weights do not fit into float16.
     """
 
     def __init__(
@@ -39,33 +34,35 @@ class TensorFlowEncoder:
         resample: Resample = "nearest",
         precision: Precision = "auto",
         patience: Patience = Patience(),  # noqa: B008  frozen
+        pace: Pace | None = None,
     ) -> None:
         self.name = network.name
         self.size = network.size
         self.dim = network.dim
         self.trained = network_weights.trained(weights)
-        self.precision = resolved(precision)
         network_weights.checked_spec(weights)
+        on_gpu = _grow_on_gpus()
+        self.precision = resolved(precision, on_gpu)
         _start_tensorflow(self.precision)
         model = network_weights.load(network, weights, patience)
         self.fingerprint = fingerprint(network, network_weights.digest(model), resample)
-        self._compiled = _compiled(network, model)
-        self._encode_slice(np.zeros((1, network.size, network.size, 3), np.uint8))
-        self._threads = len(os.sched_getaffinity(0))
-        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="encode")
+        self._compiled = _compiled(network, model, self.precision)
+        self._pace = pace or (of_gpu() if on_gpu else of_processors(len(os.sched_getaffinity(0))))
+        self.lanes, self.turn = self._pace.lanes, self._pace.turn
+        # Now, so that nobody waits for what the first call of a size does.
+        for shape in self._pace.shapes or (1,):
+            self._encoded(np.zeros((shape, network.size, network.size, 3), np.uint8))
 
     def encode(self, pixels: Pixels) -> Vectors:
         """Raw features, float32 (n, dim), of uint8 RGB pixels (n, size, size, 3). Any n, zero included."""
         if not len(pixels):
             return np.empty((0, self.dim), np.float32)
-        slices = np.array_split(pixels, _slices(len(pixels), self._threads))
-        return np.concatenate(list(self._pool.map(self._encode_slice, slices)))
+        return np.concatenate([self._encoded(call)[:count] for call, count in self._pace.calls(pixels)])
 
     def close(self) -> None:
-        """Lets go of the threads."""
-        self._pool.shutdown()
+        """TensorFlow keeps what it has until the process ends."""
 
-    def _encode_slice(self, pixels: Pixels) -> Vectors:
+    def _encoded(self, pixels: Pixels) -> Vectors:
         import tensorflow as tf
 
         features: Vectors = self._compiled(tf.constant(pixels)).numpy()
@@ -77,11 +74,13 @@ def fingerprint(network: Network, weights_digest: str, resample: Resample) -> st
     return f"{network.name}/{weights_digest}/{network.size}-{resample}"
 
 
-def resolved(precision: Precision) -> Literal["float32", "bfloat16"]:
-    """What `auto` means on this processor."""
-    if precision == "auto":
-        return "bfloat16" if has_bfloat16() else "float32"
-    return precision
+def resolved(precision: Precision, on_gpu: bool) -> Literal["float32", "bfloat16", "float16"]:
+    """What `auto` means on this device."""
+    if precision != "auto":
+        return precision
+    if on_gpu:
+        return "float16"
+    return "bfloat16" if has_bfloat16() else "float32"
 
 
 def has_bfloat16() -> bool:
@@ -93,17 +92,19 @@ def has_bfloat16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def gpus() -> list[str]:
-    """The names of the GPUs that TensorFlow can use."""
-    with _native_messages_held():
+def _grow_on_gpus() -> bool:
+    """Whether there are GPUs. TensorFlow takes their memory as it needs it, instead of all at its first operation."""
+    with messages.held():
         import tensorflow as tf
 
-        found = tf.config.list_physical_devices("GPU")
-    return [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in found]
+        gpus = tf.config.list_physical_devices("GPU")
+        for gpu in gpus:
+            tf.config.experimental.set_memory_growth(gpu, True)
+    return bool(gpus)
 
 
 def _start_tensorflow(precision: str) -> None:
-    with _native_messages_held():
+    with messages.held():
         import tensorflow as tf
 
         tf.constant(0)
@@ -118,34 +119,7 @@ def _start_tensorflow(precision: str) -> None:
     tf.config.optimizer.set_experimental_options({_BFLOAT16: precision == "bfloat16", "constant_folding": False})
 
 
-def _compiled(network: Network, model: Any) -> Callable[[Any], Any]:
+def _compiled(network: Network, model: Any, precision: str) -> Callable[[Any], Any]:
     from services.encoders.graph import compile
 
-    return compile(network, model)
-
-
-def _slices(count: int, threads: int) -> int:
-    """How many parts to encode at a time: of SLICE images at most, and as many for each thread."""
-    rounds = ceil(ceil(count / SLICE) / threads)
-    return min(count, rounds * threads)
-
-
-@contextlib.contextmanager
-def _native_messages_held() -> Iterator[None]:
-    """Keeps what TensorFlow's native code prints at start-up off stderr, and shows it if the start fails.
-
-    It writes to descriptor 2 whatever it is told; what Python prints meanwhile still comes through.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    with os.fdopen(os.dup(2), "w") as stderr, tempfile.TemporaryFile() as held, contextlib.ExitStack() as stack:
-        os.dup2(held.fileno(), 2)
-        stack.callback(os.dup2, stderr.fileno(), 2)
-        if sys.stderr is sys.__stderr__:
-            stack.enter_context(contextlib.redirect_stderr(stderr))
-        try:
-            yield
-        except Exception:
-            held.seek(0)
-            os.write(stderr.fileno(), held.read())
-            raise
+    return compile(network, model, half=precision == "float16")
