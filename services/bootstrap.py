@@ -1,25 +1,40 @@
 """The one place that names concrete classes: settings in, working catalogs out."""
 
+import gc
+import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from services.catalog import Catalog, check_fingerprint
+from services.catalogs import Catalogs, Save
 from services.data import DataFolder, checked_catalog_name
+from services.disk import check_space
 from services.encoders import efficientnet_lite0, inception_v3
 from services.encoders.encoder import Encoder
+from services.encoders.gpus import gpus as gpus
 from services.encoders.network import Network, Patience
+from services.encoders.shared import SharedEncoder
 from services.encoders.tensorflow import TensorFlowEncoder
-from services.encoders.tensorflow import gpus as gpus
 from services.encoders.tensorflow import has_bfloat16 as has_bfloat16
 from services.encoders.weights import IMAGENET, checked_spec
-from services.errors import CatalogExists, DataCorrupt, EncoderMismatch, EncoderUnknown
+from services.errors import DataCorrupt, EncoderMismatch, EncoderUnknown
 from services.images import Decoder, Limits
 from services.index.edge import EdgeIndex
+from services.intake import Intake, Observe, nothing
+from services.ledger import Ledger, connect
 from services.media import Media
-from services.records import CatalogSpec, Resample
+from services.records import CatalogSpec, Quantization, Resample
 from services.settings import Settings
+
+if TYPE_CHECKING:
+    from services.fetch import Fetcher
+    from services.index.collections import Collections
+
+Load = Callable[[str, str, Resample, Settings], Encoder]
 
 
 def networks() -> dict[str, Network]:
@@ -38,41 +53,136 @@ def network(name: str) -> Network:
 
 def load_encoder(name: str, weights_spec: str, resample: Resample, settings: Settings) -> Encoder:
     """Raises `EncoderError`s."""
-    return TensorFlowEncoder(
+    encoder = TensorFlowEncoder(
         network(name),
         weights_spec,
         resample=resample,
         precision=settings.precision,
         patience=Patience(settings.download_timeout, settings.download_seconds),
     )
+    # What TensorFlow is made of stays. To look at all of it again in search of garbage takes a third of a second, in
+    # which nobody gets an answer.
+    gc.collect()
+    gc.freeze()
+    return encoder
 
 
 def data_folder(settings: Settings, *, create: bool = True) -> DataFolder:
-    """The settings' data folder, locked.
+    """The settings' data folder, locked for this process until it is closed.
 
-    Raises `DataLocked`, `DataNotWritable`, `DataFull`, and `CatalogNotFound` where none is there nor to be made.
+    Raises `DataLocked`, `DataNotWritable`, `DataFull`, and `CatalogNotFound` where no folder is there nor to be made.
     """
-    folder = DataFolder(settings.data, min_free_bytes=settings.min_free_bytes, create=create)
+    return DataFolder(settings.data, min_free_bytes=settings.min_free_bytes, create=create)
+
+
+def catalogs(
+    settings: Settings,
+    *,
+    create: bool = True,
+    folder: DataFolder | None = None,
+    load: Load = load_encoder,
+    observe: Observe = nothing,
+) -> Catalogs:
+    """The catalogs of the settings' Qdrant server, of which nothing is asked yet; where none is named, those of their
+    data folder (`folder`, where the caller has it open), which is locked until they are closed.
+
+    `load` is told the encoder, weights, resampling and settings; `observe` the stages of every batch.
+
+    Raises what `data_folder` does.
+    """
+    if settings.qdrant_url:
+        return _catalogs(settings, _collections(settings), _open_media(settings), load, observe)
+    folder = folder or data_folder(settings, create=create)
+    media = _open_media(settings)
     # The lock is ours, so nobody writes: what is unfinished belongs to a process that was killed.
-    Media(folder.media).sweep()
-    return folder
+    media.sweep()
+    return _catalogs(settings, folder, media, load, observe)
 
 
-def open_catalog(data: DataFolder, name: str, settings: Settings) -> Catalog:
-    """An existing catalog. Its encoder is loaded when an image first needs it.
+def _catalogs(
+    settings: Settings, registry: "DataFolder | Collections", media: Media, load: Load, observe: Observe
+) -> Catalogs:
+    limits = Limits(settings.max_image_bytes, settings.max_image_pixels)
+    decoder = Decoder(settings.decode_processes, settings.decode_timeout, settings.decode_memory, limits)
 
-    Raises `CatalogNotFound`, `DataCorrupt`.
-    """
-    spec = data.catalog(name)
-    if not data.vectors(spec).is_dir():
-        raise DataCorrupt(f"The vectors of catalog {name} are gone from {data.vectors(spec)}; restore them.")
-    return _catalog(data, spec, settings, lambda: _encoder_of(spec, settings))
+    def check_media_space(planned: int) -> None:
+        registry.check_space(planned)
+        if media.folder:
+            check_space(media.folder, settings.min_free_bytes, planned)
+
+    intake = Intake(
+        media,
+        decoder,
+        _LateFetcher(settings),
+        threads=settings.fetch_threads,
+        max_bytes=settings.max_image_bytes,
+        check_space=check_media_space,
+    )
+
+    def open_catalog(spec: CatalogSpec, encoder: SharedEncoder, save: Save) -> Catalog:
+        if spec.dim != network(spec.encoder).dim:
+            raise DataCorrupt(
+                f"Catalog {spec.name} holds vectors of {spec.dim} numbers, and {spec.encoder} makes "
+                f"{network(spec.encoder).dim}: it is damaged, or not ours."
+            )
+        return Catalog(
+            spec,
+            _folder_index(registry, spec) if isinstance(registry, DataFolder) else registry.index(spec),
+            intake,
+            encoder,
+            input_size=network(spec.encoder).size,
+            save=save,
+            check_space=registry.check_space,
+            batch_size=settings.batch_size,
+            observe=observe,
+        )
+
+    return Catalogs(
+        registry,
+        intake,
+        open=open_catalog,
+        load=lambda spec: load(spec.encoder, spec.weights, spec.resample, settings),
+    )
+
+
+def _collections(settings: Settings) -> "Collections":
+    # Late: nobody needs its client where the index is in this process.
+    from services.index.client import Client
+    from services.index.collections import Collections
+
+    client = Client(
+        settings.qdrant_url,
+        api_key=settings.qdrant_api_key.get_secret_value(),
+        grpc_port=settings.qdrant_grpc_port,
+        timeout=settings.qdrant_timeout,
+    )
+    return Collections(
+        client,
+        prefix=settings.qdrant_prefix,
+        shards=settings.qdrant_shards,
+        replicas=settings.qdrant_replicas,
+        write_consistency=settings.qdrant_write_consistency,
+    )
+
+
+def _open_media(settings: Settings) -> Media:
+    place: str | Path = settings.media if "://" in settings.media else Path(settings.media or settings.data / "media")
+    return Media(place, keep=settings.media_keep)
+
+
+def ledger(settings: Settings, redis_url: str) -> Ledger:
+    """The ledger in a Redis; nothing is asked of it yet."""
+    return Ledger(
+        connect(redis_url),
+        lease=settings.lease_seconds,
+        retention=settings.job_retention,
+        max_waiting=settings.max_waiting,
+    )
 
 
 def open_catalog_with(
-    data: DataFolder,
+    catalogs: Catalogs,
     name: str,
-    settings: Settings,
     *,
     encoder: str | None = None,
     weights: str | None = None,
@@ -83,37 +193,35 @@ def open_catalog_with(
     A new one is there only when its encoder could be loaded. Raises `EncoderMismatch` where a catalog exists with
     another encoder, resampling or weights, and `EncoderError`s.
     """
-    if not data.has_catalog(name):
-        return _new_catalog(data, name, settings, encoder or "inception_v3", weights or IMAGENET, resample or "nearest")
-    spec = data.catalog(name)
+    spec = catalogs.find(name)
+    if spec is None:
+        spec = new_spec(name, encoder or "inception_v3", checked_spec(weights or IMAGENET), resample or "nearest")
+        return catalogs.create(replace(spec, fingerprint=catalogs.encoder(spec).fingerprint()))
     for option, wanted, is_ in (("encoder", encoder, spec.encoder), ("resample", resample, spec.resample)):
         if wanted not in (None, is_):
             raise EncoderMismatch(
                 f"Catalog {name} was made with {option} {is_}, so it cannot take {option} {wanted}: leave out "
                 f"--{option}, or give another --catalog."
             )
-    if weights in (None, spec.weights):
-        return open_catalog(data, name, settings)
-    spec = replace(spec, weights=checked_spec(weights))
-    loaded = _encoder_of(spec, settings)
-    check_fingerprint(spec, loaded)
-    data.save(spec)
-    return _catalog(data, spec, settings, lambda: loaded)
+    if weights not in (None, spec.weights):
+        spec = replace(spec, weights=checked_spec(weights))
+        check_fingerprint(spec, catalogs.encoder(spec).fingerprint())
+        catalogs.save(spec)
+    return catalogs.get(name)
 
 
-def new_catalog_for_embeddings(data: DataFolder, spec: CatalogSpec, settings: Settings) -> Catalog:
-    """A new, empty catalog for vectors that exist already; no encoder is loaded. Raises `CatalogExists`."""
-    if data.has_catalog(spec.name):
-        raise CatalogExists(f"There is a catalog {spec.name} already; give another --catalog.")
-    catalog = _catalog(data, spec, settings, lambda: _encoder_of(spec, settings))
-    data.save(spec)
-    return catalog
-
-
-def new_spec(name: str, encoder: str, weights: str, resample: Resample, fingerprint: str | None = None) -> CatalogSpec:
+def new_spec(
+    name: str,
+    encoder: str,
+    weights: str,
+    resample: Resample,
+    fingerprint: str | None = None,
+    quantization: Quantization = "none",
+) -> CatalogSpec:
     """The description of a new catalog."""
     return CatalogSpec(
         name=checked_catalog_name(name),
+        id=uuid.uuid4().hex,
         encoder=encoder,
         weights=weights,
         resample=resample,
@@ -121,36 +229,35 @@ def new_spec(name: str, encoder: str, weights: str, resample: Resample, fingerpr
         fingerprint=fingerprint,
         generation=uuid.uuid4().hex,
         created_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        quantization=quantization,
     )
 
 
-def _new_catalog(
-    data: DataFolder, name: str, settings: Settings, encoder: str, weights: str, resample: Resample
-) -> Catalog:
-    spec = new_spec(name, encoder, checked_spec(weights), resample)
-    loaded = _encoder_of(spec, settings)
-    spec = replace(spec, fingerprint=loaded.fingerprint)
-    # The description comes last: a catalog is there when its vectors can be.
-    catalog = _catalog(data, spec, settings, lambda: loaded)
-    data.save(spec)
-    return catalog
+class _LateFetcher:
+    """A `Fetcher` that is made at the first URL, which most runs do not have."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._made: Fetcher | None = None
+
+    def fetch(self, url: str) -> bytes:
+        with self._lock:
+            if self._made is None:
+                from services.fetch import Fetcher
+
+                self._made = Fetcher(max_bytes=self._settings.max_image_bytes, allow=self._settings.fetch_allow)
+            made = self._made
+        return made.fetch(url)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._made:
+                self._made.close()
 
 
-def _encoder_of(spec: CatalogSpec, settings: Settings) -> Encoder:
-    return load_encoder(spec.encoder, spec.weights, spec.resample, settings)
-
-
-def _catalog(data: DataFolder, spec: CatalogSpec, settings: Settings, load: Callable[[], Encoder]) -> Catalog:
-    limits = Limits(settings.max_image_bytes, settings.max_image_pixels)
-    return Catalog(
-        spec,
-        EdgeIndex.open(data.vectors(spec), spec.dim),
-        Media(data.media, keep=settings.media_keep),
-        Decoder(settings.decode_processes, settings.decode_timeout, settings.decode_memory, limits),
-        input_size=network(spec.encoder).size,
-        encoder=load,
-        save=data.save,
-        check_space=data.check_space,
-        batch_size=settings.batch_size,
-        max_image_bytes=settings.max_image_bytes,
-    )
+def _folder_index(folder: DataFolder, spec: CatalogSpec) -> EdgeIndex:
+    vectors = folder.vectors(spec)
+    if folder.has_catalog(spec.name) and not vectors.is_dir():
+        raise DataCorrupt(f"The vectors of catalog {spec.name} are gone from {vectors}; restore them.")
+    return EdgeIndex.open(vectors, spec.dim, spec.quantization)

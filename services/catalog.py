@@ -1,51 +1,58 @@
 """A catalog: products by ID, and what looks like what."""
 
 import itertools
-import time
+import math
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import Self, TypedDict, Unpack
 
 import numpy as np
 
-from services.attributes import checked_attributes, merged
-from services.encoders.encoder import Encoder
+from services.attributes import merged
+from services.embeddings import read_embeddings, write_embeddings
+from services.encoders.shared import SharedEncoder
 from services.encoders.weights import trained
 from services.errors import (
+    Conflict,
     EncoderMismatch,
     ImageFeatureless,
     InvalidInput,
     InvalidVector,
-    LookalikeError,
     MediaNotFound,
     ProductNotFound,
 )
+from services.features import normalized
 from services.filters import Filter
-from services.images import Decoder
 from services.index.vector_index import VectorIndex
+from services.intake import Intake, Observe, nothing
 from services.media import Media
-from services.pipeline import Pipeline, failed, normalized, written
+from services.pages import every
 from services.product_id import checked_product_id
 from services.records import (
     AttributeKind,
     Attributes,
     CatalogSpec,
+    Change,
+    ChangeKind,
     Embedding,
     Facet,
-    Move,
     Neighbor,
     Outcome,
     Pixels,
     Point,
     Product,
-    Put,
+    State,
     Tombstone,
     Vector,
     Vectors,
 )
+from services.stream import applied
+from services.versions import Versions
+from services.writer import Writer, failed
 
 MAX_LIMIT = 1000
+PURGED_AT_ONCE = 1000
 
 
 class SearchOptions(TypedDict, total=False):
@@ -67,110 +74,102 @@ class Catalog:
         self,
         spec: CatalogSpec,
         index: VectorIndex,
-        media: Media,
-        decoder: Decoder,
+        intake: Intake,
+        encoder: SharedEncoder,
         *,
         input_size: int,
-        encoder: Callable[[], Encoder],
         save: Callable[[CatalogSpec], None],
         check_space: Callable[[int], None],
         batch_size: int,
-        max_image_bytes: int,
+        observe: Observe = nothing,
     ) -> None:
         self.spec = spec
         self._index = index
-        self._media = media
-        self._decoder = decoder
+        self._intake = intake
+        self._encoder = encoder
         self._size = input_size
-        self._new_encoder = encoder
         self._save = save
         self._check_space = check_space
         self._batch_size = batch_size
-        self.max_image_bytes = max_image_bytes
+        self._describing = threading.Lock()
+        self._versions = Versions(index)
+        self._writer = Writer(
+            index,
+            intake,
+            size=input_size,
+            resample=spec.resample,
+            encode=self._encode,
+            versions=self._versions,
+            not_found=self._not_found,
+            check_space=check_space,
+            observe=observe,
+        )
+
+    @property
+    def max_image_bytes(self) -> int:
+        """Bytes that an image may have."""
+        return self._intake.max_bytes
 
     @property
     def trained(self) -> bool:
         """False where the vectors came out of random weights and so mean nothing."""
         return trained(self.spec.weights)
 
-    def put(self, puts: Iterable[Put]) -> Iterator[Outcome]:
-        """Sets products: a stream in, an outcome for each out, in the order in which they are done.
+    def apply(self, changes: Sequence[Change]) -> list[Outcome]:
+        """Does one batch, at most one change a product, and tells how each ended, in their order.
 
-        A product whose image is the stored one is not encoded again. A bad image is a failed outcome. Raises what
-        concerns the whole run (`EncoderError`s, `EncoderMismatch`, `DataFull`, `IndexUnavailable`); what was done by
-        then stays done.
+        What is told survives the process. A change that is older than what is stored is superseded, and one that is
+        stored already is applied: applying a batch again is harmless, in whatever order batches come. A product whose
+        image is the stored one is not encoded again. A change without a version gets the next one, and writes nothing
+        where nothing changes. What an image does wrong is a failed outcome.
+
+        Raises what concerns the whole batch (`EncoderError`s, `EncoderMismatch`, `DataFull`, `IndexUnavailable`,
+        `DecodingUnavailable`): applying it again is then right, too.
         """
-        return Pipeline(
-            self._index,
-            self._media,
-            decode=lambda data: self._decoder.submit(data, self._size, self.spec.resample),
-            load_encoder=self.load_encoder,
-            encode=self._encode,
-            next_version=self._next_version,
-            check_space=self._check_space,
-            batch_size=self._batch_size,
-            max_image_bytes=self.max_image_bytes,
-        ).run(puts)
+        return self._writer.apply(changes)
+
+    def put(self, changes: Iterable[Change]) -> Iterator[Outcome]:
+        """Does a stream of changes: an outcome for each, in the order in which they are done.
+
+        Raises what `apply` does; what was done by then stays done and has been told.
+        """
+        return applied(changes, self.apply, self._batch_size)
 
     def put_embeddings(self, embeddings: Iterable[Embedding]) -> Iterator[Outcome]:
         """Sets products whose features are known already; nothing is encoded."""
-        stream = iter(embeddings)
-        while chunk := list(itertools.islice(stream, self._batch_size)):
-            self._check_space(0)
-            sound = []
-            for embedding in chunk:
-                try:
-                    checked_product_id(embedding.product_id)
-                    sound.append(embedding)
-                except LookalikeError as error:
-                    yield failed(embedding.product_id, error)
-            stored = self._index.get([embedding.product_id for embedding in sound])
-            points: list[Point | Tombstone] = []
-            for embedding, point in zip(sound, stored, strict=True):
-                try:
-                    points.append(self._embedded(embedding, point))
-                except LookalikeError as error:
-                    yield failed(embedding.product_id, error)
-            yield from written(self._index, points)
+        return write_embeddings(
+            self._index, embeddings, self._versions, batch_size=self._batch_size, check_space=self._check_space
+        )
 
     def embeddings(self) -> Iterator[Embedding]:
         """Raw features, attributes and image hash of every product."""
-        cursor: str | None = None
-        while True:
-            points, cursor = self._index.scroll(after=cursor, limit=self._batch_size, vectors=True)
-            for point in points:
-                assert point.vector is not None, "asked for with vectors=True"
-                features = point.vector * np.float32(point.norm)
-                yield Embedding(point.product_id, features, point.attributes, point.image)
-            if cursor is None:
-                return
+        return read_embeddings(self._index, self._batch_size)
 
     def load_encoder(self) -> None:
         """Loads the encoder now. Raises `EncoderError`s, `EncoderMismatch`."""
-        self._encode(np.empty((0, self._size, self._size, 3), np.uint8))
+        fingerprint = self._encoder.fingerprint()
+        with self._describing:
+            check_fingerprint(self.spec, fingerprint)
+            if self.spec.fingerprint is None:
+                self._describe(replace(self.spec, fingerprint=fingerprint))
 
     def patch(self, product_id: str, attributes: Attributes) -> Product:
         """Changes some attributes: JSON Merge Patch (RFC 7396), so None removes one.
 
         Raises `ProductNotFound`, `InvalidAttributes`.
         """
-        moved = [False]
-        while moved == [False]:  # another change came in between
-            new = merged(self._point(product_id).attributes, attributes)
-            moved = self._index.move([Move(product_id, self._next_version(), new)])
-        self._index.flush()
+        merged(self._point(product_id).attributes, attributes)  # raises what an outcome would only tell
+        self.apply([Change(product_id, ChangeKind.PATCH, attributes=attributes)])
         return self.get(product_id)
 
     def remove(self, product_ids: Sequence[str]) -> list[Outcome]:
         """Removes products; one that is not there is a failed outcome. Raises `InvalidProductID`."""
-        now = time.time()
         product_ids = [checked_product_id(each) for each in dict.fromkeys(product_ids)]
-        stored = self._index.get(product_ids)
-        gone: list[Point | Tombstone] = [
-            Tombstone(point.product_id, self._next_version(), now) for point in stored if point
+        outcomes = self.apply([Change(each, ChangeKind.DELETE) for each in product_ids])
+        return [
+            failed(each.product_id, self._not_found(each.product_id)) if each.state is State.UNCHANGED else each
+            for each in outcomes
         ]
-        missing = [product_id for product_id, point in zip(product_ids, stored, strict=True) if not point]
-        return written(self._index, gone) + [failed(each, self._not_found(each)) for each in missing]
 
     def get(self, product_id: str) -> Product:
         """Raises `ProductNotFound`."""
@@ -195,9 +194,10 @@ class Catalog:
 
         Raises `ImageError`s, `EncoderError`s, `EncoderMismatch`, `InvalidInput`.
         """
-        pixels = self._decoder.submit(image, self._size, self.spec.resample)
+        pixels = self._intake.decoder.submit(image, self._size, self.spec.resample)
         self.load_encoder()
-        vector, _ = normalized(self._encode(pixels.result()[np.newaxis])[0])
+        [features] = self._encoder.encode(pixels.result()[np.newaxis], urgent=True)
+        vector, _ = normalized(features)
         return self._search(vector, (), **options)
 
     def neighbors(self, product_id: str, **options: Unpack[SearchOptions]) -> list[Neighbor]:
@@ -211,22 +211,26 @@ class Catalog:
 
     def image(self, product_id: str) -> bytes:
         """The original image. Raises `ProductNotFound`, and `MediaNotFound` where it was not kept."""
-        return self._media.get(self._image_hash(product_id))
+        return self._intake.media.get(self._image_hash(product_id))
 
     def thumbnail(self, product_id: str) -> bytes:
         """A WebP of the image whose longer side has 320 pixels, made at the first request.
 
         Raises `ProductNotFound`, `MediaNotFound`, `ImageError`s.
         """
-        return self._media.thumbnail(self._image_hash(product_id), self.thumbnail_of)
+        return self._intake.media.thumbnail(self._image_hash(product_id), self.thumbnail_of)
 
     def thumbnail_of(self, image: bytes) -> bytes:
         """The same of a picture that is in no catalog. Raises `ImageError`s."""
-        return self._decoder.submit_thumbnail(image).result()
+        return self._intake.decoder.submit_thumbnail(image).result()
 
     def count(self, filter: Filter | None = None) -> int:
         """How many products there are."""
         return self._index.count(filter)
+
+    def max_version(self) -> int:
+        """The highest version in the index, those of removed products included."""
+        return self._index.max_version()
 
     def facets(self, attribute: str, *, limit: int = 10, filter: Filter | None = None) -> list[Facet]:
         """The most frequent values of an indexed attribute. Raises `AttributeNotIndexed`."""
@@ -235,8 +239,60 @@ class Catalog:
     def declare(self, attributes: Mapping[str, AttributeKind]) -> None:
         """Indexes attributes, so that filters on them are fast and they have facets."""
         self._index.declare(attributes)
-        self.spec = replace(self.spec, indexed_attributes={**self.spec.indexed_attributes, **attributes})
-        self._save(self.spec)
+        with self._describing:
+            self._describe(replace(self.spec, indexed_attributes={**self.spec.indexed_attributes, **attributes}))
+
+    def images(self) -> Iterator[str]:
+        """The hash of every product's image, in no order."""
+        points = every(lambda cursor: self._index.scroll(after=cursor, limit=MAX_LIMIT))
+        return (point.image for point in points if point.image)
+
+    def purge(self, before: float, *, below: int | None) -> int:
+        """Forgets products removed before that time with a lower version than `below` (None: any); tells how many.
+
+        From then on an older change of one would bring it back.
+        """
+        old = (each for each in self._index.tombstones(before=before) if below is None or each.version < below)
+        count = 0
+        while page := list(itertools.islice(old, PURGED_AT_ONCE)):
+            self._index.purge(page)
+            count += len(page)
+        self._index.flush()
+        return count
+
+    def points(self) -> Iterator[Point]:
+        """Every product as the index keeps it, with its vector."""
+        return every(lambda cursor: self._index.scroll(after=cursor, limit=self._batch_size, vectors=True))
+
+    def tombstones(self) -> Iterator[Tombstone]:
+        """Every removed product that is not forgotten yet."""
+        return iter(self._index.tombstones(before=math.inf))
+
+    def copy(self, points: Iterable[Point | Tombstone], originals: Media | None = None) -> int:
+        """Writes what another catalog of this encoder has, versions and all; gives how many. What is newer here stays.
+
+        The images are taken from `originals`, where they are kept, unless they are here.
+        """
+        count = 0
+        stream = iter(points)
+        while batch := list(itertools.islice(stream, self._batch_size)):
+            self._check_space(0)
+            for point in batch:
+                if originals and isinstance(point, Point) and point.image:
+                    self._intake.copy(point.image, originals)
+            self._index.upsert(batch)
+            self._index.flush()
+            count += len(batch)
+        return count
+
+    def check_copy(self, source: "Catalog") -> None:
+        """Raises `Conflict` unless it has as many products as its source, and the same newest version."""
+        if (source.count(), source.max_version()) != (self.count(), self.max_version()):
+            raise Conflict(
+                f"The copy of {self.spec.name} has {self.count()} products up to version {self.max_version()}, and the "
+                f"catalog has {source.count()} up to {source.max_version()}: either one was changed meanwhile, so run "
+                "it again, or the copy is an older one with more, so remove that first."
+            )
 
     def optimize(self) -> bool:
         """Builds the search graph; True if there was work. Blocks the whole process."""
@@ -245,10 +301,7 @@ class Catalog:
         return done
 
     def close(self) -> None:
-        """Ends the children and the encoder's threads, and lets go of the index."""
-        self._decoder.close()
-        if "_encoder" in self.__dict__:
-            self._encoder.close()
+        """Lets go of the index; calls under way and later ones raise `IndexUnavailable`."""
         self._index.close()
 
     def __enter__(self) -> Self:
@@ -282,24 +335,13 @@ class Catalog:
         except ImageFeatureless:
             raise InvalidVector("The vector is all zeros or not finite, so it points nowhere; give another.") from None
 
-    @cached_property
-    def _encoder(self) -> Encoder:
-        encoder = self._new_encoder()
-        check_fingerprint(self.spec, encoder)
-        if self.spec.fingerprint is None:
-            self.spec = replace(self.spec, fingerprint=encoder.fingerprint)
-            self._save(self.spec)
-        return encoder
+    def _describe(self, spec: CatalogSpec) -> None:
+        self._save(spec)
+        self.spec = spec
 
     def _encode(self, pixels: Pixels) -> Vectors:
+        self.load_encoder()
         return self._encoder.encode(pixels)
-
-    @cached_property
-    def _versions(self) -> Iterator[int]:
-        return itertools.count(self._index.max_version() + 1)
-
-    def _next_version(self) -> int:
-        return next(self._versions)
 
     def _point(self, product_id: str, *, vectors: bool = False) -> Point:
         [point] = self._index.get([checked_product_id(product_id)], vectors=vectors)
@@ -318,37 +360,18 @@ class Catalog:
             f"There is no product {product_id!r} in catalog {self.spec.name}; `lookalike show` lists what there is."
         )
 
-    def _embedded(self, embedding: Embedding, stored: Point | None) -> Point:
-        vector = np.asarray(embedding.features, np.float32)
-        if vector.shape != (self.spec.dim,):
-            raise InvalidVector(
-                f"The features have {vector.size} numbers; catalog {self.spec.name} takes {self.spec.dim}."
-            )
-        direction, norm = normalized(vector)
-        attributes = embedding.attributes
-        if attributes is None:
-            attributes = stored.attributes if stored else {}
-        return Point(
-            embedding.product_id,
-            self._next_version(),
-            direction,
-            norm,
-            checked_attributes(attributes),
-            embedding.image,
-        )
 
-
-def check_fingerprint(spec: CatalogSpec, encoder: Encoder) -> None:
+def check_fingerprint(spec: CatalogSpec, fingerprint: str) -> None:
     """Raises `EncoderMismatch` where a catalog's vectors come from another encoder."""
-    if spec.fingerprint not in (None, encoder.fingerprint):
+    if spec.fingerprint not in (None, fingerprint):
         raise EncoderMismatch(
-            f"Catalog {spec.name} holds vectors of {spec.fingerprint}, and this encoder makes {encoder.fingerprint}: "
+            f"Catalog {spec.name} holds vectors of {spec.fingerprint}, and this encoder makes {fingerprint}: "
             "give the encoder and weights it was made with, or another --catalog."
         )
 
 
 def _product(point: Point) -> Product:
-    return Product(point.product_id, point.attributes, point.image, point.version, point.norm)
+    return Product(point.product_id, point.attributes, point.image, point.version)
 
 
 def _checked_limit(limit: int) -> int:

@@ -96,7 +96,8 @@ class Children:
         try:
             result = child.run(task.call)
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to whoever waits for the future
-            task.future.set_exception(CancelledError() if self._closed else error)
+            # Its frames hold this task, whose future holds it: a circle that would keep the bytes for long.
+            task.future.set_exception(CancelledError() if self._closed else error.with_traceback(None))
         else:
             task.future.set_result(result)
 
@@ -171,7 +172,10 @@ class _Child:
         if self._tasks >= self._recycle:
             self.stop()
         if self._connection is None:
-            self._connection = self._start()
+            try:
+                self._connection = self._start()
+            except OSError as error:
+                raise _not_to_be_had(error) from error
             self._tasks = 0
         self._tasks += 1
         return self._connection
@@ -183,16 +187,21 @@ class _Child:
         with theirs, self._lock:
             if self._closed:
                 raise CancelledError
-            self._process = subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-c", code],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                # OpenBLAS reserves address space for each of its threads.
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-                # Ctrl-C in a terminal goes to the group of this process, and it is ours to end the children.
-                process_group=0,
-            )
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-W", "ignore", "-c", code],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    # OpenBLAS reserves address space for each of its threads.
+                    env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+                    # Ctrl-C in a terminal goes to the group of this process, and it is ours to end the children.
+                    process_group=0,
+                )
+            except OSError:
+                # The error would keep it open, and there may be no more files.
+                ours.close()
+                raise
         return ours
 
     def _exit_code(self) -> int | None:
@@ -217,6 +226,12 @@ class _Child:
         return ImageDecodeCrashed(
             f"Decoding the image ended its process (exit code {self._exit_code()}); save it anew in a plain format."
         )
+
+
+def _not_to_be_had(error: OSError) -> DecodingUnavailable:
+    return DecodingUnavailable(
+        f"A child process for decoding does not start ({error.strerror}); allow more processes, files or memory."
+    )
 
 
 def serve(fd: int, memory: int, seconds: float) -> None:

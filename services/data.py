@@ -1,6 +1,6 @@
 """The data folder of a process that keeps everything itself: its lock, its catalogs' descriptions, its disk.
 
-lock                              held by the one process that works on the folder; says which
+lock                              held by the one process that works on the folder; says which, and the URL of a service
 catalogs/NAME/catalog.json        a CatalogSpec; its `generation` points to the vectors
 catalogs/NAME/GENERATION/         the vectors
 media/                            originals and thumbnails
@@ -12,13 +12,16 @@ import os
 import re
 import shutil
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Any, Self
 
-from services.disk import disk_errors
-from services.errors import CatalogNotFound, DataCorrupt, DataFull, DataLocked, DataNotWritable, InvalidCatalog
+from services.disk import check_space, disk_errors
+from services.errors import CatalogNotFound, DataCorrupt, DataLocked, DataNotWritable, InvalidCatalog
 from services.records import AttributeKind, CatalogSpec
+
+LOCK_ATTEMPTS = 5
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
@@ -29,6 +32,8 @@ class DataFolder:
     Raises `DataLocked` (and names the holder), `DataNotWritable`, `DataFull`, and `CatalogNotFound` where there is no
     folder and none is to be made.
     """
+
+    shared = False
 
     def __init__(self, path: Path, *, min_free_bytes: int = 0, create: bool = True) -> None:
         self.path = path.absolute()
@@ -55,6 +60,10 @@ class DataFolder:
         """Lets other processes work on the folder."""
         self._lock.close()
 
+    def announce(self, url: str) -> None:
+        """Tells other processes that a service on this folder answers at `url`."""
+        _sign(self._lock, url)
+
     @property
     def media(self) -> Path:
         return self.path / "media"
@@ -62,6 +71,10 @@ class DataFolder:
     def vectors(self, spec: CatalogSpec) -> Path:
         """Where the vectors of a catalog's current generation are."""
         return self.path / "catalogs" / spec.name / spec.generation
+
+    def check(self) -> None:
+        """Raises `DataCorrupt` where a catalog's description cannot be read."""
+        self.catalogs()
 
     def catalogs(self) -> list[CatalogSpec]:
         """All catalogs, by name."""
@@ -78,11 +91,16 @@ class DataFolder:
         try:
             fields = json.loads(file.read_text())
             kinds = {key: AttributeKind(kind) for key, kind in fields.pop("indexed_attributes").items()}
-            return CatalogSpec(**fields, indexed_attributes=kinds)
+            # Descriptions of the first version have no ID.
+            return CatalogSpec(**({"id": fields["generation"]} | fields), indexed_attributes=kinds)
         except FileNotFoundError:
             raise CatalogNotFound(self._not_found(name)) from None
         except (ValueError, TypeError, KeyError, OSError) as error:
             raise DataCorrupt(f"{file} is damaged; restore it, or remove its folder and index again.") from error
+
+    def create(self, spec: CatalogSpec) -> None:
+        """Writes a new catalog's description."""
+        self.save(spec)
 
     def save(self, spec: CatalogSpec) -> None:
         """Writes a catalog's description, the old one or the new one surviving whatever happens."""
@@ -106,17 +124,8 @@ class DataFolder:
             shutil.rmtree(folder)
 
     def check_space(self, planned: int = 0) -> None:
-        """Raises `DataFull` where writing so many bytes would leave less than the minimum free.
-
-        Before the disk is full: a memory-mapped index on a full disk ends its process (docs/decisions.md).
-        """
-        free = shutil.disk_usage(self.path).free
-        if free - planned < self._min_free_bytes:
-            raise DataFull(
-                f"The disk of the data folder {self.path} has {free >> 20} MB left, less than the "
-                f"{self._min_free_bytes >> 20} MB of LOOKALIKE_MIN_FREE_BYTES: make room and run the same again, "
-                "which goes on where this stopped."
-            )
+        """Raises `DataFull` where writing so many bytes would leave less than the minimum free."""
+        check_space(self.path, self._min_free_bytes, planned)
 
     def _file(self, name: str) -> Path:
         return self.path / "catalogs" / checked_catalog_name(name) / "catalog.json"
@@ -136,25 +145,58 @@ def checked_catalog_name(name: str) -> str:
     return name
 
 
+def service_url(path: Path) -> str | None:
+    """The URL that the process at work on a data folder has announced; None where there is no process, or no URL."""
+    try:
+        with (path.absolute() / "lock").open() as stream:
+            return _holder(stream).get("url") if _is_held(stream) else None
+    except OSError:
+        return None
+
+
+def _is_held(stream: IO[str]) -> bool:
+    try:
+        fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
+
+
 def _locked(file: Path) -> IO[str]:
     stream = file.open("a+")
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        with stream:
-            raise DataLocked(_locked_by(stream, file.parent)) from None
-    stream.seek(0)
-    stream.truncate()
-    json.dump({"pid": os.getpid(), "command": " ".join(sys.argv)}, stream)
+    for _ in range(LOCK_ATTEMPTS):
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # It may only be someone who looks for a service, and is gone at once.
+            time.sleep(0.02)
+        else:
+            _sign(stream, None)
+            return stream
+    with stream:
+        raise DataLocked(_locked_by(stream, file.parent))
+
+
+def _sign(stream: IO[str], url: str | None) -> None:
+    """Writes down who holds the lock, at once: others read it without one."""
+    text = json.dumps({"pid": os.getpid(), "command": " ".join(sys.argv), "url": url})
+    stream.truncate(0)
+    stream.write(text)
     stream.flush()
-    return stream
+
+
+def _holder(stream: IO[str]) -> dict[str, Any]:
+    try:
+        stream.seek(0)
+        holder = json.loads(stream.read())
+    except ValueError:
+        return {}
+    return holder if isinstance(holder, dict) else {}
 
 
 def _locked_by(stream: IO[str], folder: Path) -> str:
-    stream.seek(0)
-    try:
-        holder = json.loads(stream.read())
-        who = f"process {holder['pid']} ({holder['command']})"
-    except (ValueError, KeyError, TypeError):
-        who = "another process"
+    holder = _holder(stream)
+    who = f"process {holder['pid']} ({holder.get('command')})" if "pid" in holder else "another process"
+    if url := holder.get("url"):
+        return f"The data folder {folder} is in use by {who}, a service at {url}: stop it first (Ctrl-C there)."
     return f"The data folder {folder} is in use by {who}: wait until it ends, or take another folder with --data."

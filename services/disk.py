@@ -1,6 +1,7 @@
 """What a disk says when it is full or shut, in our words."""
 
 import errno
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,19 @@ from services.errors import DataFull, DataNotWritable
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 SHUT = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+
+
+def check_space(path: Path, least: int, planned: int = 0) -> None:
+    """Raises `DataFull` where writing so many bytes to the disk of `path` would leave less than `least` free.
+
+    Before the disk is full: a memory-mapped index on a full disk ends its process (docs/decisions.md).
+    """
+    free = shutil.disk_usage(path).free
+    if free - planned < least:
+        raise DataFull(
+            f"The disk of {path} has {free >> 20} MB left, less than the {least >> 20} MB of LOOKALIKE_MIN_FREE_BYTES: "
+            "make room and run the same again, which goes on where this stopped."
+        )
 
 
 @contextmanager

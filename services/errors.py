@@ -13,13 +13,16 @@ thing again can help (`retryable`). A message is one sentence that names the thi
     │   ├── InvalidCatalog
     │   ├── InvalidSource          a folder, list or archive that cannot be taken in
     │   ├── InvalidSetting
+    │   ├── InvalidChange          a change that is none, or a body without one
     │   └── AttributeNotIndexed
     ├── NotFound
     │   ├── CatalogNotFound
     │   ├── ProductNotFound
+    │   ├── JobNotFound
     │   └── MediaNotFound
     ├── Conflict                   the request is sound, but not for this catalog
     │   ├── CatalogExists
+    │   ├── IdempotencyConflict    the same key with another body, or while the first is under way
     │   └── EncoderMismatch
     ├── ImageError                 one image's fault: becomes a result, never ends a run
     │   ├── ImageNotReadable       the file is not there or may not be opened
@@ -30,6 +33,13 @@ thing again can help (`retryable`). A message is one sentence that names the thi
     │   ├── ImageDecodeTimeout
     │   ├── ImageDecodeCrashed
     │   └── ImageFeatureless       the encoder gave only zeros, or numbers that are none
+    ├── FetchError                 one URL's fault: becomes a result, never ends a run
+    │   ├── FetchRefused               not a public address, not http(s), or another URL we do not follow
+    │   ├── FetchNotFound              401, 403, 404, 410 and other answers that stay
+    │   ├── FetchTooLarge
+    │   ├── FetchUnreachable           no address, no connection, broken off (retryable)
+    │   ├── FetchTimeout               (retryable)
+    │   └── FetchFailed                429, 5xx (retryable)
     ├── EncoderError
     │   ├── EncoderUnknown
     │   ├── PrecisionUnavailable
@@ -39,11 +49,19 @@ thing again can help (`retryable`). A message is one sentence that names the thi
     │       └── WeightsInvalid         cut off, or of another network
     ├── DataError                  the data folder
     │   ├── DataLocked                 (retryable)
+    │   ├── ServiceUnavailable         the service that works on it does not answer (retryable)
     │   ├── DataNotWritable
     │   ├── DataFull                   (retryable)
     │   └── DataCorrupt
+    ├── Busy                       try again later (retryable)
+    │   ├── QueueFull
+    │   └── ProductBusy                too many changes of one product wait
+    ├── WorkerCrashed              a change that ended its worker again and again
     ├── DecodingUnavailable        no child process starts
+    ├── Closed                     this process ends (retryable)
+    ├── LedgerUnavailable              (retryable)
     └── IndexUnavailable               (retryable)
+        └── IndexUnsupported           a Qdrant that is too old
 """
 
 from typing import ClassVar
@@ -92,6 +110,10 @@ class InvalidSetting(InvalidInput):
     code = "setting_invalid"
 
 
+class InvalidChange(InvalidInput):
+    code = "change_invalid"
+
+
 class AttributeNotIndexed(InvalidInput):
     code = "attribute_not_indexed"
 
@@ -108,6 +130,10 @@ class ProductNotFound(NotFound):
     code = "product_not_found"
 
 
+class JobNotFound(NotFound):
+    code = "job_not_found"
+
+
 class MediaNotFound(NotFound):
     code = "media_not_found"
 
@@ -118,6 +144,17 @@ class Conflict(LookalikeError):
 
 class CatalogExists(Conflict):
     code = "catalog_exists"
+
+
+class IdempotencyConflict(Conflict):
+    """`in_flight`: the first request with the key is under way; else it had another body."""
+
+    code = "idempotency_conflict"
+
+    def __init__(self, key: str, *, in_flight: bool) -> None:
+        self.in_flight = in_flight
+        why = "of a request that is under way; repeat this when it is done" if in_flight else "of another request"
+        super().__init__(f"The Idempotency-Key {key!r} is {why}{'' if in_flight else '; take a new key for this one'}.")
 
 
 class EncoderMismatch(Conflict):
@@ -160,6 +197,37 @@ class ImageFeatureless(ImageError):
     code = "image_featureless"
 
 
+class FetchError(LookalikeError):
+    code = "fetch_error"
+
+
+class FetchRefused(FetchError):
+    code = "fetch_refused"
+
+
+class FetchNotFound(FetchError):
+    code = "fetch_not_found"
+
+
+class FetchTooLarge(FetchError):
+    code = "fetch_too_large"
+
+
+class FetchUnreachable(FetchError):
+    code = "fetch_unreachable"
+    retryable = True
+
+
+class FetchTimeout(FetchError):
+    code = "fetch_timeout"
+    retryable = True
+
+
+class FetchFailed(FetchError):
+    code = "fetch_failed"
+    retryable = True
+
+
 class EncoderError(LookalikeError):
     code = "encoder_error"
 
@@ -198,6 +266,11 @@ class DataLocked(DataError):
     retryable = True
 
 
+class ServiceUnavailable(DataError):
+    code = "service_unavailable"
+    retryable = True
+
+
 class DataNotWritable(DataError):
     code = "data_not_writable"
 
@@ -211,10 +284,42 @@ class DataCorrupt(DataError):
     code = "data_corrupt"
 
 
+class Busy(LookalikeError):
+    code = "busy"
+    retryable = True
+
+
+class QueueFull(Busy):
+    code = "queue_full"
+
+
+class ProductBusy(Busy):
+    code = "product_busy"
+
+
+class WorkerCrashed(LookalikeError):
+    code = "worker_crashed"
+
+
 class DecodingUnavailable(LookalikeError):
     code = "decoding_unavailable"
+    retryable = True
+
+
+class Closed(LookalikeError):
+    code = "closed"
+    retryable = True
+
+
+class LedgerUnavailable(LookalikeError):
+    code = "ledger_unavailable"
+    retryable = True
 
 
 class IndexUnavailable(LookalikeError):
     code = "index_unavailable"
     retryable = True
+
+
+class IndexUnsupported(IndexUnavailable):
+    code = "index_unsupported"

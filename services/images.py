@@ -72,9 +72,9 @@ class Decoder:
     """
 
     def __init__(self, processes: int, timeout: float, memory: int, limits: Limits) -> None:
-        processes = processes or len(os.sched_getaffinity(0))
+        self.processes = processes or len(os.sched_getaffinity(0))
         self._limits = limits
-        self._children = Children(processes, timeout=timeout, memory=memory)
+        self._children = Children(self.processes, timeout=timeout, memory=memory)
 
     def submit(self, data: bytes, size: int, resample: Resample) -> Future[Pixels]:
         return self._children.submit(decode, data, size, resample, self._limits)

@@ -1,12 +1,17 @@
 """Originals and thumbnails, addressed by the SHA-256 of the original's bytes."""
 
+import errno
+import os
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
 import fsspec
+import numpy as np
+import numpy.typing as npt
 from fsspec.implementations.local import LocalFileSystem
 
 from services.disk import disk_errors
@@ -31,12 +36,26 @@ class Media:
             self._files, self._folder = fsspec.url_to_fs(url)
         self._keep = keep
 
-    def put(self, data: bytes) -> str:
-        """Stores an original, unless it is there, and gives its hash."""
-        hash = sha256(data).hexdigest()
+    @property
+    def place(self) -> str:
+        """What tells it from others: its folder's path, or its bucket's and the path in it."""
+        return f"{self._files.fsid if not isinstance(self._files, LocalFileSystem) else 'file'}:{self._folder}"
+
+    @property
+    def folder(self) -> Path | None:
+        """The local folder that holds them, made where it is not there; None for a bucket."""
+        if not isinstance(self._files, LocalFileSystem):
+            return None
+        with disk_errors(self._folder):
+            Path(self._folder).mkdir(parents=True, exist_ok=True)
+        return Path(self._folder)
+
+    def put(self, data: bytes, hash: str | None = None) -> str:
+        """Stores an original, unless it is there, and gives its hash, which whoever has it need not leave to this."""
+        hash = hash or sha256(data).hexdigest()
         path = self._path("originals", hash)
         # A power cut can leave the name without the bytes.
-        if self._keep == "all" and self._size(path) != len(data):
+        if self._keep == "all" and (self._size(path) != len(data) or not self._touched(path)):
             self._write(path, data)
         return hash
 
@@ -66,6 +85,19 @@ class Media:
         self._write(path, made)
         return made
 
+    def collect(self, kept: npt.NDArray[np.uint64], before: datetime) -> int:
+        """Removes the originals, and their thumbnails, that were last put before that time and are not among `kept`
+        (sorted `short`s of their hashes); gives how many. What another writer puts meanwhile stays."""
+        count = 0
+        for _, _, files in self._files.walk(f"{self._folder}/originals", detail=True):
+            for hash, about in files.items():
+                if not HASH.fullmatch(hash) or _among(short(hash), kept):
+                    continue
+                if self._put_at(str(about["name"])) < before:
+                    self.remove(hash)
+                    count += 1
+        return count
+
     def sweep(self) -> None:
         """Removes what writers that were killed had begun; only while nobody else writes."""
         with disk_errors(self._folder):
@@ -86,6 +118,26 @@ class Media:
             return int(self._files.info(path)["size"])
         except FileNotFoundError:
             return None
+
+    def _put_at(self, path: str) -> datetime:
+        """When an original was last put; what is gone was put just now."""
+        try:
+            modified: datetime = self._files.modified(path)
+        except FileNotFoundError:
+            return datetime.now(UTC)
+        return modified if modified.tzinfo else modified.replace(tzinfo=UTC)
+
+    def _touched(self, path: str) -> bool:
+        """Makes what is there as new as what is put now, so that it is not collected as a leftover; False where it is
+        gone. A bucket has no such thing; there an original that is put again is written again."""
+        if not isinstance(self._files, LocalFileSystem):
+            return False
+        try:
+            os.utime(path)
+        except OSError as error:
+            # Nothing is collected on a read-only disk; elsewhere writing it tells what is wrong.
+            return error.errno == errno.EROFS
+        return True
 
     def _read(self, path: str) -> bytes | None:
         try:
@@ -110,3 +162,13 @@ class Media:
             self._files.rm_file(path)
         except FileNotFoundError:
             return
+
+
+def short(hash: str) -> int:
+    """The first 64 bits of a hash. Two hashes may share them, so they tell what is kept, never what is not."""
+    return int(hash[:16], 16)
+
+
+def _among(value: int, sorted_values: npt.NDArray[np.uint64]) -> bool:
+    place = np.searchsorted(sorted_values, np.uint64(value))
+    return bool(place < len(sorted_values) and sorted_values[place] == value)

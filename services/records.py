@@ -26,6 +26,11 @@ Resample = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 """How an image is brought to the size the encoder takes. Part of the fingerprint."""
 
 
+Quantization = Literal["none", "scalar", "turbo"]
+"""How a catalog's vectors are compressed beside the whole ones, which rank again what the compressed ones found: not,
+to one byte a number, or to 4 bits (TurboQuant)."""
+
+
 class State(StrEnum):
     """How a change ended."""
 
@@ -33,6 +38,33 @@ class State(StrEnum):
     UNCHANGED = "unchanged"
     SUPERSEDED = "superseded"
     FAILED = "failed"
+    CANCELED = "canceled"
+
+
+class JobState(StrEnum):
+    """Where a job is. One of which some changes failed has succeeded, with errors."""
+
+    RECEIVING = "receiving"
+    ENQUEUED = "enqueued"
+    PROCESSING = "processing"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+class Lane(StrEnum):
+    """Who waits: a person for a few changes, or nobody for many."""
+
+    INTERACTIVE = "interactive"
+    BULK = "bulk"
+
+
+class ChangeKind(StrEnum):
+    """A put sets a product, a patch changes one that is there, a delete removes it."""
+
+    PUT = "put"
+    PATCH = "patch"
+    DELETE = "delete"
 
 
 class AttributeKind(StrEnum):
@@ -48,12 +80,13 @@ class AttributeKind(StrEnum):
 class CatalogSpec:
     """What is fixed about a catalog, and kept beside its vectors.
 
-    `weights` is `imagenet`, `random:SEED` or a file. `fingerprint` is None only while no encoder has been loaded
-    for vectors that were imported without one. `generation` names the folder or collection that holds the vectors.
-    `created_at` is RFC 3339 in UTC.
+    `id` tells a catalog from an earlier one of its name: 32 hex digits. `weights` is `imagenet`, `random:SEED` or a
+    file. `fingerprint` is None only while no encoder has been loaded for the catalog. `generation` names the folder or
+    collection that holds the vectors. `created_at` is RFC 3339 in UTC.
     """
 
     name: str
+    id: str
     encoder: str
     weights: str
     resample: Resample
@@ -62,18 +95,39 @@ class CatalogSpec:
     generation: str
     created_at: str
     indexed_attributes: Mapping[str, AttributeKind] = field(default_factory=dict)
+    quantization: Quantization = "none"
 
 
 @dataclass(frozen=True, slots=True)
-class Put:
-    """A wish to set a product: its image (a file, or the bytes of one) and its attributes.
+class RemoteImage:
+    """An image that is to be fetched."""
 
-    `attributes` replaces what is stored; None keeps it (and means {} for a new product). `version` None lets the
-    catalog number the change.
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """An image that lies in media: the SHA-256 of its bytes in hex."""
+
+    hash: str
+
+
+ImageSource = Path | bytes | RemoteImage | StoredImage
+"""Where a change has its image from: a file, the bytes themselves, a URL, or media."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A wish to put, patch or delete one product.
+
+    A put has an image; its `attributes` replace what is stored, None keeps it (and means {} for a new product). A
+    patch has attributes (JSON Merge Patch, RFC 7396), an image, or both. A delete has neither. `version` orders the
+    changes of a catalog, 0 < version < 2**53; None lets the catalog number it.
     """
 
     product_id: str
-    image: Path | bytes
+    kind: ChangeKind = ChangeKind.PUT
+    image: ImageSource | None = None
     attributes: Attributes | None = None
     version: int | None = None
 
@@ -170,4 +224,44 @@ class Product:
     attributes: Attributes
     image: str | None
     version: int
-    norm: float
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The changes accepted by one request, and how far they are.
+
+    Every change counts once, in `applied`, `unchanged`, `superseded`, `failed` or `canceled`, when it ends: their sum
+    grows to `total` and never goes back. `errors`: some failed. Times are seconds since the Unix epoch.
+    """
+
+    id: str
+    catalog: str
+    state: JobState
+    total: int
+    applied: int
+    unchanged: int
+    superseded: int
+    failed: int
+    canceled: int
+    created_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+
+    @property
+    def done(self) -> int:
+        return self.applied + self.unchanged + self.superseded + self.failed + self.canceled
+
+    @property
+    def errors(self) -> bool:
+        return self.failed > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One change of a job. `state` is None while it waits or is worked on; `image` is its URL or hash."""
+
+    product_id: str
+    state: State | None
+    code: str | None = None
+    message: str | None = None
+    image: str | None = None

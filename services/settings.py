@@ -1,15 +1,16 @@
 """Every setting, its default and its meaning. Each is an environment variable: LOOKALIKE_ and its name."""
 
+import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.errors import InvalidSetting
 from services.records import Resample as Resample
 
-Precision = Literal["auto", "float32", "bfloat16"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
 MediaKeep = Literal["all", "none"]
 
 
@@ -21,23 +22,88 @@ class Settings(BaseSettings):
     data: Path = Field(Path("lookalike-data"), description="The data folder: catalogs, vectors and originals.")
     precision: Precision = Field(
         "auto",
-        description="Arithmetic of the encoder: float32, bfloat16, or auto, which takes bfloat16 where the "
-        "processor has AVX512_BF16 or AMX.",
+        description="Arithmetic of the encoder: float32, bfloat16, float16, or auto, which takes float16 on a GPU, "
+        "else bfloat16 where the processor has AVX512_BF16 or AMX, else float32. Without a GPU, float16 is for tests: "
+        "most processors are slow at it.",
     )
     batch_size: int = Field(64, ge=1, le=1024, description="Images that are encoded and written together.")
     decode_processes: int = Field(
-        0, ge=0, le=256, description="Child processes that decode images; 0: one for each processor."
+        0,
+        ge=0,
+        le=256,
+        description="Child processes that decode images; 0: one for each processor. Workers on one host share its "
+        "processors: give each of n workers an n-th of them.",
     )
     decode_timeout: float = Field(10.0, gt=0, le=3600, description="Seconds that decoding one image may take.")
     decode_memory: int = Field(
         1 << 30, ge=256 << 20, description="Bytes of address space that a decoding child may use."
     )
     max_image_bytes: int = Field(25_000_000, ge=1, description="Bytes that an image file may have.")
+    max_feed_bytes: int = Field(1_000_000_000, ge=1, description="Bytes that the body of a feed of changes may have.")
     max_image_pixels: int = Field(50_000_000, ge=1, description="Pixels that an image may have.")
-    media_keep: MediaKeep = Field("all", description="Originals kept in the data folder: all or none.")
+    media: str = Field(
+        "", description="Where originals are kept: a folder, or the URL of a bucket (s3://...); empty: the data folder."
+    )
+    media_keep: MediaKeep = Field("all", description="Originals that are kept: all or none.")
     min_free_bytes: int = Field(
         256 << 20, ge=64 << 20, description="Free bytes of the disk below which nothing more is written."
     )
+    redis_url: str = Field(
+        "", description="Redis that carries the queue and the ledger, redis:// or unix://; empty: one of our own."
+    )
+    qdrant_url: str = Field(
+        "",
+        pattern=r"^$|^https?://[^\s/@]+(/\S*)?$",
+        description="Qdrant server that keeps the vectors, http:// or https://; empty: an index in this process.",
+    )
+    qdrant_api_key: SecretStr = Field(SecretStr(""), description="API key of the Qdrant server.")
+    qdrant_grpc_port: int = Field(
+        0, ge=0, le=65_535, description="Port of the Qdrant server's gRPC, which costs less than REST; 0: REST only."
+    )
+    qdrant_timeout: int = Field(
+        2, ge=1, le=600, description="Seconds that the Qdrant server may take to answer anything but a write."
+    )
+    qdrant_prefix: str = Field(
+        "lookalike",
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="What the names of our collections on the Qdrant server begin with.",
+    )
+    qdrant_shards: int = Field(1, ge=1, le=1024, description="Shards of a new collection on the Qdrant server.")
+    qdrant_replicas: int = Field(1, ge=1, le=64, description="Copies of each shard of a new collection.")
+    qdrant_write_consistency: int = Field(
+        1, ge=1, le=64, description="Copies that must have taken a write before it counts; of a new collection."
+    )
+    lease_seconds: float = Field(
+        60.0, gt=0, le=3600, description="Seconds after which the changes of a worker that fell silent are given on."
+    )
+    give_up_seconds: float = Field(
+        3600.0, ge=0, description="Seconds of failing to encode or to write after which changes fail with the reason."
+    )
+    job_retention: int = Field(86_400, ge=1, description="Seconds that a finished job can still be asked for.")
+    max_waiting: int = Field(2_000_000, ge=1, description="Changes that may wait; above it requests are answered 429.")
+    concurrency: int = Field(
+        3, ge=1, le=64, description="Batches a worker has in hand: one is encoded while others are fetched or written."
+    )
+    batch_seconds: float = Field(
+        600.0, ge=1, description="Seconds after which a batch is taken for stuck, and its worker ends."
+    )
+    fetch_allow: str = Field(
+        "", description="Internal hosts that images may be fetched from: host names and CIDRs, separated by commas."
+    )
+    fetch_threads: int = Field(16, ge=1, le=256, description="Images of one batch that are fetched at the same time.")
+    api_keys_file: Path | None = Field(
+        None, description="File of hashed API keys; needed to listen on anything but loopback."
+    )
+    api_key: SecretStr = Field(
+        SecretStr(""), description="Key that commands send to a running service which asks for one."
+    )
+    service_url: str = Field(
+        "", description="URL of the service that commands talk to; empty: the one that runs on the data folder."
+    )
+    metrics_host: str = Field("127.0.0.1", description="Address of a worker's own /metrics.")
+    metrics_port: int = Field(0, ge=0, le=65_535, description="Port of a worker's own /metrics; 0: none.")
+    log_format: Literal["console", "json"] = Field("console", description="Form of the logs: console or json.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     download_timeout: float = Field(
         5.0, gt=0, le=3600, description="Seconds to wait for the server that holds the ImageNet weights to answer."
     )
@@ -49,10 +115,15 @@ class Settings(BaseSettings):
 def load(**overrides: object) -> Settings:
     """Settings of the environment, `overrides` first (None and "": not given).
 
+    A secret may be in a file instead, as Docker and Kubernetes mount it: `lookalike_redis_url` and the like in the
+    folder that LOOKALIKE_SECRETS names, /run/secrets by default.
+
     Raises `InvalidSetting`, which names the variable it refuses.
     """
+    secrets = Path(os.environ.get("LOOKALIKE_SECRETS") or "/run/secrets")
+    given: dict[str, Any] = {name: value for name, value in overrides.items() if value not in (None, "")}
     try:
-        return Settings(**{name: value for name, value in overrides.items() if value not in (None, "")})  # type: ignore[arg-type]
+        return Settings(_secrets_dir=secrets if secrets.is_dir() else None, **given)
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0])

@@ -1,17 +1,20 @@
 """Twins for tests: they keep the contracts, and need nothing but this process."""
 
+import io
 import threading
-import uuid
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
-from services.errors import AttributeNotIndexed, InvalidInput
+from services import bootstrap
+from services.errors import FetchError, FetchNotFound
 from services.filters import FieldCondition, Filter, IsEmpty, Match, Range, Steps, is_key, steps
-from services.index.vector_index import checked_vector, point_id
+from services.index.vector_index import checked_attributes, checked_cursor, checked_vector, done, no_facets, point_id
 from services.records import (
     AttributeKind,
     Attributes,
@@ -20,10 +23,12 @@ from services.records import (
     Neighbor,
     Pixels,
     Point,
+    Resample,
     Tombstone,
     Vector,
     Vectors,
 )
+from services.settings import Settings
 
 _FACETED = {AttributeKind.KEYWORD: str, AttributeKind.INTEGER: int, AttributeKind.BOOL: bool}
 
@@ -52,7 +57,7 @@ class MemoryIndex:
                 if point and point.version < move.version and move.image in (None, point.image):
                     moved = replace(point, attributes=dict(move.attributes), version=move.version)
                     self._stored[move.product_id] = moved
-            return [self._moved(move) for move in moves]
+            return [done(move, self._alive(move.product_id)) for move in moves]
 
     def get(self, product_ids: Sequence[str], *, vectors: bool = False) -> list[Point | None]:
         points = [self._alive(product_id) for product_id in product_ids]
@@ -65,7 +70,7 @@ class MemoryIndex:
     def scroll(
         self, *, after: str | None = None, limit: int = 100, filter: Filter | None = None, vectors: bool = False
     ) -> tuple[list[Point], str | None]:
-        start = _checked_cursor(after)
+        start = checked_cursor(after) or ""
         points = {point_id(point.product_id): point for point in self._matching(filter)}
         ids = sorted(id for id in points if id >= start)
         page = [_shown(points[id], vectors) for id in ids[:limit]]
@@ -99,7 +104,7 @@ class MemoryIndex:
     def facets(self, attribute: str, *, limit: int = 10, filter: Filter | None = None) -> list[Facet]:
         kind = self._kinds.get(steps(attribute)) if is_key(attribute) else None
         if kind not in _FACETED:
-            raise AttributeNotIndexed(f"{attribute!r} has no facets.")
+            raise no_facets(attribute)
         counts: Counter[Any] = Counter()
         for point in self._matching(filter):
             leaves = _leaves(point.attributes, attribute)
@@ -108,9 +113,7 @@ class MemoryIndex:
         return [Facet(value, count) for value, count in ranked[:limit]]
 
     def declare(self, attributes: Mapping[str, AttributeKind]) -> None:
-        for attribute in attributes:
-            if not is_key(attribute):
-                raise InvalidInput(f"{attribute!r} is no attribute.")
+        checked_attributes(attributes)
         self._kinds |= {steps(attribute): kind for attribute, kind in attributes.items()}
 
     def max_version(self) -> int:
@@ -149,10 +152,6 @@ class MemoryIndex:
         stored = self._stored.get(product_id)
         return stored if isinstance(stored, Point) else None
 
-    def _moved(self, move: Move) -> bool:
-        point = self._alive(move.product_id)
-        return point is not None and point.version == move.version and move.image in (None, point.image)
-
     def _matching(self, filter: Filter | None) -> list[Point]:
         points = [point for point in list(self._stored.values()) if isinstance(point, Point)]
         return [point for point in points if filter is None or matches(filter, point.attributes)]
@@ -160,15 +159,6 @@ class MemoryIndex:
 
 def _shown(point: Point, vectors: bool) -> Point:
     return point if vectors else replace(point, vector=None)
-
-
-def _checked_cursor(cursor: str | None) -> str:
-    try:
-        if cursor is None or cursor == str(uuid.UUID(cursor)):
-            return cursor or ""
-    except ValueError as error:
-        raise InvalidInput("no cursor") from error
-    raise InvalidInput("no cursor")
 
 
 def matches(filter: Filter, attributes: Attributes) -> bool:
@@ -245,23 +235,72 @@ def _children(value: Any, step: str | int | None) -> list[Any]:
 class StubEncoder:
     """`Encoder` that sees colors: the mean red, green and blue of each cell of a 4 x 4 grid, 0..1.
 
-    A black picture has no features. `encoded` counts the pictures.
+    A black picture has no features. `encoded` counts the pictures. With `seconds_per_batch` it is as slow as a device
+    that takes so long for 64 of them. Of `dim` features more than 48 are zero.
     """
 
     name = "stub"
-    size = 32
-    dim = 48
     trained = True
+    lanes = 1
+    turn = 16
 
-    def __init__(self, fingerprint: str = "stub/colors/32-nearest") -> None:
+    def __init__(
+        self,
+        fingerprint: str = "stub/colors/32-nearest",
+        *,
+        size: int = 32,
+        dim: int = 48,
+        seconds_per_batch: float = 0.0,
+    ) -> None:
         self.fingerprint = fingerprint
+        self.size = size
+        self.dim = dim
+        self.seconds_per_batch = seconds_per_batch
         self.encoded = 0
+        self._lock = threading.Lock()
 
     def encode(self, pixels: Pixels) -> Vectors:
-        self.encoded += len(pixels)
-        cells = pixels.reshape(-1, 4, 8, 4, 8, 3).mean(axis=(2, 4)) / 255
-        features: Vectors = cells.reshape(-1, self.dim).astype(np.float32)
+        with self._lock:
+            self.encoded += len(pixels)
+        time.sleep(self.seconds_per_batch * len(pixels) / 64)
+        side = self.size // 4
+        grid = pixels[:, : 4 * side, : 4 * side].reshape(-1, 4, side, 4, side, 3)
+        cells = grid.mean(axis=(2, 4)).reshape(-1, 48) / 255
+        features: Vectors = np.pad(cells, ((0, 0), (0, self.dim - 48))).astype(np.float32)
         return features
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+class StubFetcher:
+    """Gives `images` by URL, raises where one is an error, and counts what it fetched."""
+
+    def __init__(self, images: Mapping[str, bytes | FetchError] | None = None) -> None:
+        self.images = dict(images or {})
+        self.fetched: Counter[str] = Counter()
+
+    def fetch(self, url: str) -> bytes:
+        self.fetched[url] += 1
+        image = self.images.get(url, FetchNotFound(f"{url} is not there."))
+        if isinstance(image, FetchError):
+            raise image
+        return image
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def picture(color: tuple[int, int, int], seed: int = 0, size: int = 64) -> bytes:
+    """A PNG of one color, a little noise on it."""
+    noise = np.random.default_rng(seed).integers(0, 30, (size, size, 3))
+    pixels = np.clip(np.array(color) + noise, 0, 255).astype(np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG")
+    return out.getvalue()
+
+
+def load_stub(name: str, weights: str, resample: Resample, settings: Settings) -> StubEncoder:
+    """For `bootstrap.catalogs(load=...)`: a stub in the place of the encoder of that name."""
+    network = bootstrap.network(name)
+    return StubEncoder(f"stub/{name}/{weights}/{resample}", size=network.size, dim=network.dim)

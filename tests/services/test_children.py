@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,28 @@ def test_a_child_that_cannot_start_is_no_fault_of_an_image() -> None:
         pytest.raises(DecodingUnavailable, match="does not start"),
     ):
         children.submit(np.zeros, 3).result()
+
+
+@pytest.mark.parametrize("spare", [0, 1, 2])
+def test_no_files_left_for_a_child_is_no_fault_of_an_image_and_passes(children: Children, spare: int) -> None:
+    opened: list[int] = []
+    highest = max(int(file.name) for file in Path("/proc/self/fd").iterdir())
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 8, hard))
+    try:
+        with suppress(OSError):
+            while True:
+                opened.append(os.open(os.devnull, os.O_RDONLY))
+        for _ in range(spare):
+            os.close(opened.pop())
+        with pytest.raises(DecodingUnavailable, match=r"does not start \(Too many open files\)") as raised:
+            children.submit(np.zeros, 3).result()
+        assert raised.value.retryable
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for file in opened:
+            os.close(file)
+    assert children.submit(len, "abc").result() == 3
 
 
 def test_what_c_libraries_print_about_an_image_is_not_shown(

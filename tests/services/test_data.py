@@ -1,14 +1,19 @@
 """The data folder: one process at a time, descriptions that survive, a disk that is watched."""
 
+import fcntl
+import json
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from services.data import DataFolder
+from services.data import DataFolder, service_url
 from services.errors import (
     CatalogNotFound,
     DataCorrupt,
@@ -21,6 +26,7 @@ from services.records import AttributeKind, CatalogSpec
 
 SPEC = CatalogSpec(
     name="shoes",
+    id="c0",
     encoder="inception_v3",
     weights="imagenet",
     resample="nearest",
@@ -90,6 +96,74 @@ def test_a_second_process_is_refused_and_told_who_holds_the_folder(tmp_path: Pat
             DataFolder(tmp_path)
         holder.kill()
     DataFolder(tmp_path).close()
+
+
+SERVICE = """
+import sys
+from pathlib import Path
+from services.data import DataFolder
+folder = DataFolder(Path(sys.argv[1]))
+folder.announce(sys.argv[2])
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def service(path: Path, url: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", SERVICE, str(path), url]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stdout.readline() == "ready\n"
+        yield process
+        process.kill()
+
+
+def test_a_running_service_is_found_by_its_folder(tmp_path: Path) -> None:
+    url = "http://127.0.0.1:8080"
+    assert service_url(tmp_path / "nowhere") is None
+    with service(tmp_path, url) as process:
+        assert service_url(tmp_path) == url
+        with pytest.raises(DataLocked, match=f"process {process.pid} .*{url}"):
+            DataFolder(tmp_path)
+        process.kill()
+        process.wait()
+        assert "8080" in (tmp_path / "lock").read_text()
+        assert service_url(tmp_path) is None
+    with DataFolder(tmp_path) as data:
+        assert service_url(tmp_path) is None
+        data.announce("http://127.0.0.1:1")
+        data.announce(url)
+        assert service_url(tmp_path) == url
+    assert service_url(tmp_path) is None
+
+
+def test_who_looks_for_a_service_is_in_nobodys_way(tmp_path: Path) -> None:
+    DataFolder(tmp_path).close()
+    with (tmp_path / "lock").open() as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        gone = threading.Timer(0.03, lambda: fcntl.flock(looking, fcntl.LOCK_UN))
+        gone.start()
+        DataFolder(tmp_path).close()
+        gone.join()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"pid": 7}', '{"url": null}'])
+def test_a_lock_that_says_nothing_names_no_service(tmp_path: Path, text: str) -> None:
+    with DataFolder(tmp_path):
+        (tmp_path / "lock").write_text(text)
+        assert service_url(tmp_path) is None
+        with pytest.raises(DataLocked):
+            DataFolder(tmp_path)
+
+
+def test_a_description_of_the_first_version_has_its_generation_for_an_id(tmp_path: Path) -> None:
+    with DataFolder(tmp_path) as data:
+        data.save(SPEC)
+        file = tmp_path / "catalogs" / "shoes" / "catalog.json"
+        fields = json.loads(file.read_text())
+        del fields["id"]
+        file.write_text(json.dumps(fields))
+        assert data.catalog("shoes") == replace(SPEC, id=SPEC.generation)
 
 
 def test_the_lock_ends_with_close(tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from services.errors import InvalidInput, MediaNotFound
-from services.media import Media
+from services.media import Media, short
 
 PICTURE = b"the bytes of a picture"
 HASH = hashlib.sha256(PICTURE).hexdigest()
@@ -49,7 +51,8 @@ def test_the_same_content_is_stored_once(media: Media, tmp_path: Path) -> None:
     (stored,) = tmp_path.rglob(HASH)
     before = stored.stat()
     assert media.put(PICTURE) == HASH
-    assert (stored.stat().st_ino, stored.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert stored.stat().st_ino == before.st_ino
+    assert stored.stat().st_mtime_ns > before.st_mtime_ns, "so that it is not collected as a leftover"
 
 
 def test_an_original_that_a_power_cut_emptied_is_written_again(media: Media, tmp_path: Path) -> None:
@@ -138,7 +141,7 @@ def test_a_writer_that_dies_leaves_no_half_original_under_its_name(tmp_path: Pat
     """The file size limit ends the writer in the middle, as a kill does."""
     script = """
 import resource, signal, sys
-from services.media import Media
+from services.media import Media, short
 signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
@@ -152,3 +155,20 @@ Media(sys.argv[1]).put(bytes(200_000))
     assert not media.exists(hash)
     media.put(bytes(200_000))
     assert media.get(hash) == bytes(200_000)
+
+
+def test_what_nobody_keeps_is_collected_once_it_is_old(tmp_path: Path) -> None:
+    media = Media(tmp_path)
+    kept, old, new, again = (media.put(name.encode()) for name in ("kept", "old", "new", "again"))
+    media.thumbnail(old, lambda data: b"small")
+    for hash in (kept, old, again):
+        os.utime(tmp_path / "originals" / hash[:2] / hash[2:4] / hash, (0, 0))
+    media.put(b"again")
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+
+    assert media.collect(np.array([short(kept)], np.uint64), yesterday) == 1
+    assert [media.exists(hash) for hash in (kept, old, new, again)] == [True, False, True, True]
+    with pytest.raises(MediaNotFound):
+        media.thumbnail(old, lambda data: b"small")
+    assert media.collect(np.array([], np.uint64), yesterday) == 1
+    assert not media.exists(kept)

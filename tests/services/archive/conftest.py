@@ -12,6 +12,7 @@ DIM = 8
 def spec() -> CatalogSpec:
     return CatalogSpec(
         name="shoes",
+        id="c0",
         encoder="inception_v3",
         weights="/elsewhere/shoes.weights.h5",
         resample="bicubic",

@@ -75,7 +75,7 @@ def test_what_is_exported_comes_back_whole(format, embeddings, spec, tmp_path) -
 @settings(max_examples=40, deadline=None)
 @given(embeddings=rows)
 def test_any_product_and_attributes_come_back_or_are_refused(format, embeddings, tmp_path_factory) -> None:
-    spec = CatalogSpec("any", "e", "w", "nearest", DIM, None, "0", "2025-01-01T00:00:00Z")
+    spec = CatalogSpec("any", "c0", "e", "w", "nearest", DIM, None, "0", "2025-01-01T00:00:00Z")
     folder = tmp_path_factory.mktemp("any")
     if format == "npz" and any(each.product_id.endswith("\0") for each in embeddings):
         with pytest.raises(InvalidProductID):

@@ -1,0 +1,100 @@
+"""What a process tells Prometheus."""
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from services.errors import InvalidSetting, LedgerUnavailable
+from services.ledger import Ledger
+
+_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class Metrics:
+    """A registry of this process's own, and what workers and API measure in it."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._stages = Histogram(
+            "lookalike_stage_seconds",
+            "Seconds a batch spent in a stage: fetch, decode, encode, write.",
+            ["stage"],
+            registry=self.registry,
+            buckets=_SECONDS,
+        )
+        self._batches = Histogram(
+            "lookalike_batch_changes", "Changes a batch held.", registry=self.registry, buckets=_SIZES
+        )
+        self._images = Counter("lookalike_images_encoded", "Images encoded.", registry=self.registry)
+
+    def observe(self, what: str, value: float) -> None:
+        """A measurement of `Catalog`: `batch` (changes), `images` (encoded), or a stage's seconds."""
+        if what == "batch":
+            self._batches.observe(value)
+        elif what == "images":
+            self._images.inc(value)
+        else:
+            self._stages.labels(what).observe(value)
+
+    def serve(self, host: str, port: int) -> Callable[[], None]:
+        """Answers /metrics on a port of its own; gives what ends that. Raises `InvalidSetting`."""
+        try:
+            server, thread = start_http_server(port, host, self.registry)
+        except (OSError, UnicodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise InvalidSetting(
+                f"{host}:{port} cannot be listened on ({reason}); change LOOKALIKE_METRICS_HOST or "
+                "LOOKALIKE_METRICS_PORT."
+            ) from error
+
+        def close() -> None:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+        return close
+
+    def watch(self, ledger: Ledger) -> None:
+        """Tells what the ledger knows with every scrape."""
+        self.registry.register(_LedgerCollector(ledger))
+
+
+class _LedgerCollector(Collector):
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        up = GaugeMetricFamily("lookalike_ledger_up", "1 where Redis answers, else 0.")
+        try:
+            stats = self._ledger.stats()
+        except LedgerUnavailable:
+            up.add_metric([], 0)
+            yield up
+            return
+        up.add_metric([], 1)
+        yield up
+        counts = stats.counts
+        yield GaugeMetricFamily("lookalike_changes_waiting", "Changes that wait.", value=counts.waiting)
+        yield GaugeMetricFamily(
+            "lookalike_changes_in_flight", "Changes that workers have in hand.", value=counts.in_flight
+        )
+        if stats.drain_seconds is not None:
+            # Left out where it is not known, so that the series ends: NaN would make every average over time NaN.
+            yield GaugeMetricFamily(
+                "lookalike_drain_seconds",
+                "Seconds until nothing waits or is in hand, at the rate of the last minute.",
+                value=stats.drain_seconds,
+            )
+        yield GaugeMetricFamily("lookalike_workers", "Workers that live.", value=stats.workers)
+        yield GaugeMetricFamily("lookalike_slots", "Batches that living workers can have in hand.", value=stats.slots)
+        ended = CounterMetricFamily("lookalike_changes", "Changes that have ended, by state.", labels=["state"])
+        for state, count in counts.ended.items():
+            ended.add_metric([state.value], count)
+        yield ended

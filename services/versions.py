@@ -1,0 +1,21 @@
+"""The versions of a catalog whose changes nobody else numbers."""
+
+import threading
+
+from services.index.vector_index import VectorIndex
+
+
+class Versions:
+    """Numbers changes, above everything that is in the index. Thread-safe."""
+
+    def __init__(self, index: VectorIndex) -> None:
+        self._index = index
+        self._lock = threading.Lock()
+        self._last: int | None = None
+
+    def next(self, stored: int) -> int:
+        """A version above `stored` and above all that were given before."""
+        with self._lock:
+            last = self._index.max_version() if self._last is None else self._last
+            self._last = max(last, stored) + 1
+            return self._last

@@ -1,0 +1,277 @@
+"""One batch of changes on its way into the index: what is stored is read, images become vectors, all is written."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from services.attributes import checked_attributes, merged
+from services.errors import (
+    DuplicateProduct,
+    ImageFeatureless,
+    IndexUnavailable,
+    InvalidChange,
+    LookalikeError,
+    ProductNotFound,
+)
+from services.features import normalized
+from services.index.vector_index import VectorIndex
+from services.intake import Intake, Observe, Picture
+from services.product_id import checked_product_id
+from services.records import (
+    Attributes,
+    Change,
+    ChangeKind,
+    ImageSource,
+    Move,
+    Outcome,
+    Pixels,
+    Point,
+    Resample,
+    State,
+    Tombstone,
+    Vectors,
+)
+from services.versions import Versions
+
+ROUNDS = 10
+"""How often a change is tried whose product another writer moves at the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A change that is to be done. `attributes` are those the product will have, `stored` is its version now."""
+
+    change: Change
+    point: Point | None
+    stored: int
+    attributes: Attributes
+
+    @property
+    def product_id(self) -> str:
+        return self.change.product_id
+
+    @property
+    def image(self) -> ImageSource | None:
+        return None if self.change.kind is ChangeKind.DELETE else self.change.image
+
+    @property
+    def has_new_attributes(self) -> bool:
+        return self.point is None or not _same(self.attributes, self.point.attributes)
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What becomes of a batch: how changes have ended, what is to be written, and how the others end when it is."""
+
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    points: list[Point | Tombstone] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
+    ends: dict[str, State] = field(default_factory=dict)
+
+    def end(self, product_id: str, state: State) -> None:
+        self.outcomes[product_id] = Outcome(product_id, state)
+
+    def fail(self, change: Change, error: LookalikeError) -> None:
+        self.outcomes[change.product_id] = failed(change.product_id, error)
+
+    def fail_image(self, change: Change, error: LookalikeError) -> None:
+        """Names the file, which whoever decoded the bytes did not know."""
+        path = change.image
+        if isinstance(path, Path) and not str(error).startswith(str(path)):
+            error = type(error)(f"{path}: {error}")
+        self.fail(change, error)
+
+
+class Writer:
+    """Applies batches of changes to one catalog. Thread-safe.
+
+    `encode` takes pixels to raw features, `not_found` gives the error of a product that is not there, and `observe`
+    is told stages and their seconds.
+    """
+
+    def __init__(
+        self,
+        index: VectorIndex,
+        intake: Intake,
+        *,
+        size: int,
+        resample: Resample,
+        encode: Callable[[Pixels], Vectors],
+        versions: Versions,
+        not_found: Callable[[str], ProductNotFound],
+        check_space: Callable[[int], None],
+        observe: Observe,
+    ) -> None:
+        self._index = index
+        self._intake = intake
+        self._size = size
+        self._resample = resample
+        self._encode = encode
+        self._versions = versions
+        self._not_found = not_found
+        self._check_space = check_space
+        self._observe = observe
+
+    def apply(self, changes: Sequence[Change]) -> list[Outcome]:
+        """See `Catalog.apply`."""
+        _check_once(changes)
+        self._observe("batch", len(changes))
+        outcomes: dict[str, Outcome] = {}
+        for _ in range(ROUNDS):
+            left = [change for change in changes if change.product_id not in outcomes]
+            if not left:
+                return [outcomes[change.product_id] for change in changes]
+            outcomes |= self._round(left)
+        raise IndexUnavailable(f"Product {left[0].product_id!r} changes faster than it can be written; try again.")
+
+    def _round(self, changes: Sequence[Change]) -> dict[str, Outcome]:
+        """The outcomes by product. A change that met another writer has none: it is to be planned anew."""
+        self._check_space(0)
+        plan = _Plan()
+        tasks = self._tasks(changes, plan)
+        pictures = self._pictures(tasks, plan)
+        self._plan_points([task for task in tasks if task.product_id in pictures], pictures, plan)
+        for task in tasks:
+            if task.product_id in plan.outcomes or task.product_id in plan.ends:
+                continue
+            if task.change.kind is ChangeKind.DELETE:
+                self._plan_removal(task, plan)
+            else:
+                self._plan_move(task, plan)
+        self._write(plan)
+        return plan.outcomes
+
+    def _tasks(self, changes: Sequence[Change], plan: _Plan) -> list[_Task]:
+        """What there is to do; the outcomes of the other changes are known from what is stored."""
+        sound = [change for change in changes if _checked(change, plan)]
+        points = self._index.get([change.product_id for change in sound])
+        gone = [change.product_id for change, point in zip(sound, points, strict=True) if point is None]
+        versions = dict(zip(gone, self._index.versions(gone), strict=True)) if gone else {}
+        tasks = []
+        for change, point in zip(sound, points, strict=True):
+            stored = point.version if point else versions[change.product_id] or 0
+            if change.version is not None and change.version <= stored:
+                plan.end(change.product_id, State.APPLIED if change.version == stored else State.SUPERSEDED)
+                continue
+            try:
+                tasks.append(_Task(change, point, stored, self._attributes(change, point)))
+            except LookalikeError as error:
+                plan.fail(change, error)
+        return tasks
+
+    def _attributes(self, change: Change, point: Point | None) -> Attributes:
+        """Those the product will have."""
+        if change.kind is ChangeKind.PATCH:
+            if point is None:
+                raise self._not_found(change.product_id)
+            return merged(point.attributes, change.attributes or {})
+        if change.attributes is None:
+            return point.attributes if point else {}
+        return checked_attributes(change.attributes)
+
+    def _pictures(self, tasks: Sequence[_Task], plan: _Plan) -> dict[str, Picture]:
+        """The images that are to be encoded, by product."""
+        images = [(task, task.image) for task in tasks if task.image is not None]
+        if not images:
+            return {}
+        wanted = [(image, task.point.image if task.point else None) for task, image in images]
+        taken = self._intake.pictures(wanted, self._size, self._resample, self._observe)
+        pictures = {}
+        for (task, _), picture in zip(images, taken, strict=True):
+            if isinstance(picture, Picture):
+                pictures[task.product_id] = picture
+            elif picture is not None:
+                plan.fail_image(task.change, picture)
+        return pictures
+
+    def _plan_points(self, tasks: Sequence[_Task], pictures: Mapping[str, Picture], plan: _Plan) -> None:
+        if not tasks:
+            return
+        with self._stage("encode"):
+            features = self._encode(np.stack([pictures[task.product_id].pixels for task in tasks]))
+        self._observe("images", len(tasks))
+        for task, raw in zip(tasks, features, strict=True):
+            try:
+                vector, norm = normalized(raw)
+            except ImageFeatureless as error:
+                plan.fail_image(task.change, error)
+                continue
+            image = pictures[task.product_id].hash
+            plan.points.append(Point(task.product_id, self._version(task), vector, norm, task.attributes, image))
+            plan.ends[task.product_id] = State.APPLIED
+
+    def _plan_removal(self, task: _Task, plan: _Plan) -> None:
+        state = State.APPLIED if task.point else State.UNCHANGED
+        if task.point is None and task.change.version is None:
+            plan.end(task.product_id, state)
+            return
+        # Also where nothing is stored: an older put may still be on its way.
+        plan.points.append(Tombstone(task.product_id, self._version(task), time.time()))
+        plan.ends[task.product_id] = state
+
+    def _plan_move(self, task: _Task, plan: _Plan) -> None:
+        state = State.APPLIED if task.has_new_attributes else State.UNCHANGED
+        if state is State.UNCHANGED and task.change.version is None:
+            plan.end(task.product_id, state)
+            return
+        image = task.point.image if task.point and task.image is not None else None
+        plan.moves.append(Move(task.product_id, self._version(task), task.attributes, image))
+        plan.ends[task.product_id] = state
+
+    def _version(self, task: _Task) -> int:
+        return self._versions.next(task.stored) if task.change.version is None else task.change.version
+
+    def _write(self, plan: _Plan) -> None:
+        if not plan.ends:
+            return
+        self._check_space(0)
+        with self._stage("write"):
+            applied = self._index.upsert(plan.points) if plan.points else []
+            moved = self._index.move(plan.moves) if plan.moves else []
+            self._index.flush()
+        for point, is_applied in zip(plan.points, applied, strict=True):
+            plan.end(point.product_id, plan.ends[point.product_id] if is_applied else State.SUPERSEDED)
+        for move, is_moved in zip(plan.moves, moved, strict=True):
+            if is_moved:
+                plan.end(move.product_id, plan.ends[move.product_id])
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self._observe(name, time.perf_counter() - started)
+
+
+def failed(product_id: str, error: LookalikeError) -> Outcome:
+    """The outcome of a change that ended with this error."""
+    return Outcome(product_id, State.FAILED, error.code, str(error))
+
+
+def _check_once(changes: Sequence[Change]) -> None:
+    seen = set()
+    for change in changes:
+        if change.product_id in seen:
+            raise DuplicateProduct(f"A batch has two changes of product {change.product_id!r}; put them into two.")
+        seen.add(change.product_id)
+
+
+def _checked(change: Change, plan: _Plan) -> bool:
+    """Whether a change can be done by its own account; what cannot has failed."""
+    try:
+        checked_product_id(change.product_id)
+        if change.kind is ChangeKind.PUT and change.image is None:
+            raise InvalidChange(f"A put of product {change.product_id!r} has no image; give one, or send a patch.")
+    except LookalikeError as error:
+        plan.fail(change, error)
+        return False
+    return True
+
+
+def _same(one: Attributes, other: Attributes) -> bool:
+    """As JSON: for Python true is 1 and 1 is 1.0."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
