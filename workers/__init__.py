@@ -1,1 +1,1 @@
-"""The Celery workers; they come with the service."""
+"""The Celery workers: they wake up, claim changes from the ledger, apply them to catalogs and record the outcomes."""

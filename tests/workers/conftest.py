@@ -1,0 +1,75 @@
+"""Shops on a Valkey that is empty, with catalogs of their own."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from redis import Redis
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
+from workshop import Shop, Stub, in_memory
+
+from services import bootstrap, settings
+from services.catalogs import Catalogs
+from services.encoders.encoder import Encoder
+from services.ledger import Ledger, connect
+from services.records import Resample
+from services.settings import Settings
+
+_numbers = itertools.count()
+_loads: dict[str, Callable[[], Encoder]] = {}
+
+
+@pytest.fixture(scope="session")
+def catalogs() -> Iterator[Catalogs]:
+    """One for all tests, each of which has catalogs of its own in it: a decoding child takes its time to start."""
+
+    def load(name: str, weights: str, resample: Resample, settings: Settings) -> Encoder:
+        return _loads[weights]()
+
+    with TemporaryDirectory(dir=in_memory()) as folder:
+        given = settings.load(data=folder, decode_processes=1)
+        with bootstrap.catalogs(given, load=load) as catalogs:
+            yield catalogs
+
+
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[list[Any]]:
+    """What is logged during a test."""
+    with capture_logs([merge_contextvars]) as logs:
+        yield logs
+
+
+MakeShop = Callable[..., Shop]
+
+
+@pytest.fixture
+def make_shop(catalogs: Catalogs, redis: Redis, valkey_url: str) -> Iterator[MakeShop]:
+    """Opens a shop; its encoder is what `load` gives. Another Redis and its lease may be named."""
+    # What survives a kill is ValkeyServer's to test; here each sync of the disk only takes time.
+    redis.config_set("appendfsync", "no")
+    made: list[Shop] = []
+    clients: list[Redis] = []
+
+    def make(load: Callable[[], Encoder] = Stub, *, url: str = valkey_url, lease: float = 30.0) -> Shop:
+        number = next(_numbers)
+        weights = f"random:{number}"
+        _loads[weights] = load
+        spec = bootstrap.new_spec(f"shop-{number}", "efficientnet_lite0", weights, "nearest")
+        clients.append(connect(url))
+        made.append(Shop(catalogs, Ledger(clients[-1], lease=lease), catalogs.create(spec)))
+        return made[-1]
+
+    yield make
+    for client in clients:
+        client.close()
+    for shop in made:
+        if catalogs.find(shop.catalog.spec.name):
+            catalogs.remove(shop.catalog.spec.name)
+
+
+@pytest.fixture
+def shop(make_shop: MakeShop) -> Shop:
+    return make_shop()

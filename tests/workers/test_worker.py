@@ -1,0 +1,472 @@
+"""A worker in this process: what it claims is done and counted once, whatever fails meanwhile."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from redis import Redis
+from workshop import Shop, Stub, until
+
+from services.encoders.encoder import Encoder
+from services.errors import EncoderMismatch, LedgerUnavailable, LookalikeError, WeightsNotFound, WeightsUnreachable
+from services.ledger import Claim, Claimed, Ledger
+from services.records import Change, ChangeKind, JobState, Outcome, Pixels, State, Vectors
+from services.valkey import ValkeyServer
+from workers import worker as workers
+from workers.worker import Worker
+
+MakeShop = Callable[..., Shop]
+
+RED = (250, 0, 0)
+
+
+@contextmanager
+def draining(*ones: Worker) -> Iterator[list[threading.Thread]]:
+    """A drain of each, in threads of their own; they have ended when the block has."""
+    threads = [threading.Thread(target=one.drain) for one in ones]
+    for thread in threads:
+        thread.start()
+    try:
+        yield threads
+    finally:
+        for thread in threads:
+            thread.join(30)
+            assert not thread.is_alive()
+
+
+class Failing:
+    """Loads an encoder after it has failed so many times with these errors."""
+
+    def __init__(self, *errors: LookalikeError) -> None:
+        self.errors = list(errors)
+        self.stub = Stub()
+
+    def __call__(self) -> Encoder:
+        if self.errors:
+            raise self.errors.pop(0)
+        return self.stub
+
+
+class Red(Stub):
+    """Ends in an error that nobody knows, where a picture is red; tells of each batch what else is in hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.worker: Worker | None = None
+        self.together: list[tuple[bool, int]] = []
+
+    def encode(self, pixels: Pixels) -> Vectors:
+        assert self.worker
+        in_hand = self.worker.in_hand
+        self.together.append((any(each.claim.alone for each in in_hand), len(in_hand)))
+        if (np.abs(pixels.mean(axis=(1, 2)) - (255, 15, 15)) < 20).all(axis=1).any():
+            raise RuntimeError("CUDA_ERROR_ILLEGAL_ADDRESS")
+        time.sleep(0.005)
+        return super().encode(pixels)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses of milliseconds."""
+    monkeypatch.setattr(workers, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(workers, "LONGEST_PAUSE", 0.04)
+
+
+def finish(shop: Shop, worker: Worker, job: Any, deadline: float = 20.0) -> None:
+    """Drains again and again, as messages would have it, until the job has finished."""
+
+    def finished() -> bool:
+        worker.drain()
+        return shop.job(job).finished_at is not None
+
+    until(finished, deadline)
+
+
+def test_what_waits_is_applied_in_batches_of_many_jobs(shop: Shop) -> None:
+    singles = [shop.accept(shop.puts(1, n)) for n in range(130)]
+    many = shop.accept(shop.puts(30, 200))
+    worker = shop.worker()
+    assert worker.drain() == 3
+    assert {shop.job(job).state for job in singles} == {JobState.SUCCEEDED}
+    assert shop.job(many).applied == 30
+    assert shop.catalog.count() == 160
+    assert worker.in_hand == []
+    assert worker.drain() == 0
+
+
+def test_two_slots_have_two_batches_in_hand(make_shop: MakeShop) -> None:
+    stub = Stub()
+    stub.open.clear()
+    shop = make_shop(lambda: stub)
+    job = shop.accept(shop.puts(128))
+    worker = shop.worker(slots=2)
+    with draining(worker, worker, worker):
+        until(lambda: len(worker.in_hand) == 2)
+        time.sleep(0.1)
+        assert len(worker.in_hand) == 2
+        stub.open.set()
+    assert shop.job(job).applied == 128
+
+
+def test_a_dead_backend_puts_off_with_growing_pauses_until_it_is_back(
+    make_shop: MakeShop, monkeypatch: pytest.MonkeyPatch, redis: Redis, logs: list[Any]
+) -> None:
+    monkeypatch.setattr(workers, "FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(workers, "LONGEST_PAUSE", 0.2)
+    shop = make_shop(Failing(*[WeightsUnreachable("The hub is away.")] * 5))
+    job = shop.accept(shop.puts(10))
+    worker = shop.worker()
+    worker.drain()
+    assert 0 < redis.pttl(f"la:paused:{shop.id}") <= 50
+    assert shop.counts().waiting == 10
+    finish(shop, worker, job)
+    pauses = [each["seconds"] for each in logs if each["event"] == "a batch is put off"]
+    assert pauses == [0.05, 0.1, 0.2, 0.2, 0.2]
+    assert shop.job(job).applied == 10
+    assert not redis.hgetall(f"la:crashes:{shop.id}")
+
+
+def test_changes_fail_with_the_reason_when_a_backend_stays_dead(make_shop: MakeShop, quick: None) -> None:
+    load = Failing(*[WeightsUnreachable("The hub is away.")] * 1000)
+    shop = make_shop(load)
+    job = shop.accept(shop.puts(70))
+    worker = shop.worker(give_up=0.3)
+    started = time.monotonic()
+    finish(shop, worker, job)
+    assert time.monotonic() - started >= 0.3
+    assert set(shop.failures(job).values()) == {"weights_unreachable"}
+    assert shop.job(job).failed == 70
+    load.errors.clear()
+    again = shop.ledger.retry(job.id)
+    finish(shop, worker, again)
+    assert shop.job(again).applied == 70
+
+
+def test_trouble_that_was_over_does_not_count_for_the_next(
+    make_shop: MakeShop, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "FORGOTTEN_SECONDS", 0.2)
+    away = WeightsUnreachable("The hub is away.")
+    load = Failing(away)
+    shop = make_shop(load)
+    worker = shop.worker(give_up=0.3)
+    job = shop.accept(shop.puts(1))
+    worker.drain()
+    shop.ledger.cancel(job.id)
+    time.sleep(0.4)
+    load.errors = [away, away]
+    job = shop.accept(shop.puts(1, 1))
+    finish(shop, worker, job)
+    assert shop.job(job).applied == 1
+
+
+@pytest.mark.parametrize("error", [WeightsNotFound("There is no such file."), EncoderMismatch("Of another encoder.")])
+def test_an_error_that_a_retry_cannot_help_fails_at_once_what_needs_the_encoder(
+    make_shop: MakeShop, error: LookalikeError
+) -> None:
+    load = Failing()
+    shop = make_shop(load)
+    shop.worker().drain()
+    setup = shop.accept(shop.puts(2))
+    shop.worker().drain()
+    assert shop.job(setup).applied == 2
+    shop.catalog._encoder = type(shop.catalog._encoder)(Failing(*[error] * 9))
+    job = shop.accept(
+        [
+            *shop.puts(3, 10),
+            Change("p0", ChangeKind.DELETE),
+            Change("p1", ChangeKind.PATCH, attributes={"price": 3}),
+        ]
+    )
+    assert shop.worker().drain() == 1
+    ended = shop.job(job)
+    assert (ended.failed, ended.applied, ended.state) == (3, 2, JobState.SUCCEEDED)
+    assert shop.failures(job) == dict.fromkeys(["p10", "p11", "p12"], error.code)
+    assert shop.catalog.get("p1").attributes == {"price": 3}
+    assert shop.catalog.count() == 1
+
+
+def test_what_needs_no_encoder_does_not_wait_for_one(make_shop: MakeShop, quick: None) -> None:
+    load = Failing(*[WeightsUnreachable("The hub is away.")] * 3)
+    shop = make_shop(load)
+    job = shop.accept([*shop.puts(3), Change("gone", ChangeKind.DELETE)])
+    worker = shop.worker()
+    worker.drain()
+    assert (shop.job(job).unchanged, shop.counts().waiting) == (1, 3)
+    finish(shop, worker, job)
+    assert (shop.job(job).applied, shop.job(job).unchanged) == (3, 1)
+
+
+def test_an_error_nobody_knows_costs_in_the_end_only_the_change_it_is_about(make_shop: MakeShop, quick: None) -> None:
+    encoder = Red()
+    shop = make_shop(lambda: encoder)
+    worker = encoder.worker = shop.worker(slots=2)
+    job = shop.accept([*shop.puts(63), shop.put("guilty", RED)])
+    finish(shop, worker, job)
+    ended = shop.job(job)
+    assert (ended.applied, ended.failed) == (63, 1)
+    assert shop.failures(job) == {"guilty": "worker_crashed"}
+    assert shop.catalog.count() == 63
+
+
+def test_while_a_suspect_runs_alone_nothing_else_is_in_hand(make_shop: MakeShop, quick: None) -> None:
+    encoder = Red()
+    shop = make_shop(lambda: encoder)
+    worker = encoder.worker = shop.worker(slots=3)
+    job = shop.accept([shop.put("guilty", RED), *shop.puts(640)])
+    until_done = threading.Event()
+
+    def drain() -> None:
+        while not until_done.is_set():
+            worker.drain()
+            time.sleep(0.002)
+
+    threads = [threading.Thread(target=drain) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        until(lambda: shop.job(job).finished_at is not None, 30)
+    finally:
+        until_done.set()
+        for thread in threads:
+            thread.join()
+    assert (shop.job(job).applied, shop.failures(job)) == (640, {"guilty": "worker_crashed"})
+    alone = [count for is_alone, count in encoder.together if is_alone]
+    assert len(alone) >= 3 and set(alone) == {1}
+    assert max(count for _, count in encoder.together) > 1
+
+
+def test_where_everything_fails_the_pauses_keep_changes_from_failing_fast(
+    make_shop: MakeShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "FIRST_PAUSE", 0.02)
+    encoder = Red()
+    shop = make_shop(lambda: encoder)
+    worker = encoder.worker = shop.worker()
+    job = shop.accept([shop.put(f"p{n}", RED) for n in range(64)])
+    end = time.monotonic() + 1.5
+    while time.monotonic() < end:
+        worker.drain()
+        time.sleep(0.005)
+    assert shop.job(job).failed <= 1
+
+
+def test_the_job_of_a_removed_catalog_is_canceled(shop: Shop, redis: Redis) -> None:
+    job = shop.accept(shop.puts(100))
+    shop.ledger.drop(shop.catalog.spec.id)
+    shop.catalogs.remove(shop.catalog.spec.name)
+    assert (shop.job(job).state, shop.job(job).canceled) == (JobState.CANCELED, 100)
+    assert shop.worker().drain() == 0
+    assert not redis.keys("la:claim:*") and not redis.zcard("la:leases")
+
+
+def test_a_worker_that_does_not_know_a_catalog_cancels_nothing_of_it(shop: Shop, quick: None) -> None:
+    job = shop.accept(shop.puts(100))
+    shop.catalogs.remove(shop.catalog.spec.name)
+    shop.worker().drain()
+    assert (shop.job(job).done, shop.counts().waiting) == (0, 100)
+    finish(shop, shop.worker(give_up=0.3), job)
+    assert set(shop.failures(job).values()) == {"catalog_not_found"}
+
+
+def test_a_catalog_removed_under_a_batch(make_shop: MakeShop, quick: None) -> None:
+    stub = Stub()
+    stub.open.clear()
+    shop = make_shop(lambda: stub)
+    job = shop.accept(shop.puts(100))
+    worker = shop.worker()
+    with draining(worker):
+        until(lambda: len(worker.in_hand) == 1)
+        shop.ledger.drop(shop.catalog.spec.id)
+        shop.catalogs.remove(shop.catalog.spec.name)
+        stub.open.set()
+    finish(shop, worker, job)
+    assert (shop.job(job).state, shop.job(job).canceled) == (JobState.CANCELED, 100)
+
+
+def test_stop_ends_after_the_batch_in_hand(make_shop: MakeShop, redis: Redis) -> None:
+    stub = Stub()
+    stub.open.clear()
+    shop = make_shop(lambda: stub)
+    job = shop.accept(shop.puts(300))
+    worker = shop.worker()
+    # The second of them waits for the only slot.
+    with draining(worker, worker):
+        until(lambda: len(worker.in_hand) == 1)
+        shop.ledger.register(worker.id, worker.slots, 30)
+        assert shop.ledger.idle(64) == 0
+        worker.stop()
+        stub.open.set()
+    assert (shop.job(job).applied, shop.counts().waiting) == (64, 236)
+    assert worker.drain() == 0
+    # Who is gone is not taken for busy: others would not be woken for what waits.
+    worker.leave()
+    shop.ledger.register("another", 1, 30)
+    assert shop.ledger.idle(64) == 1
+
+
+def test_stop_ends_before_a_suspect_runs_alone(make_shop: MakeShop, redis: Redis) -> None:
+    stub = Stub()
+    shop = make_shop(lambda: stub)
+    suspect = shop.accept(shop.puts(1))
+    for _ in range(2):
+        claim = shop.ledger.claim("earlier", 1).claim
+        assert claim and shop.ledger.give_back(claim, crashed=True)
+    worker = shop.worker(slots=2)
+    stub.open.clear()
+    job = shop.accept(shop.puts(64, 10))
+    with draining(worker):
+        until(lambda: len(worker.in_hand) == 1)
+        with draining(worker):
+            until(lambda: worker._taking_all.locked())
+            worker.stop()
+            stub.open.set()
+    assert (shop.job(job).applied, shop.job(suspect).applied, shop.counts().waiting) == (64, 0, 1)
+
+
+def test_what_was_given_back_is_done_by_another_and_counts_once(make_shop: MakeShop, logs: list[Any]) -> None:
+    first, second = Stub(), Stub()
+    first.open.clear()
+    encoders = [first, second]
+    shop = make_shop(lambda: encoders.pop(0))
+    job = shop.accept(shop.puts(64))
+    slow = shop.worker()
+    with draining(slow):
+        until(lambda: len(slow.in_hand) == 1)
+        slow.stop()
+        slow.give_back()
+        assert shop.counts().waiting == 64
+        # The first holds the encoder's own thread, so the other one needs an encoder of its own.
+        shop.catalog._encoder = type(shop.catalog._encoder)(lambda: second)
+        assert shop.worker().drain() == 1
+        assert shop.job(job).applied == 64
+        first.open.set()
+    ended = shop.job(job)
+    assert (ended.applied, ended.done, shop.counts().in_flight) == (64, 64, 0)
+    assert "the lease was over before the work" in {each["event"] for each in logs}
+
+
+def test_a_lost_lease_is_counted_once_and_the_index_is_right(make_shop: MakeShop, redis: Redis) -> None:
+    stub = Stub()
+    stub.open.clear()
+    shop = make_shop(lambda: stub, lease=0.2)
+    job = shop.accept(shop.puts(64))
+    silent, other = shop.worker(), shop.worker()
+    with draining(silent):
+        until(lambda: len(silent.in_hand) == 1)
+        until(lambda: shop.ledger.expire() == 1)
+        silent.extend()
+        assert silent.in_hand[0].lost
+        with draining(other):
+            until(lambda: len(other.in_hand) == 1)
+            for _ in range(10):
+                other.extend()
+                time.sleep(0.03)
+            assert not other.in_hand[0].lost
+            stub.open.set()
+    ended = shop.job(job)
+    assert (ended.applied, ended.done) == (64, 64)
+    assert sorted(shop.catalog.get(f"p{n}").version for n in range(64)) == list(range(1, 65))
+    assert shop.counts().ended[State.APPLIED] == 64
+
+
+class Flaky(Ledger):
+    """Is away at some claims, by number, and never answers the first `record`, which it does."""
+
+    def __init__(self, ledger: Ledger, *away: int) -> None:
+        super().__init__(ledger._redis, lease=ledger.lease)
+        self.away = away
+        self.claims = self.records = 0
+
+    def claim(self, drain: str, limit: int, *, alone: bool = False) -> Claimed:
+        self.claims += 1
+        if self.claims in self.away:
+            raise LedgerUnavailable("Redis is away.")
+        return super().claim(drain, limit, alone=alone)
+
+    def record(self, claim: Claim, outcomes: Sequence[tuple[str, Outcome]]) -> bool:
+        self.records += 1
+        recorded = super().record(claim, outcomes)
+        if self.records == 1:
+            raise LedgerUnavailable("Redis says nothing.")
+        return recorded
+
+
+def test_a_drain_outlives_a_ledger_that_is_away(shop: Shop, monkeypatch: pytest.MonkeyPatch, logs: list[Any]) -> None:
+    monkeypatch.setattr(workers, "AWAY_SECONDS", 0.05)
+    job = shop.accept(shop.puts(200))
+    worker = shop.worker(Flaky(shop.ledger, 2, 3, 5, 6))
+    assert worker.drain() == 4
+    assert (shop.job(job).applied, shop.job(job).done) == (200, 200)
+    assert [each["event"] for each in logs].count("the ledger is away") == 2
+    # Were it taken for one that works on, nobody would be woken for what comes next.
+    shop.ledger.register(worker.id, worker.slots, 30)
+    shop.accept(shop.puts(1))
+    assert shop.ledger.idle(64) == 1
+
+
+@pytest.fixture
+def own_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
+    with ValkeyServer(tmp_path / "queue") as server:
+        yield server
+
+
+def kill(server: ValkeyServer) -> None:
+    until(lambda: server.pid is not None)
+    assert server.pid
+    os.kill(server.pid, signal.SIGKILL)
+
+
+def test_outcomes_outlive_a_redis_that_is_killed_in_the_middle_of_a_batch(
+    make_shop: MakeShop, own_valkey: ValkeyServer
+) -> None:
+    stub = Stub()
+    stub.open.clear()
+    shop = make_shop(lambda: stub, url=own_valkey.url)
+    job = shop.accept(shop.puts(100))
+    worker = shop.worker()
+    with draining(worker):
+        until(lambda: len(worker.in_hand) == 1)
+        with own_valkey._guard:  # none is started for now
+            kill(own_valkey)
+            stub.open.set()
+            time.sleep(0.5)
+            assert len(worker.in_hand) == 1
+    ended = shop.job(job)
+    assert (ended.applied, ended.done, shop.counts().in_flight) == (100, 100, 0)
+    assert sorted(shop.catalog.get(f"p{n}").version for n in range(100)) == list(range(1, 101))
+
+
+def test_a_batch_is_put_off_also_where_redis_is_killed_meanwhile(
+    make_shop: MakeShop, own_valkey: ValkeyServer, quick: None
+) -> None:
+    def load() -> Encoder:
+        if not own_valkey.restarts:
+            kill(own_valkey)
+            until(lambda: own_valkey.restarts == 1)
+            raise WeightsUnreachable("The hub is away.")
+        return Stub()
+
+    shop = make_shop(load, url=own_valkey.url)
+    job = shop.accept(shop.puts(10))
+    worker = shop.worker()
+    finish(shop, worker, job)
+    assert shop.job(job).applied == 10
+
+
+def test_what_is_logged_of_a_batch_names_its_jobs_and_requests(shop: Shop, logs: list[Any]) -> None:
+    """Given jobs of three requests in one batch, I expect to find the batch by any of them; of many it names some."""
+    jobs = [shop.accept(shop.puts(1, n), request_id=f"req-{n}") for n in range(3)]
+    shop.worker().drain()
+    many = [shop.accept(shop.puts(1, n), request_id=f"req-{n}") for n in range(3, 11)]
+    shop.worker().drain()
+    first, second = ({**log} for log in logs if log["event"] == "batch")
+    assert (first["jobs"], first["requests"]) == ([job.id for job in jobs], ["req-0", "req-1", "req-2"])
+    assert (len(second["jobs"]), len(second["requests"]), second["changes"]) == (5, 5, len(many))

@@ -1,0 +1,175 @@
+"""The Celery app: one task, which wakes a worker."""
+
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from celery import Celery
+from celery.apps import worker as celery_worker_commands
+from celery.platforms import SecurityWarning
+from celery.signals import setup_logging, worker_ready, worker_shutting_down
+from celery.worker.request import Request
+from kombu.exceptions import OperationalError
+from kombu.transport.virtual import QoS
+
+from services.broker import DRAIN, celery_config
+from services.catalogs import Catalogs
+from services.errors import LedgerUnavailable
+from services.settings import Settings
+from workers.upkeep import Upkeep
+from workers.worker import Worker
+
+STOP_SECONDS = 20.0
+"""How long a worker that is to end may finish what it has in hand; then it gives it back."""
+LEAVE_SECONDS = 5.0
+OVERRAN = 70
+
+log = structlog.get_logger("workers")
+
+
+class WakeUp(Request):  # type: ignore[misc]
+    """A message at work. It takes one of the worker's slots until it is acknowledged."""
+
+    def acknowledge(self) -> None:
+        """Acknowledges it; where Redis does not hear that, the slot is free all the same.
+
+        kombu (5.7) logs an acknowledgment that fails and counts the message as one at work for ever: a worker whose
+        every slot has met that would take no message any more. Redis gives this one to a worker once again, later.
+        """
+        try:
+            super().acknowledge()
+        finally:
+            message = self.message
+            if not message.acknowledged:
+                QoS.ack(message.channel.qos, message.delivery_tag)  # type: ignore[no-untyped-call]
+
+
+def create_app(redis_url: str, worker: Worker) -> Celery:
+    """A Celery app whose one task has `worker` work until nothing waits."""
+    app = Celery("lookalike", set_as_current=False)
+    app.conf.update(celery_config(redis_url))
+
+    @app.task(name=DRAIN, Request=WakeUp)  # type: ignore[untyped-decorator]
+    def drain() -> None:
+        worker.drain()
+
+    return app
+
+
+def run(
+    worker: Worker,
+    catalogs: Catalogs,
+    settings: Settings,
+    redis_url: str,
+    *,
+    ready: Callable[[], None] = lambda: None,
+    leave: Callable[[], None] = lambda: None,
+    patience: float = STOP_SECONDS,
+) -> None:
+    """Works in this thread, which must be the main one (Celery takes the signals), until SIGTERM or SIGINT.
+
+    `ready` is called when it listens; `leave` before the process is ended the hard way: a batch overran, or was not
+    done `patience` seconds after the signal, or at a second SIGINT. Its changes are then others'.
+    """
+    app = create_app(redis_url, worker)
+    hurry, ended = threading.Event(), False
+    # What Celery does at these signals, it cannot do to threads, or does by starting another process in our place.
+    kept = {number: signal.getsignal(number) for number in (signal.SIGQUIT, signal.SIGHUP)}
+    upkeep = Upkeep(
+        worker,
+        catalogs,
+        wake=lambda: _wake(app),
+        overrun=lambda: _end(worker, leave, OVERRAN),
+        limit=settings.batch_seconds,
+    )
+
+    def give_up() -> None:
+        hurry.wait(patience)
+        if not ended:
+            _give_back(worker)
+            _end(worker, leave, 0)
+
+    def stopping(**_: Any) -> None:
+        signal.signal(signal.SIGINT, lambda *_: hurry.set())
+        if not worker.stopping:
+            _say_goodbye()
+            worker.stop()
+            threading.Thread(target=give_up, daemon=True).start()
+
+    def is_ready(**_: Any) -> None:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+        upkeep.start()
+        ready()
+
+    # What Celery says at Ctrl-C goes to stdout, which is ours, and is not what happens here.
+    celery_worker_commands.safe_say = lambda *_: None
+    worker_shutting_down.connect(stopping, weak=False)
+    worker_ready.connect(is_ready, weak=False)
+    setup_logging.connect(_keep_logging, weak=False)
+    try:
+        with warnings.catch_warnings():
+            # As root a worker that takes pickles is dangerous; ours takes one message, without content.
+            warnings.simplefilter("ignore", SecurityWarning)
+            # Forking after TensorFlow has started deadlocks; threads do not, and the encoder lets others run.
+            celery_worker = app.Worker(
+                pool="threads",
+                concurrency=worker.slots,
+                without_gossip=True,
+                without_heartbeat=True,
+                without_mingle=True,
+                hostname=f"lookalike@{worker.id}",
+                quiet=True,
+            )
+        celery_worker.start()
+    finally:
+        upkeep.stop()
+        ended = True
+        hurry.set()
+        worker_shutting_down.disconnect(stopping)
+        worker_ready.disconnect(is_ready)
+    if not worker.stopping:
+        sys.exit(1)  # Celery has logged why
+
+
+def _keep_logging(**_: Any) -> None:
+    """Celery configures no logging where somebody listens to this signal."""
+
+
+def _say_goodbye() -> None:
+    """To a person who may wait: called while a signal is handled, when nothing else may be written to."""
+    if sys.stderr.isatty():
+        os.write(2, b"\nFinishing what is in hand (Ctrl-C again stops at once; nothing is lost).\n")
+
+
+def _wake(app: Celery) -> None:
+    try:
+        app.send_task(DRAIN, retry=False)
+    except OperationalError as error:
+        raise LedgerUnavailable(f"Redis, which carries the queue, takes no message ({error}).") from error
+
+
+def _give_back(worker: Worker) -> None:
+    try:
+        worker.give_back()
+    except LedgerUnavailable as error:
+        log.warning("what is in hand stays until its lease is over", reason=str(error))
+
+
+def _end(worker: Worker, leave: Callable[[], None], status: int) -> None:
+    """Ends the process, whatever its other threads do."""
+    worker.stop()
+    try:
+        worker.leave()
+    except LedgerUnavailable as error:
+        log.info("could not take leave", reason=str(error))
+    # This may wait for the very thread that hangs.
+    leaving = threading.Thread(target=leave, daemon=True)
+    leaving.start()
+    leaving.join(LEAVE_SECONDS)
+    os._exit(status)
