@@ -2,8 +2,6 @@
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +20,14 @@ from api.cli.output import (
     warn_untrained,
     weights_option,
 )
-from api.cli.workspace import opened_catalog, printable
+from api.cli.workspace import own_catalog, printable, product_ids
 from services import bootstrap, settings
 from services.archive.archive import About, Archive, Format, check_fit, checked, claimed
 from services.archive.formats import formats, read
 from services.catalog import Catalog
-from services.data import DataFolder
+from services.catalogs import Catalogs
 from services.encoders.weights import checked_spec
 from services.records import CatalogSpec, Outcome, Resample, State
-from services.settings import Settings
 
 
 @click.command("export")
@@ -52,7 +49,7 @@ def export_command(folder: Path, name: str, catalog: str, data: str | None, as_j
     They are the raw features, not brought to length one. An earlier export there is replaced when all is written.
     """
     started = time.monotonic()
-    with opened_catalog(data, catalog) as opened:
+    with own_catalog(data, catalog) as opened:
         count = opened.count()
         files = export(opened, formats()[name], folder, count)
     seconds = round(time.monotonic() - started, 3)
@@ -67,19 +64,11 @@ def export_command(folder: Path, name: str, catalog: str, data: str | None, as_j
 
 def export(catalog: Catalog, format: Format, folder: Path, count: int) -> list[Path]:
     """Looks at all product IDs before the first feature is written."""
-    for product_id in _product_ids(catalog):
+    for product_id in product_ids(catalog):
         format.check(product_id)
     with progress() as bar:
         embeddings = bar.track(catalog.embeddings(), total=count, description=f"Exporting {catalog.spec.name}")
         return format.write(embeddings, folder, catalog.spec, count)
-
-
-def _product_ids(catalog: Catalog) -> Iterator[str]:
-    products, cursor = catalog.scroll(limit=1000)
-    yield from (product.product_id for product in products)
-    while cursor:
-        products, cursor = catalog.scroll(after=cursor, limit=1000)
-        yield from (product.product_id for product in products)
 
 
 @click.command("import")
@@ -118,7 +107,8 @@ def import_command(
     archive = read(path)
     weights = weights and checked_spec(weights)
     about = claimed(archive.about, encoder=encoder, weights=weights, resample=resample)
-    with bootstrap.data_folder(configured) as folder, _target(folder, archive, about, catalog, configured) as opened:
+    with bootstrap.catalogs(configured) as catalogs:
+        opened = _target(catalogs, archive, about, catalog)
         total, failures = _put(opened, archive)
         answer = _answer(opened.spec, archive, total, failures, time.monotonic() - started)
         if as_json:
@@ -128,21 +118,17 @@ def import_command(
     sys.exit(int(bool(answer["failed"])))
 
 
-@contextmanager
-def _target(folder: DataFolder, archive: Archive, about: About, name: str, configured: Settings) -> Iterator[Catalog]:
+def _target(catalogs: Catalogs, archive: Archive, about: About, name: str) -> Catalog:
     """The catalog to import into. A new one is made only when the whole archive is sound."""
-    is_new = not folder.has_catalog(name)
-    spec = _new_spec(name, about) if is_new else folder.catalog(name)
+    found = catalogs.find(name)
+    spec = found or _new_spec(name, about)
     check_fit(archive, about, spec)
     _check(archive)
-    if not is_new:
-        with bootstrap.open_catalog(folder, name, configured) as catalog:
-            yield catalog
-        return
-    folder.check_space()
-    with bootstrap.new_catalog_for_embeddings(folder, spec, configured) as catalog:
-        catalog.declare(about.indexed_attributes)
-        yield catalog
+    if found:
+        return catalogs.get(name)
+    catalog = catalogs.create(spec)
+    catalog.declare(about.indexed_attributes)
+    return catalog
 
 
 def _new_spec(name: str, about: About) -> CatalogSpec:

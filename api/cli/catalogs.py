@@ -8,9 +8,8 @@ import click
 from rich.table import Table
 
 from api.cli.output import catalog_option, command, data_option, json_option, print_json, shown, stderr, stdout
-from api.cli.workspace import opened_catalog
-from services import bootstrap, settings
-from services.catalog import Catalog
+from api.cli.workspace import AnyCatalog, opened_catalogs, own_catalog
+from services import settings
 
 
 @click.command("catalogs")
@@ -21,11 +20,9 @@ def catalogs_command(data: str | None, as_json: bool) -> None:
     """List the catalogs."""
     configured = settings.load(data=data)
     rows = []
-    if configured.data.exists():
-        with bootstrap.data_folder(configured) as folder:
-            for spec in folder.catalogs():
-                with bootstrap.open_catalog(folder, spec.name, configured) as catalog:
-                    rows.append(described(catalog))
+    if configured.qdrant_url or configured.service_url or configured.data.exists():
+        with opened_catalogs(configured) as catalogs:
+            rows = [described(catalogs.get(spec.name)) for spec in catalogs.specs()]
     if as_json:
         print_json({"catalogs": rows})
         return
@@ -50,7 +47,7 @@ def optimize_command(catalog: str, data: str | None, as_json: bool) -> None:
     It takes a while, and makes large catalogs answer faster.
     """
     started = time.monotonic()
-    with opened_catalog(data, catalog) as opened, stderr().status(shown(f"Building the graph of {catalog}")):
+    with own_catalog(data, catalog) as opened, stderr().status(shown(f"Building the graph of {catalog}")):
         worked = opened.optimize()
         products = opened.count()
     seconds = round(time.monotonic() - started, 3)
@@ -61,7 +58,7 @@ def optimize_command(catalog: str, data: str | None, as_json: bool) -> None:
         stdout().print(f"{catalog}: {products} products, {done}")
 
 
-def described(catalog: Catalog) -> dict[str, Any]:
+def described(catalog: AnyCatalog) -> dict[str, Any]:
     """A catalog as JSON."""
     spec = catalog.spec
     return {
@@ -70,6 +67,7 @@ def described(catalog: Catalog) -> dict[str, Any]:
         "encoder": spec.encoder,
         "weights": spec.weights,
         "resample": spec.resample,
+        "quantization": spec.quantization,
         "dim": spec.dim,
         "fingerprint": spec.fingerprint,
         "trained": catalog.trained,

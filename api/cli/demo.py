@@ -1,25 +1,40 @@
 """`lookalike demo`: a catalog that the project draws itself."""
 
 import itertools
+import os
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from api.cli.index import described, index, report
-from api.cli.output import command, data_option, json_option, print_json, progress, stderr, stdout
+from api.cli.index import Run, index, report
+from api.cli.output import command, data_option, json_option, print_json, stderr, stdout
 from api.cli.search import show_neighbors
 from api.cli.sheet import write_sheet
-from services import bootstrap, demo, settings
-from services.catalog import Catalog
-from services.data import DataFolder
+from api.cli.workspace import AnyCatalog, AnyCatalogs, open_catalog_with, opened_catalogs, product_ids
+from services import demo, settings
+from services.children import Children
 from services.errors import WeightsUnreachable
+from services.records import AttributeKind
 from services.settings import Settings
-from services.sources import Source, attributes_table, sources
+from services.sources import Source
+
+if TYPE_CHECKING:
+    from api.cli.remote import RemoteCatalogs
 
 CATALOG = "demo"
+INDEXED = {
+    "category": AttributeKind.KEYWORD,
+    "color": AttributeKind.KEYWORD,
+    "pattern": AttributeKind.KEYWORD,
+    "price": AttributeKind.FLOAT,
+}
+INSTALLED = "efficientnet_lite0"
 DOWNLOAD_SECONDS = 20.0
+DRAW_SECONDS = 60.0
+DRAW_MEMORY = 1 << 30
 NEIGHBORS = 6
 SHOWN_IN_TERMINAL = 3
 
@@ -37,63 +52,90 @@ def demo_command(data: str | None, as_json: bool) -> None:
     efficientnet_lite0, whose trained weights are installed with Lookalike.
     """
     configured = settings.load(data=data, download_seconds=DOWNLOAD_SECONDS)
-    with bootstrap.data_folder(configured) as folder:
-        pictures = folder.path / "demo"
-        _draw(pictures)
-        started = time.monotonic()
-        with _opened(folder, configured) as catalog:
-            run = index(catalog, _sources(catalog, pictures), started)
-            if run.interrupted:
-                report(run, catalog, as_json=as_json)
-                sys.exit(run.status)
-            queries = _queries(catalog)
-            answers = [({"product_id": each}, catalog.neighbors(each, limit=NEIGHBORS)) for each in queries]
-            sheet = folder.path / "demo.html"
-            write_sheet(sheet, catalog, answers)
-            if as_json:
-                print_json(run.answer(catalog) | {"pictures": str(pictures), "html": str(sheet)})
-            else:
-                report(run, catalog, as_json=False)
-    if not as_json:
-        for query, neighbors in answers[:SHOWN_IN_TERMINAL]:
-            show_neighbors(f"Like {query['product_id']}", neighbors)
-        _say_what_next(sheet, queries[0], configured.data)
+    with opened_catalogs(configured) as catalogs:
+        catalog = _opened(catalogs)
+        run = load(catalog)
+        if run.interrupted:
+            report(run, catalog, as_json=as_json)
+            sys.exit(run.status)
+        queries = _queries()
+        answers = [({"product_id": each}, catalog.neighbors(each, limit=NEIGHBORS)) for each in queries]
+        sheet = configured.data.absolute() / "demo.html"
+        write_sheet(sheet, catalog, answers)
+        if as_json:
+            print_json(run.answer(catalog) | {"products": catalog.count(), "html": str(sheet)})
+            sys.exit(run.status)
+        _say_what_was_done(run, catalog)
+    for query, neighbors in answers[:SHOWN_IN_TERMINAL]:
+        show_neighbors(f"Like {query['product_id']}", neighbors)
+    _say_what_next(sheet, queries[0], configured.data)
     sys.exit(run.status)
 
 
-def _draw(folder: Path) -> None:
-    with progress() as bar:
-        task = bar.add_task("Drawing the pictures", total=None)
-        demo.write(folder, on_progress=lambda done, total: bar.update(task, completed=done, total=total))
+def load(catalog: AnyCatalog) -> Run:
+    """Draws the products that the catalog lacks and puts them, behind a progress bar."""
+    started = time.monotonic()
+    there = set(product_ids(catalog))
+    lacking = {each.product_id: each for each in demo.products() if each.product_id not in there}
+    catalog.declare(INDEXED)
+    if not lacking:
+        return Run([], started)
+    found = [Source(each.product_id, Path(f"{each.product_id}.jpg"), each.attributes) for each in lacking.values()]
+    with Children(len(os.sched_getaffinity(0)), timeout=DRAW_SECONDS, memory=DRAW_MEMORY) as painters:
+        drawn = {product_id: painters.submit(demo.draw, each) for product_id, each in lacking.items()}
+        return index(
+            catalog,
+            found,
+            started,
+            image=lambda source: drawn.pop(source.product_id).result(),
+            title="Loading the demo catalog",
+        )
 
 
-def _opened(folder: DataFolder, configured: Settings) -> Catalog:
+def load_into(catalogs: "RemoteCatalogs", *, needs_key: bool) -> None:
+    """Loads the demo catalog into a service, and says what can be asked then."""
+    catalog = catalogs.get(CATALOG) if catalogs.find(CATALOG) else catalogs.open(CATALOG, encoder=INSTALLED)
+    _say_what_was_done(load(catalog), catalog)
+    key = '-H "Authorization: Bearer $LOOKALIKE_API_KEY" ' if needs_key else ""
+    [product_id, *_] = _queries()
+    stdout().print(
+        "Try this in a second terminal, and read on at the page below:\n"
+        f"  curl {key}'{catalogs.url}/v1/catalogs/{CATALOG}/products/{product_id}/neighbors?limit=3'\n"
+        f"  {catalogs.url}/docs",
+        soft_wrap=True,
+    )
+
+
+def _opened(catalogs: AnyCatalogs) -> AnyCatalog:
     """The demo catalog as it is, or a new one with the best encoder that can be had now."""
     note = stderr().print
-    if folder.has_catalog(CATALOG):
-        return bootstrap.open_catalog(folder, CATALOG, configured)
+    if catalogs.find(CATALOG):
+        return catalogs.get(CATALOG)
     try:
-        catalog = bootstrap.open_catalog_with(folder, CATALOG, configured, encoder="inception_v3")
+        catalog = open_catalog_with(catalogs, CATALOG, encoder="inception_v3")
     except WeightsUnreachable as error:
-        note(f"Taking efficientnet_lite0, trained on ImageNet: {error}", soft_wrap=True)
-        return bootstrap.open_catalog_with(folder, CATALOG, configured, encoder="efficientnet_lite0")
+        note(f"Taking {INSTALLED}, trained on ImageNet: {error}", soft_wrap=True)
+        return open_catalog_with(catalogs, CATALOG, encoder=INSTALLED)
     note("Taking inception_v3: its ImageNet weights are at hand.")
     return catalog
 
 
-def _sources(catalog: Catalog, pictures: Path) -> list[Source]:
-    file = pictures / "attributes.csv"
-    table = attributes_table(file)
-    catalog.declare(table.keys)
-    return described(sources([pictures]), table, file)
-
-
-def _queries(catalog: Catalog) -> list[str]:
+def _queries() -> list[str]:
     """The first product of each category, six of them spread over the catalog."""
     products = sorted(demo.products(), key=lambda each: str(each.attributes["category"]))
     groups = itertools.groupby(products, key=lambda each: each.attributes["category"])
     firsts = [next(group).product_id for _, group in groups]
     return firsts[:: max(1, len(firsts) // 6)][:6]
+
+
+def _say_what_was_done(run: Run, catalog: AnyCatalog) -> None:
+    if run.failures:
+        report(run, catalog, as_json=False)
+    answer = run.answer(catalog)
+    stdout().print(
+        f"{CATALOG}: {catalog.count()} products, {answer['applied']} of them new, in {answer['seconds']:.1f} s "
+        f"({answer['encoder']})"
+    )
 
 
 def _say_what_next(sheet: Path, product_id: str, data: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+from contextlib import closing
 from importlib.metadata import version
 from typing import Any
 
@@ -11,6 +12,10 @@ from rich.table import Table
 
 from api.cli.output import command, data_option, json_option, print_json, shown, stdout
 from services import bootstrap, settings
+from services.data import service_url
+from services.encoders.gpus import Gpus
+from services.errors import ServiceUnavailable
+from services.settings import Precision, Settings
 
 PACKAGES = ("lookalike", "tensorflow", "keras", "qdrant-edge-py", "numpy", "pillow", "pyarrow")
 
@@ -22,18 +27,20 @@ PACKAGES = ("lookalike", "tensorflow", "keras", "qdrant-edge-py", "numpy", "pill
 def doctor_command(data: str | None, as_json: bool) -> None:
     """Say what this machine has and lacks.
 
-    Versions, processor and GPU, weights, data folder, disk.
+    Versions, processor and GPU, weights, data folder, disk, and whether a service runs.
     """
     configured = settings.load(data=data)
     folder = configured.data.absolute()
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     disk = shutil.disk_usage(existing)
-    answer = {
+    gpus = bootstrap.gpus()
+    answer: dict[str, Any] = {
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},
         "processors": len(os.sched_getaffinity(0)),
         "bfloat16": bootstrap.has_bfloat16(),
-        "gpus": bootstrap.gpus(),
+        "gpus": list(gpus.names),
+        "nvidia_driver": gpus.driver,
         "weights": {name: entry.imagenet_at_hand() for name, entry in bootstrap.networks().items()},
         "data": {
             "folder": str(folder),
@@ -41,25 +48,55 @@ def doctor_command(data: str | None, as_json: bool) -> None:
             "writable": os.access(existing, os.W_OK),
             "free_bytes": disk.free,
         },
+        "service": _service(configured),
         "problems": [],
     }
-    answer["problems"] = _problems(answer, configured.min_free_bytes)
+    answer["problems"] = _problems(answer, gpus, configured)
     if as_json:
         print_json(answer)
     else:
         _show(answer)
 
 
-def _problems(answer: dict[str, Any], min_free_bytes: int) -> list[str]:
+def _service(configured: Settings) -> dict[str, Any] | None:
+    """The service that works on the data folder, and whether it answers."""
+    url = service_url(configured.data)
+    if url is None:
+        return None
+    from api.cli.client import Client
+
+    with closing(Client(url)) as client:
+        try:
+            return {"url": url, "ready": client.send("GET", "/readyz", seconds=5).status_code == 200}
+        except ServiceUnavailable:
+            return {"url": url, "ready": False}
+
+
+def _problems(answer: dict[str, Any], gpus: Gpus, configured: Settings) -> list[str]:
     problems = [
         f"The ImageNet weights of {name} are not here: they are fetched at the first use, or give --weights FILE."
         for name, at_hand in answer["weights"].items()
         if not at_hand
     ]
+    problems += gpu_problems(gpus, configured.precision)
     if not answer["data"]["writable"]:
         problems.append(f"The data folder {answer['data']['folder']} cannot be written: take another with --data.")
-    if answer["data"]["free_bytes"] < min_free_bytes:
+    service = answer["service"]
+    if service and not service["ready"]:
+        problems.append(f"The service at {service['url']} is not ready: its log says why.")
+    if answer["data"]["free_bytes"] < configured.min_free_bytes:
         problems.append("The disk of the data folder is nearly full: make room.")
+    return problems
+
+
+def gpu_problems(gpus: Gpus, precision: Precision) -> list[str]:
+    """What is missing, in one sentence each. A machine without NVIDIA's driver lacks nothing."""
+    problems = []
+    obstacle = gpus.obstacle()
+    if obstacle and gpus.driver:
+        problems.append(obstacle)
+    if precision == "float16" and not gpus.names:
+        problems.append("LOOKALIKE_PRECISION=float16 is for GPUs, and TensorFlow finds none: take auto.")
     return problems
 
 
@@ -69,11 +106,16 @@ def _show(answer: dict[str, Any]) -> None:
     table.add_row("packages", ", ".join(f"{name} {number}" for name, number in answer["packages"].items()))
     table.add_row("processors", f"{answer['processors']}, {'with' if answer['bfloat16'] else 'without'} bfloat16")
     table.add_row("GPUs", ", ".join(answer["gpus"]) or "none that TensorFlow can use")
+    table.add_row("NVIDIA driver", answer["nvidia_driver"] or "none")
     for name, at_hand in answer["weights"].items():
         table.add_row(f"weights of {name}", "found" if at_hand else "not found")
     data = answer["data"]
     state = "" if data["exists"] else " (not made yet)"
     table.add_row("data folder", shown(f"{data['folder']}{state}, {data['free_bytes'] / 1e9:.1f} GB free"))
+    service = answer["service"]
+    table.add_row(
+        "service", service["url"] + ("" if service["ready"] else ", not ready") if service else "none runs here"
+    )
     stdout().print(table)
     for problem in answer["problems"]:
         stdout().print(shown(f"! {problem}"), style="yellow")

@@ -3,11 +3,11 @@
 import shlex
 import sys
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 from rich.table import Table
@@ -27,30 +27,35 @@ from api.cli.output import (
     warn_untrained,
     weights_option,
 )
-from api.cli.workspace import printable
-from services import bootstrap, settings
-from services.catalog import Catalog
-from services.errors import DuplicateProduct
-from services.pipeline import failed
-from services.records import Outcome, Put, Resample, State
+from api.cli.workspace import AnyCatalog, open_catalog_with, opened_catalogs, printable
+from services import settings
+from services.catalogs import Catalogs
+from services.errors import DuplicateProduct, InvalidInput
+from services.records import Change, ImageSource, Outcome, Resample, State
 from services.settings import Precision
 from services.sources import IdRule, Source, attributes_table, sources
 from services.sources import Table as AttributesTable
+from services.writer import failed
+
+
+def _file(source: Source) -> ImageSource:
+    return source.path
 
 
 @dataclass
 class Run:
-    """One run over sources, and its counts. `started` is a time of `time.monotonic`."""
+    """One run over sources, and its counts. `started` is a time of `time.monotonic`; `image` gives their pictures."""
 
     sources: list[Source]
     started: float
+    image: Callable[[Source], ImageSource] = _file
     counts: dict[State, int] = field(default_factory=lambda: dict.fromkeys(State, 0))
     failures: list[dict[str, str | None]] = field(default_factory=list)
     interrupted: bool = False
     _paths: dict[str, Path] = field(default_factory=dict)
     _refused: list[tuple[Source, Outcome]] = field(default_factory=list)
 
-    def puts(self) -> Iterator[Put]:
+    def changes(self) -> Iterator[Change]:
         """What the catalog is to take; the second file with one product ID is refused."""
         seen = set()
         for source in self.sources:
@@ -59,7 +64,7 @@ class Run:
                 continue
             seen.add(source.product_id)
             self._paths[source.product_id] = source.path
-            yield Put(source.product_id, source.path, source.attributes)
+            yield Change(source.product_id, image=self.image(source), attributes=source.attributes)
 
     def follow(self, outcomes: Iterable[Outcome]) -> Generator[int, None, None]:
         """Counts outcomes; yields how many more are done."""
@@ -73,12 +78,13 @@ class Run:
         """The exit status: 0 all done, 1 some failed, 130 interrupted."""
         return INTERRUPTED if self.interrupted else int(bool(self.failures))
 
-    def answer(self, catalog: Catalog) -> dict[str, Any]:
+    def answer(self, catalog: AnyCatalog) -> dict[str, Any]:
         """The JSON object of the command."""
         seconds = time.monotonic() - self.started
         done = sum(self.counts.values())
+        spec = catalog.spec
         answer = {
-            "catalog": catalog.spec.name,
+            "catalog": spec.name,
             "total": len(self.sources),
             "applied": self.counts[State.APPLIED],
             "unchanged": self.counts[State.UNCHANGED],
@@ -86,8 +92,12 @@ class Run:
             "failures": self.failures,
             "seconds": round(seconds, 3),
             "images_per_second": round(done / seconds, 2),
-            "encoder": catalog.spec.encoder,
-            "fingerprint": catalog.spec.fingerprint,
+            "encoder": spec.encoder,
+            "fingerprint": spec.fingerprint,
+        }
+        # Others change a service's catalog, too.
+        answer |= {
+            state.value: self.counts[state] for state in (State.SUPERSEDED, State.CANCELED) if self.counts[state]
         }
         return answer | ({"interrupted": True} if self.interrupted else {})
 
@@ -123,7 +133,7 @@ def _duplicate(source: Source) -> DuplicateProduct:
 @data_option
 @click.option("--encoder", metavar="NAME", help="inception_v3 or efficientnet_lite0.  [default: inception_v3]")
 @weights_option
-@click.option("--precision", type=click.Choice(["auto", "float32", "bfloat16"]), help="[default: auto]")
+@click.option("--precision", type=click.Choice(get_args(Precision)), help="[default: auto]")
 @click.option(
     "--resample",
     type=click.Choice(["nearest", "bilinear", "bicubic", "lanczos"]),
@@ -171,23 +181,27 @@ def index_command(
     if table:
         found = described(found, table, attributes)
         _note_unmatched(table, found, attributes)
-    with bootstrap.data_folder(configured) as folder:
-        with stderr().status(shown(f"Opening catalog {catalog}")):
-            opened = bootstrap.open_catalog_with(
-                folder, catalog, configured, encoder=encoder, weights=weights, resample=resample
+    with opened_catalogs(configured) as catalogs:
+        if precision and not isinstance(catalogs, Catalogs):
+            raise InvalidInput(
+                f"--precision is a matter of the running service {catalogs.url}: leave it out, or set "
+                "LOOKALIKE_PRECISION there."
             )
-        with opened:
-            if table:
-                opened.declare(table.keys)
-            run = index(opened, found, started)
-            report(run, opened, as_json=as_json)
+        with stderr().status(shown(f"Opening catalog {catalog}")):
+            opened = open_catalog_with(catalogs, catalog, encoder=encoder, weights=weights, resample=resample)
+        if table:
+            opened.declare(table.keys)
+        run = index(opened, found, started, title=f"Indexing into {catalog}")
+        report(run, opened, as_json=as_json)
     if run.counts[State.APPLIED] and not as_json and not run.interrupted:
         _say_what_next(run, catalog, data)
     sys.exit(run.status)
 
 
 def _say_what_next(run: Run, catalog: str, data: str | None) -> None:
-    options = ["--product", run.sources[0].product_id]
+    bad = {failure["product_id"] for failure in run.failures}
+    good = (source.product_id for source in run.sources if printable(source.product_id) not in bad)
+    options = ["--product", next(good, run.sources[0].product_id)]
     options += ["--catalog", catalog] if catalog != "products" else []
     options += ["--data", data] if data else []
     stdout().print(shown(f"Next: lookalike search {shlex.join(options)}"), soft_wrap=True)
@@ -210,11 +224,18 @@ def _note_unmatched(table: AttributesTable, found: list[Source], file: Path | No
         stderr().print(note, style="yellow", soft_wrap=True)
 
 
-def index(catalog: Catalog, found: list[Source], started: float) -> Run:
+def index(
+    catalog: AnyCatalog,
+    found: list[Source],
+    started: float,
+    *,
+    image: Callable[[Source], ImageSource] = _file,
+    title: str = "Indexing",
+) -> Run:
     """Puts the sources into the catalog behind a progress bar. Ctrl-C ends it early and keeps what is done."""
-    run = Run(found, started)
-    with progress() as bar, closing(run.follow(catalog.put(run.puts()))) as steps:
-        task = bar.add_task(f"Indexing into {catalog.spec.name}", total=len(found))
+    run = Run(found, started, image)
+    with progress() as bar, closing(run.follow(catalog.put(run.changes()))) as steps:
+        task = bar.add_task(title, total=len(found))
         try:
             for done in steps:
                 bar.advance(task, done)
@@ -223,7 +244,7 @@ def index(catalog: Catalog, found: list[Source], started: float) -> Run:
     return run
 
 
-def report(run: Run, catalog: Catalog, *, as_json: bool) -> None:
+def report(run: Run, catalog: AnyCatalog, *, as_json: bool) -> None:
     """Says how a run ended."""
     answer = run.answer(catalog)
     if as_json:
@@ -234,10 +255,10 @@ def report(run: Run, catalog: Catalog, *, as_json: bool) -> None:
         console.print("Interrupted; what is done is kept, and the same command goes on from here.", style="yellow")
     if run.failures:
         console.print(_failures_table(run.failures))
+    counts = ", ".join(f"{answer[state]} {state}" for state in State if state in answer)
     console.print(
-        f"{catalog.spec.name}: {answer['applied']} applied, {answer['unchanged']} unchanged, "
-        f"{answer['failed']} failed of {answer['total']} in {answer['seconds']:.1f} s "
-        f"({answer['images_per_second']:.1f} images/s, {catalog.spec.encoder})"
+        f"{answer['catalog']}: {counts} of {answer['total']} in {answer['seconds']:.1f} s "
+        f"({answer['images_per_second']:.1f} images/s, {answer['encoder']})"
     )
     if not catalog.trained:
         warn_untrained(console)

@@ -9,16 +9,21 @@ import click
 INTERRUPTED = 130
 
 COMMANDS = {
+    "up": "up",
     "index": "index",
     "search": "search",
     "show": "products",
     "remove": "products",
     "catalogs": "catalogs",
     "optimize": "catalogs",
+    "migrate": "migrate",
     "export": "archive",
     "import": "archive",
     "doctor": "doctor",
     "demo": "demo",
+    "api": "api",
+    "worker": "worker",
+    "keys": "keys",
 }
 
 
@@ -42,6 +47,7 @@ def cli() -> None:
     """Find products by how they look.
 
     Point `index` at a folder of pictures named by product ID; ask `search` what looks like a product or a picture.
+    `up` runs the service, and where one runs on the data folder the other commands go through it.
     """
 
 

@@ -8,8 +8,8 @@ from rich.table import Table
 
 from api.cli.output import catalog_option, command, data_option, json_option, print_json, shown, stdout
 from api.cli.search import described
-from api.cli.workspace import opened_catalog
-from services import bootstrap, settings
+from api.cli.workspace import opened_catalog, opened_catalogs
+from services import settings
 from services.errors import InvalidInput
 from services.filters import parse
 from services.records import Product, State
@@ -88,11 +88,14 @@ def remove_command(
 
 
 def _remove_catalog(name: str, data: str | None, *, yes: bool, as_json: bool) -> None:
-    with bootstrap.data_folder(settings.load(data=data)) as folder:
-        folder.catalog(name)
-        if not yes and not click.confirm(f"Remove catalog {name} with all its vectors?", err=True):
+    with opened_catalogs(settings.load(data=data)) as catalogs:
+        if (
+            catalogs.find(name)
+            and not yes
+            and not click.confirm(f"Remove catalog {name} with all its vectors?", err=True)
+        ):
             raise InvalidInput(f"Catalog {name} was left as it is; confirm, or give --yes.")
-        folder.remove(name)
+        catalogs.remove(name)
     if as_json:
         print_json({"catalog": name, "removed": True})
     else:

@@ -8,11 +8,11 @@ from rich.table import Table
 
 from api.cli.output import catalog_option, command, data_option, json_option, print_json, shown, stderr, stdout
 from api.cli.sheet import write_sheet
-from api.cli.workspace import opened_catalog, printable
-from services.catalog import Catalog, SearchOptions
+from api.cli.workspace import AnyCatalog, opened_catalog, printable
+from services.catalog import SearchOptions
 from services.errors import ImageError, InvalidInput
 from services.filters import parse
-from services.pipeline import read
+from services.intake import read
 from services.records import Attributes, Neighbor
 
 
@@ -81,7 +81,7 @@ def described(attributes: Attributes) -> str:
 
 
 def _search(
-    catalog: Catalog, image: Path | None, product_id: str | None, options: SearchOptions
+    catalog: AnyCatalog, image: Path | None, product_id: str | None, options: SearchOptions
 ) -> tuple[dict[str, str], list[Neighbor]]:
     if product_id is not None:
         return {"product_id": product_id}, catalog.neighbors(product_id, **options)

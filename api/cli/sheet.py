@@ -5,16 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from services.catalog import Catalog
+from api.cli.workspace import AnyCatalog
 from services.errors import ImageError, InvalidInput, MediaNotFound
-from services.pipeline import read
+from services.intake import read
 from services.records import Neighbor
 
 Answer = tuple[dict[str, str], list[Neighbor]]
 """A query, {"product_id": ...} or {"image": path}, and what was found."""
 
 
-def write_sheet(file: Path, catalog: Catalog, answers: list[Answer]) -> None:
+def write_sheet(file: Path, catalog: AnyCatalog, answers: list[Answer]) -> None:
     """Writes the sheet. Raises `InvalidInput` where the file cannot be written."""
     from jinja2 import Environment, PackageLoader
 
@@ -33,7 +33,7 @@ def write_sheet(file: Path, catalog: Catalog, answers: list[Answer]) -> None:
         ) from error
 
 
-def _row(catalog: Catalog, query: dict[str, str], neighbors: list[Neighbor]) -> dict[str, Any]:
+def _row(catalog: AnyCatalog, query: dict[str, str], neighbors: list[Neighbor]) -> dict[str, Any]:
     if "product_id" in query:
         product = catalog.get(query["product_id"])
         shown = _shown(catalog, product.product_id, product.attributes)
@@ -45,7 +45,7 @@ def _row(catalog: Catalog, query: dict[str, str], neighbors: list[Neighbor]) -> 
     return shown | {"neighbors": hits}
 
 
-def _shown(catalog: Catalog, product_id: str, attributes: Any) -> dict[str, Any]:
+def _shown(catalog: AnyCatalog, product_id: str, attributes: Any) -> dict[str, Any]:
     text = ", ".join(str(value) for value in attributes.values())
     return {"name": product_id, "uri": _uri(lambda: catalog.thumbnail(product_id)), "attributes": text}
 

@@ -1,24 +1,76 @@
-"""What most commands begin with: settings, the locked data folder, a catalog of it."""
+"""What most commands begin with: the catalogs of the data folder, or those of the service that works on it."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from services import bootstrap, settings
-from services.catalog import Catalog
+from services.catalog import MAX_LIMIT, Catalog
+from services.catalogs import Catalogs
+from services.data import service_url
+from services.pages import every
+from services.records import Resample
+from services.settings import Settings
+
+if TYPE_CHECKING:
+    from api.cli.remote import RemoteCatalog, RemoteCatalogs
+
+AnyCatalogs: TypeAlias = "Catalogs | RemoteCatalogs"
+AnyCatalog: TypeAlias = "Catalog | RemoteCatalog"
 
 
 @contextmanager
-def opened_catalog(data: str | None, name: str) -> Iterator[Catalog]:
-    """An existing catalog of the data folder, closed at the end."""
-    configured = settings.load(data=data)
-    with (
-        bootstrap.data_folder(configured, create=False) as folder,
-        bootstrap.open_catalog(folder, name, configured) as catalog,
-    ):
-        yield catalog
+def opened_catalogs(configured: Settings, *, create: bool = True) -> Iterator[AnyCatalogs]:
+    """The catalogs of the running service on the data folder, else the folder's own, closed at the end."""
+    catalogs: AnyCatalogs
+    if url := configured.service_url or service_url(configured.data):
+        from api.cli.remote import RemoteCatalogs
+
+        catalogs = RemoteCatalogs(url, configured)
+    else:
+        catalogs = bootstrap.catalogs(configured, create=create)
+    with catalogs:
+        yield catalogs
+
+
+@contextmanager
+def opened_catalog(data: str | None, name: str) -> Iterator[AnyCatalog]:
+    """An existing catalog, whoever works on the data folder."""
+    with opened_catalogs(settings.load(data=data), create=False) as catalogs:
+        yield catalogs.get(name)
+
+
+@contextmanager
+def own_catalog(data: str | None, name: str) -> Iterator[Catalog]:
+    """An existing catalog, for what no service does. Raises `DataLocked` while one runs."""
+    with bootstrap.catalogs(settings.load(data=data), create=False) as catalogs:
+        yield catalogs.get(name)
+
+
+def open_catalog_with(
+    catalogs: AnyCatalogs,
+    name: str,
+    *,
+    encoder: str | None = None,
+    weights: str | None = None,
+    resample: Resample | None = None,
+) -> AnyCatalog:
+    """An existing catalog, or a new one if there is none of that name; None takes what the catalog has."""
+    if isinstance(catalogs, Catalogs):
+        return bootstrap.open_catalog_with(catalogs, name, encoder=encoder, weights=weights, resample=resample)
+    return catalogs.open(name, encoder=encoder, weights=weights, resample=resample)
+
+
+def product_ids(catalog: AnyCatalog) -> Iterator[str]:
+    """Those of all products."""
+    products = every(lambda cursor: catalog.scroll(after=cursor, limit=MAX_LIMIT))
+    return (product.product_id for product in products)
 
 
 def printable(path: Path | str) -> str:
     """A path as text, whatever bytes its name has."""
-    return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    # Those halves of characters that stand for no byte come out of JSON.
+    text = re.sub(r"[\ud800-\udc7f\udd00-\udfff]", lambda half: half[0].encode("unicode_escape").decode(), str(path))
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -2,12 +2,15 @@
 
 import io
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from beside import beside
 from click.testing import CliRunner
 from PIL import Image
 
@@ -82,11 +85,45 @@ def attributes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def indexed(run: Run, pictures: Path, attributes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with a catalog of the pictures, for tests that only read."""
-    data = tmp_path_factory.mktemp("indexed")
+def own(run: Run, pictures: Path, attributes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with a catalog of the pictures, which nothing works on, for tests that only read."""
+    data = tmp_path_factory.mktemp("own")
     status, _ = run(
         "index", pictures, "--data", data, "--encoder", "efficientnet_lite0", "--attributes", attributes,
     )  # fmt: skip
     assert status == 0
     return data
+
+
+@pytest.fixture(scope="session", params=["library", "service"])
+def way(request: pytest.FixtureRequest) -> str:
+    """Whether commands work on the data folder themselves, or ask the service that does."""
+    return str(request.param)
+
+
+@contextmanager
+def worked_on(data: Path, way: str) -> Iterator[Path]:
+    """The data folder, and beside it a service, if that is the way."""
+    with beside(data) if way == "service" else nullcontext():
+        yield data
+
+
+@pytest.fixture(scope="session")
+def indexed(own: Path, way: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A data folder with a catalog of the pictures, for tests that only read; either way."""
+    with worked_on(Path(shutil.copytree(own, tmp_path_factory.mktemp("indexed") / "data")), way) as data:
+        yield data
+
+
+@pytest.fixture
+def data(own: Path, way: str, tmp_path: Path) -> Iterator[Path]:
+    """The same, for one test, which may change it; either way."""
+    with worked_on(Path(shutil.copytree(own, tmp_path / "data")), way) as data:
+        yield data
+
+
+@pytest.fixture
+def new(way: str, tmp_path: Path) -> Iterator[Path]:
+    """A data folder that has nothing yet; either way."""
+    with worked_on(tmp_path / "data", way) as data:
+        yield data

@@ -47,10 +47,8 @@ def source(run, rows, tmp_path) -> CatalogSpec:
 def made_catalog(name: str, rows: list[Embedding], *, fingerprint: str | None) -> CatalogSpec:
     configured = settings.load()
     spec = bootstrap.new_spec(name, "efficientnet_lite0", "random:1", "bicubic", fingerprint)
-    with (
-        bootstrap.data_folder(configured) as data,
-        bootstrap.new_catalog_for_embeddings(data, spec, configured) as catalog,
-    ):
+    with bootstrap.catalogs(configured) as catalogs:
+        catalog = catalogs.create(spec)
         catalog.declare({"n": AttributeKind.INTEGER})
         assert all(outcome.state == "applied" for outcome in catalog.put_embeddings(rows))
         return catalog.spec
@@ -58,24 +56,25 @@ def made_catalog(name: str, rows: list[Embedding], *, fingerprint: str | None) -
 
 def content(name: str) -> dict[str, Embedding]:
     configured = settings.load()
-    with bootstrap.data_folder(configured) as data, bootstrap.open_catalog(data, name, configured) as catalog:
+    with bootstrap.catalogs(configured) as catalogs:
+        catalog = catalogs.get(name)
         return {embedding.product_id: embedding for embedding in catalog.embeddings()}
 
 
 def nearest(name: str, product_id: str) -> str:
     configured = settings.load()
-    with bootstrap.data_folder(configured) as data, bootstrap.open_catalog(data, name, configured) as catalog:
-        return catalog.neighbors(product_id, limit=1)[0].product_id
+    with bootstrap.catalogs(configured) as catalogs:
+        return catalogs.get(name).neighbors(product_id, limit=1)[0].product_id
 
 
 def names() -> list[str]:
-    with bootstrap.data_folder(settings.load()) as data:
-        return [spec.name for spec in data.catalogs()]
+    with bootstrap.catalogs(settings.load()) as catalogs:
+        return [spec.name for spec in catalogs.specs()]
 
 
 def spec_of(name: str) -> CatalogSpec:
-    with bootstrap.data_folder(settings.load()) as data:
-        return data.catalog(name)
+    with bootstrap.catalogs(settings.load()) as catalogs:
+        return catalogs.get(name).spec
 
 
 def exported(run: Run, format: str, folder: Path) -> Path:

@@ -1,6 +1,5 @@
 """Whether the demo shows what it is meant to: a trained network finds products of a kind, nothing cheaper does."""
 
-import io
 import json
 import os
 import subprocess
@@ -45,11 +44,8 @@ def indexed_precision(pictures: Path, data: Path, weights: str) -> float:
     command = [LOOKALIKE, "index", pictures, "--attributes", table, "--data", data, "--weights", weights]
     subprocess.run([*map(str, command), "--encoder", "efficientnet_lite0"], check=True, capture_output=True)
     configured = settings.load(data=data)
-    with (
-        bootstrap.data_folder(configured) as folder,
-        bootstrap.open_catalog(folder, "products", configured) as catalog,
-    ):
-        return precision(catalog)
+    with bootstrap.catalogs(configured) as catalogs:
+        return precision(catalogs.get("products"))
 
 
 def test_trained_weights_find_products_of_the_same_category(
@@ -91,5 +87,5 @@ def test_the_demo_takes_the_installed_weights_where_imagenet_cannot_be_had(tmp_p
     html = Path(answer["html"]).read_text()
     assert html.count("data:image/webp;base64,") >= 30 and "http" not in html
     again = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    assert json.loads(again.stdout)["unchanged"] == answer["total"]
-    assert Image.open(io.BytesIO((tmp_path / "data" / "demo" / "mug-000.jpg").read_bytes())).size == (480, 480)
+    repeated = json.loads(again.stdout)
+    assert (repeated["total"], repeated["failed"], repeated["products"]) == (0, 0, answer["total"])

@@ -46,11 +46,8 @@ def stored(data: Path) -> int:
 
 def contents(data: Path) -> dict[str, Any]:
     configured = settings.load(data=data)
-    with (
-        bootstrap.data_folder(configured) as folder,
-        bootstrap.open_catalog(folder, "products", configured) as catalog,
-    ):
-        return {each.product_id: each for each in catalog.embeddings()}
+    with bootstrap.catalogs(configured) as catalogs:
+        return {each.product_id: each for each in catalogs.get("products").embeddings()}
 
 
 def children_of(pid: int) -> list[int]:

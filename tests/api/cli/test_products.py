@@ -2,28 +2,26 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from api.cli.doctor import gpu_problems
 from api.cli.main import cli
+from services import bootstrap
+from services.encoders.gpus import Gpus
 
 Run = Callable[..., tuple[int, dict[str, Any]]]
 Refused = Callable[..., str]
 
 
-@pytest.fixture
-def data(indexed: Path, tmp_path: Path) -> Path:
-    """A copy that a test may change."""
-    return Path(shutil.copytree(indexed, tmp_path / "data"))
-
-
 def test_show_tells_a_product(run: Run, indexed: Path) -> None:
     status, product = run("show", "red-1", "--data", indexed)
     assert status == 0
-    assert list(product) == ["product_id", "attributes", "image", "version", "norm"]
+    assert list(product) == ["product_id", "attributes", "image", "version"]
     assert product["attributes"] == {"color": "red", "price": 1.5}
     assert len(product["image"]) == 64
 
@@ -70,7 +68,8 @@ def test_catalogs_are_listed(run: Run, indexed: Path) -> None:
     assert catalog["indexed_attributes"] == {"color": "keyword", "price": "float"}
 
 
-def test_optimize_keeps_the_answers(run: Run, data: Path) -> None:
+def test_optimize_keeps_the_answers(run: Run, own: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(own, tmp_path / "data")
     before = run("search", "--product", "red-0", "--data", data)
     status, answer = run("optimize", "--data", data)
     assert (status, answer["products"]) == (0, 12)
@@ -87,12 +86,27 @@ def test_doctor_names_what_is_here_and_what_is_missing(
     assert "inception_v3" in answer["problems"][0]
     assert answer["data"]["exists"] is False and answer["data"]["free_bytes"] > 0
     assert not (tmp_path / "new").exists()
+    facts = bootstrap.gpus()
+    assert (answer["gpus"], answer["nvidia_driver"]) == (list(facts.names), facts.driver)
+    told = [problem for problem in answer["problems"] if "GPU" in problem]
+    assert told == gpu_problems(facts, "float32")
+
+
+def test_doctor_misses_gpus_only_where_somebody_wants_them() -> None:
+    bare = Gpus(cuda="12.5.1", absent=("nvidia-cudnn-cu12",))
+    driven = replace(bare, driver="550.54.14")
+    ready = replace(driven, names=("NVIDIA L4",))
+    assert gpu_problems(bare, "auto") == gpu_problems(ready, "auto") == gpu_problems(ready, "float16") == []
+    assert gpu_problems(driven, "auto") == [driven.obstacle()]
+    for facts in (bare, driven):
+        assert "LOOKALIKE_PRECISION=float16 is for GPUs" in gpu_problems(facts, "float16")[-1]
 
 
 @pytest.mark.parametrize(
-    "command", ["index", "search", "show", "remove", "catalogs", "optimize", "export", "import", "doctor", "demo"]
+    "command",
+    ["index", "search", "show", "remove", "catalogs", "optimize", "export", "import", "doctor", "demo", "keys create"],
 )
 def test_every_command_has_help_and_json(command: str) -> None:
-    result = CliRunner().invoke(cli, [command, "--help"])
+    result = CliRunner().invoke(cli, [*command.split(), "--help"])
     assert result.exit_code == 0
     assert "--json" in result.stdout

@@ -1,0 +1,95 @@
+"""`lookalike api`: the HTTP API alone, where workers, Redis and Qdrant are elsewhere."""
+
+from contextlib import ExitStack
+from typing import Any
+
+import click
+
+from api.cli.assembly import LONGEST_HEADER, LOOPBACK, THREADS, assembled, needed_keys, needed_redis
+from api.cli.output import command, data_option
+from services import settings
+from services.errors import InvalidSetting
+from services.settings import Settings
+
+REQUEST_SECONDS = 60
+"""Without a sign of life for so long, the process that answers is started anew. Requests may take longer."""
+FINISH_SECONDS = 15
+"""How long requests under way may take to end after SIGTERM."""
+
+
+@click.command("api")
+@data_option
+@click.option("--host", metavar="H", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", metavar="P", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Port.")
+@command
+def api_command(data: str | None, host: str, port: int) -> None:
+    """Run the HTTP API, and nothing else, under gunicorn.
+
+    It needs LOOKALIKE_REDIS_URL and LOOKALIKE_QDRANT_URL; `lookalike worker` does the work. Run as many as you like, of
+    both. SIGTERM or Ctrl-C ends it: requests under way are answered first.
+    """
+    from services.logs import configure
+
+    configured = settings.load(data=data)
+    needed_redis(configured)
+    if not configured.qdrant_url:
+        raise InvalidSetting(
+            "LOOKALIKE_QDRANT_URL is not set: name the Qdrant server that keeps the vectors, or run `lookalike up`, "
+            "which keeps them itself."
+        )
+    keys = needed_keys(configured, host)
+    configure(configured.log_format, configured.log_level)
+    serve(configured, host, port, keys)
+
+
+def serve(configured: Settings, host: str, port: int, keys: Any) -> None:
+    """Serves until a signal ends it."""
+    from gunicorn.app.base import BaseApplication
+
+    class Api(BaseApplication):  # type: ignore[misc]
+        def load_config(self) -> None:
+            for name, value in _gunicorn(host, port).items():
+                self.cfg.set(name, value)
+            self.cfg.set("worker_exit", lambda server, worker: closing.close())
+
+        def load(self) -> Any:
+            # In the process that answers, after it was forked: nothing of it may be older.
+            from services import bootstrap
+            from services.metrics import Metrics
+
+            metrics = Metrics()
+            catalogs = closing.enter_context(bootstrap.catalogs(configured, observe=metrics.observe))
+            ledger = bootstrap.ledger(configured, configured.redis_url)
+            metrics.watch(ledger)
+            return assembled(
+                configured,
+                closing,
+                redis_url=configured.redis_url,
+                catalogs=catalogs,
+                ledger=ledger,
+                metrics=metrics,
+                keys=keys,
+            )
+
+    closing = ExitStack()
+    Api().run()
+
+
+def _gunicorn(host: str, port: int) -> dict[str, Any]:
+    """One process of many threads: an encoder and the places for those who wait are one process's. Scale by processes
+    of this command."""
+    return {
+        "bind": [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"],
+        "proc_name": "lookalike api",
+        "workers": 1,
+        "worker_class": "gthread",
+        "threads": THREADS,
+        "timeout": REQUEST_SECONDS,
+        "graceful_timeout": FINISH_SECONDS,
+        "keepalive": 75,
+        "limit_request_line": 8190,
+        "limit_request_field_size": LONGEST_HEADER,
+        "forwarded_allow_ips": ",".join(LOOPBACK[:2]),
+        "loglevel": "warning",
+        "control_socket_disable": True,
+    }

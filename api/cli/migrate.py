@@ -1,0 +1,67 @@
+"""`lookalike migrate`: a catalog from the index that it has to another one."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from api.cli.output import catalog_option, command, data_option, json_option, print_json, progress, shown, stdout
+from services import bootstrap, settings
+from services.catalogs import Catalogs
+from services.errors import InvalidSetting
+from services.settings import Settings
+
+
+@click.command("migrate")
+@click.option(
+    "--to", metavar="PLACE", required=True, help="URL of a Qdrant server (http://...), or another data folder."
+)
+@catalog_option
+@data_option
+@json_option
+@command
+def migrate_command(to: str, catalog: str, data: str | None, as_json: bool) -> None:
+    """Copy a catalog to a Qdrant server, or from one to a data folder.
+
+    It comes from where the settings say: the server in LOOKALIKE_QDRANT_URL, else the data folder. Vectors, attributes,
+    versions and removals are copied as they are, and to a data folder the originals, too. Stop the service first; what
+    is there stays there. Run again, it goes on where it was.
+    """
+    started = time.monotonic()
+    source = settings.load(data=data)
+    with bootstrap.catalogs(source, create=False) as here, bootstrap.catalogs(_target(source, to)) as there:
+        answer = migrate(here, there, catalog)
+    answer |= {"to": to, "seconds": round(time.monotonic() - started, 3)}
+    if as_json:
+        print_json(answer)
+        return
+    counts = f"{answer['products']} products and {answer['tombstones']} removals"
+    stdout().print(shown(f"{catalog}: {counts} are at {to} now, in {answer['seconds']:.1f} s"), soft_wrap=True)
+
+
+def migrate(here: Catalogs, there: Catalogs, name: str) -> dict[str, Any]:
+    """Copies a catalog; tells what the copy has. Raises `CatalogExists`, `Conflict`."""
+    source = here.get(name)
+    target = there.adopt(source.spec)
+    originals = here.intake.media
+    with progress() as bar:
+        points = bar.track(source.points(), total=source.count(), description=f"Copying {name}")
+        products = target.copy(points, None if originals.place == there.intake.media.place else originals)
+    tombstones = target.copy(source.tombstones())
+    target.check_copy(source)
+    return {"catalog": name, "products": products, "tombstones": tombstones}
+
+
+def _target(source: Settings, to: str) -> Settings:
+    """The settings of where a catalog goes. Raises `InvalidSetting` for where it is."""
+    is_server = "://" in to
+    if to == source.qdrant_url or (not source.qdrant_url and not is_server and _same(Path(to), source.data)):
+        raise InvalidSetting(f"--to {to} is where the catalog is: name another place.")
+    if is_server:
+        return settings.load(**source.model_dump(exclude_unset=True) | {"qdrant_url": to, "data": source.data})
+    return source.model_copy(update={"qdrant_url": "", "media": "", "data": Path(to)})
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.absolute() == other.absolute()

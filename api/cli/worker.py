@@ -1,0 +1,91 @@
+"""`lookalike worker`: one process that embeds images for a service whose queue is a Redis elsewhere."""
+
+import os
+import re
+from contextlib import ExitStack
+
+import click
+
+from api.cli.assembly import needed_redis
+from api.cli.output import command, data_option, stdout
+from services import settings
+from services.errors import InvalidSetting
+
+DEVICE = re.compile(r"cpu|gpu:[0-9]{1,2}")
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+
+@click.command("worker")
+@data_option
+@click.option("--concurrency", metavar="N", type=click.IntRange(1, 64), help="Batches in hand at once.  [default: 3]")
+@click.option(
+    "--device", metavar="D", default="cpu", show_default=True, help="cpu, or gpu:0 for the first GPU, and so on."
+)
+@command
+def worker_command(data: str | None, concurrency: int | None, device: str) -> None:
+    """Run a worker: it takes changes from the queue in LOOKALIKE_REDIS_URL.
+
+    One process for each device. SIGTERM or Ctrl-C ends it: what it has in hand is finished, or given back after 20
+    seconds, or at once at a second Ctrl-C.
+    """
+    from services.logs import configure
+
+    configured = settings.load(data=data, concurrency=concurrency)
+    configure(configured.log_format, configured.log_level)
+    needed_redis(configured)
+    choose(device)
+    serve(configured)
+
+
+def choose(device: str) -> None:
+    """Has TensorFlow see this device only; GPUs are counted among those that the process may see already.
+
+    Raises `InvalidSetting` where there is none.
+    """
+    if not DEVICE.fullmatch(device):
+        raise InvalidSetting(f"--device {device} is no device; take cpu, or gpu:0 for the first GPU.")
+    if device == "cpu":
+        os.environ[VISIBLE] = "-1"
+        return
+    # CUDA reads it once, so it is set before TensorFlow is imported.
+    os.environ[VISIBLE] = _visible(device, os.environ.get(VISIBLE))
+    from services import bootstrap
+
+    obstacle = bootstrap.gpus().obstacle()
+    if obstacle:
+        raise InvalidSetting(f"--device {device}: {obstacle}")
+
+
+def _visible(device: str, given: str | None) -> str:
+    """How CUDA calls the GPU, where `given` is what CUDA_VISIBLE_DEVICES was."""
+    number = int(device.partition(":")[2])
+    if given is None:
+        return str(number)
+    names = [name.strip() for name in given.split(",")]
+    if number >= len(names):
+        raise InvalidSetting(
+            f"--device {device}: {VISIBLE}={given} leaves this process {len(names)} of the GPUs, counted from gpu:0."
+        )
+    return names[number]
+
+
+def serve(configured: settings.Settings) -> None:
+    """Works until a signal ends it."""
+    from services import bootstrap
+    from services.metrics import Metrics
+    from workers.app import run
+    from workers.worker import Worker
+
+    metrics = Metrics()
+    with ExitStack() as stack:
+        catalogs = stack.enter_context(bootstrap.catalogs(configured, observe=metrics.observe))
+        ledger = bootstrap.ledger(configured, configured.redis_url)
+        metrics.watch(ledger)
+        if configured.metrics_port:
+            stack.callback(metrics.serve(configured.metrics_host, configured.metrics_port))
+        worker = Worker.configured(configured, ledger, catalogs)
+
+        def ready() -> None:
+            stdout().print(f"Worker {worker.id} is ready.", soft_wrap=True)
+
+        run(worker, catalogs, configured, configured.redis_url, ready=ready)

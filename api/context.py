@@ -1,0 +1,56 @@
+"""What the routes of one app work with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import BoundedSemaphore
+from typing import TYPE_CHECKING
+
+from flask import Flask, current_app
+from prometheus_client import CollectorRegistry
+
+from api.auth import Keys
+from api.telemetry import Timers
+from services.errors import CatalogNotFound
+from services.settings import Settings
+
+if TYPE_CHECKING:
+    from services.catalog import Catalog
+    from services.catalogs import Catalogs
+    from services.ledger import Ledger
+    from services.media import Media
+
+NAME = "lookalike"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The collaborators of an app. `waits` are the requests that may wait for an outcome at the same time."""
+
+    settings: Settings
+    catalogs: "Catalogs"
+    ledger: "Ledger"
+    media: "Media"
+    fetch: Callable[[str], bytes]
+    wake: Callable[[int], None]
+    keys: Keys | None
+    metrics: CollectorRegistry
+    timers: Timers
+    waits: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(48))
+
+    def catalog(self, name: str) -> "Catalog":
+        """Raises `CatalogNotFound`, `InvalidCatalog`."""
+        try:
+            return self.catalogs.get(name)
+        except CatalogNotFound:
+            # What the domain says names the data folder, which is the operator's.
+            raise CatalogNotFound(f"There is no catalog {name!r}; GET /v1/catalogs lists those there are.") from None
+
+
+def keep(app: Flask, context: Context) -> None:
+    app.extensions[NAME] = context
+
+
+def context() -> Context:
+    """That of the app whose request this is."""
+    found: Context = current_app.extensions[NAME]
+    return found

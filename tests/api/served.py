@@ -1,0 +1,60 @@
+"""The app behind a real server, with a stub for the encoder and nobody who works.
+
+python served.py waitress|gunicorn PORT DATA REDIS_URL
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from prometheus_client import CollectorRegistry
+
+from api.app import create_app
+from services import bootstrap, logs, settings
+from services.ledger import Ledger
+from services.ledger.ledger import connect
+from services.media import Media
+from services.testing import load_stub
+
+
+def app(data: str, url: str) -> Flask:
+    given = settings.load(data=Path(data), decode_processes=1)
+    logs.configure("console", "warning")
+    catalogs = bootstrap.catalogs(given, load=load_stub)
+    return create_app(
+        settings=given,
+        catalogs=catalogs,
+        ledger=Ledger(connect(url)),
+        media=Media(catalogs.registry.media, keep=given.media_keep),
+        fetch=lambda url: b"",
+        wake=lambda changes: None,
+        keys=None,
+        metrics=CollectorRegistry(),
+    )
+
+
+def waitress(port: int, data: str, url: str) -> None:
+    from waitress import serve
+
+    serve(app(data, url), host="127.0.0.1", port=port, threads=8)
+
+
+def gunicorn(port: int, data: str, url: str) -> None:
+    from gunicorn.app.base import BaseApplication
+
+    class Gunicorn(BaseApplication):
+        def load_config(self) -> None:
+            options: dict[str, Any] = {"bind": f"127.0.0.1:{port}", "worker_class": "gthread", "threads": 8}
+            for name, value in options.items():
+                self.cfg.set(name, value)
+
+        def load(self) -> Flask:
+            return app(data, url)
+
+    Gunicorn().run()
+
+
+if __name__ == "__main__":
+    kind, port, data, url = sys.argv[1:]
+    {"waitress": waitress, "gunicorn": gunicorn}[kind](int(port), data, url)
