@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PORT ?= 8080
+WORKERS ?= 3
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not ((3, 11) <= sys.version_info < (3, 14)))' \
@@ -23,8 +25,8 @@ help:  ## Show this help
 setup: $(STAMP)  ## Make the environment (.venv) and nothing else
 
 .PHONY: run
-run: $(STAMP)  ## Draw and index the demo catalog, show neighbors, write a contact sheet
-	@$(BIN)/lookalike demo
+run: $(STAMP)  ## Run the service with the demo catalog on port 8080 (or PORT=8081)
+	@$(BIN)/lookalike up --demo --port $(PORT)
 
 .PHONY: test
 test: $(STAMP)  ## Run the tests (minutes)
@@ -33,6 +35,15 @@ test: $(STAMP)  ## Run the tests (minutes)
 .PHONY: test-long
 test-long: $(STAMP)  ## Run the long tests: kills, parity, the demo's quality
 	@$(BIN)/pytest -m long
+
+.PHONY: test-server
+test-server: $(STAMP)  ## Run the tests of the index on a real Qdrant: make test-server QDRANT_URL=http://... [QDRANT_API_KEY=...]
+	@test -n "$(QDRANT_URL)" || { echo "Name the Qdrant to test with: make test-server QDRANT_URL=http://127.0.0.1:6333"; exit 1; }
+	@QDRANT_URL=$(QDRANT_URL) QDRANT_API_KEY=$(QDRANT_API_KEY) $(BIN)/pytest tests/services/index -k server
+
+.PHONY: stack
+stack: $(STAMP)  ## Run what compose.yaml runs, as plain processes (make stack WORKERS=3 PORT=8080)
+	@$(BIN)/python deploy/stack.py --workers $(WORKERS) --port $(PORT)
 
 .PHONY: check
 check: $(STAMP)  ## Check format, lint, types and the import rules
@@ -50,10 +61,13 @@ format: $(STAMP)  ## Format the code
 bench: $(STAMP)  ## Compare with the script that Lookalike replaces (20 minutes)
 	@$(BIN)/python bench/ingest.py
 
+COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(VENV)-lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe \
+	--no-strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links pyproject.toml
+
 .PHONY: lock
-lock:  ## Compile requirements.lock anew from pyproject.toml
+lock:  ## Compile the three lock files anew from pyproject.toml
 	@$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet pip-tools
-	@CUSTOM_COMPILE_COMMAND="make lock" $(VENV)-lock/bin/pip-compile --quiet --extra dev --generate-hashes --allow-unsafe \
-		--strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
-		--output-file requirements.lock pyproject.toml
+	@$(COMPILE) --extra dev --output-file requirements.lock
+	@$(COMPILE) --constraint requirements.lock --output-file requirements-cpu.lock
+	@$(COMPILE) --extra gpu --constraint requirements.lock --output-file requirements-gpu.lock
 	@rm -rf $(VENV)-lock
