@@ -1,19 +1,28 @@
 """The docs are true: the reference pages are the code's, every command runs, every link leads somewhere."""
 
 import importlib.util
+import json
 import os
 import re
 import shlex
+import signal
+import socket
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import httpx2
 import numpy as np
 import pytest
 from PIL import Image
 
 from api.cli.main import COMMANDS
+from api.problems import statuses
 from services.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -21,10 +30,14 @@ BIN = Path(sys.executable).parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "bench" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def commands_of(page: Path) -> list[str]:
-    """The lines of a page's sh blocks."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
-    return [line for block in blocks for line in block.splitlines() if line.strip()]
+STOPS = "Stop the service."
+URL = "http://127.0.0.1:8080"
+
+
+def blocks_of(page: Path) -> list[str]:
+    """A page's sh blocks in order, and where it says so `STOPS`."""
+    found = re.findall(rf"^```sh\n(.*?)^```|^({re.escape(STOPS)})", page.read_text(), re.MULTILINE | re.DOTALL)
+    return [block or stop for block, stop in found]
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +71,19 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert [target for target in targets if not (page.parent / target.partition("#")[0]).exists()] == []
 
 
+def test_the_codes_of_the_api_page_have_their_statuses() -> None:
+    known = statuses()
+    rows = re.findall(r"^\| (\d{3})[^|]*\| (`.*) \|$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE)
+    named = [(code, int(status)) for status, codes in rows for code in re.findall(r"`(\w+)`", codes)]
+    assert len(named) > 40
+    assert [(code, status) for code, status in named if known.get(code) != status] == []
+
+
 @pytest.mark.parametrize("target", ["help", "setup", "run", "test", "test-long", "check", "bench"])
 def test_make_knows_its_targets(target: str) -> None:
-    ran = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        ["make", "--no-print-directory", "-n", target], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert ran.returncode == 0, ran.stderr
     listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert f"make {target} " in listed
@@ -92,31 +115,133 @@ def workspace(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(line: str, workspace: Path) -> None:
-    environment = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "KERAS_HOME": str(workspace / "keras")}
-    ran = subprocess.run(
-        ["bash", "-ec", line], cwd=workspace, env=environment, capture_output=True, text=True, check=False
-    )
-    assert ran.returncode == 0, f"{line}\n{ran.stdout}{ran.stderr}"
+class Terminal:
+    """What a person has who follows a page: a folder, a shell, and in another terminal the service."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / ".venv").symlink_to(BIN.parent)
+        # Curl says nothing of a refusal by itself.
+        (folder / ".curlrc").write_text("fail-with-body\nsilent\nshow-error\n")
+        self._environment = os.environ | {"KERAS_HOME": str(folder / "keras"), "CURL_HOME": str(folder)}
+        self._environment["PATH"] = f"{BIN}:{os.environ['PATH']}"
+        self._service: subprocess.Popen[str] | None = None
+
+    def run(self, block: str) -> str:
+        ran = subprocess.run(
+            ["bash", "-ec", block], cwd=self.folder, env=self._environment, capture_output=True, text=True, check=False
+        )
+        assert ran.returncode == 0, f"{block}\n{ran.stdout}{ran.stderr}"
+        return ran.stdout
+
+    def make_run(self, **environment: str) -> None:
+        """Does what `make run` does, but for the environment, which is there."""
+        told = subprocess.run(
+            ["make", "--no-print-directory", "-n", "run"], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout
+        line = told.splitlines()[-1]
+        assert line == ".venv/bin/lookalike up --demo --port 8080"
+        with (self.folder / "service.log").open("a") as log:
+            self._service = subprocess.Popen(
+                shlex.split(line),
+                cwd=self.folder,
+                env=self._environment | environment,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        assert self._service.stdout
+        watch = threading.Timer(180, self._service.kill)
+        watch.start()
+        said = ""
+        for line in self._service.stdout:
+            said += line
+            if line.strip().endswith("/docs"):
+                break
+        watch.cancel()
+        assert f"ready: {URL} " in said and "432 products" in said, said + (self.folder / "service.log").read_text()
+
+    def stop(self) -> None:
+        if self._service:
+            self._service.send_signal(signal.SIGINT)
+            out, _ = self._service.communicate(timeout=60)
+            assert (self._service.returncode, out) == (0, "")
+            self._service = None
+
+    def kill(self) -> None:
+        if self._service and self._service.poll() is None:
+            self._service.kill()
+            self._service.communicate()
+
+
+@pytest.fixture
+def terminal(workspace: Path) -> Iterator[Terminal]:
+    with socket.socket() as port:
+        port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            port.bind(("127.0.0.1", 8080))
+        except OSError as error:
+            why = f"port 8080, which the pages name, is taken by something else here ({error})"
+            if os.environ.get("CI"):
+                pytest.fail(why)
+            pytest.skip(why)
+    terminal = Terminal(workspace)
+    yield terminal
+    terminal.kill()
+
+
+def follow(page: str, terminal: Terminal) -> Iterator[tuple[str, str]]:
+    """Does what a page says; gives each block and what came of it."""
+    for block in blocks_of(ROOT / page):
+        if block == STOPS:
+            terminal.stop()
+        elif block.startswith("make run\n"):
+            assert set(block.splitlines()) <= {"make run", "make test"}, "the tests are what this is"
+            terminal.make_run()
+        else:
+            yield block, terminal.run(block)
+    terminal.stop()
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md"])
-def test_every_command_of_the_page_works_as_written(page: str, workspace: Path) -> None:
-    lines = commands_of(ROOT / page)
-    assert any(line.startswith("lookalike search") for line in lines)
-    for line in lines:
-        if line.startswith("make "):
-            continue  # the two commands are what runs this; test_make_knows_its_targets
-        if line == ". .venv/bin/activate":
-            assert (BIN / "activate").exists()
-            continue
-        run(line, workspace)
+def test_every_command_of_the_readme_works_as_written(terminal: Terminal) -> None:
+    done = list(follow("README.md", terminal))
+    assert any("lookalike search" in block and "curl" in block for block, _ in done)
+
+
+@pytest.mark.long
+def test_every_command_of_the_quickstart_works_as_written(terminal: Terminal) -> None:
+    blocks = []
+    for block, out in follow("docs/quickstart.md", terminal):
+        blocks.append(block)
+        if "feed.ndjson" in block:
+            job = _finished(json.loads(out.splitlines()[0].partition("}")[0] + "}")["id"])
+            check_the_feed_is_what_the_page_says(job)
+            terminal.stop()
+            terminal.make_run(LOOKALIKE_FETCH_ALLOW="127.0.0.1")
+            again = httpx2.post(f"{URL}/v1/jobs/{job['id']}/retry", trust_env=False)
+            assert again.status_code == 202
+            assert _finished(again.json()["id"])["applied"] == 1
+    assert len(blocks) > 10 and any("lookalike import" in block for block in blocks)
+
+
+def check_the_feed_is_what_the_page_says(job: dict[str, Any]) -> None:
+    assert (job["state"], job["errors"], job["total"], job["failed"]) == ("succeeded", True, 3, 1)
+    [item] = httpx2.get(f"{URL}/v1/jobs/{job['id']}/items", trust_env=False).json()["items"]
+    assert (item["product_id"], item["code"]) == ("SKU-2", "fetch_refused")
+
+
+def _finished(job: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 60
+    while not (told := httpx2.get(f"{URL}/v1/jobs/{job}", trust_env=False).json())["finished_at"]:
+        assert time.monotonic() < deadline, told
+        time.sleep(0.2)
+    return dict(told)
 
 
 def test_only_pages_that_are_run_have_commands() -> None:
     runs = {ROOT / "README.md", ROOT / "docs" / "quickstart.md"}
-    assert [page for page in PAGES if page not in runs and commands_of(page)] == []
+    assert [page for page in PAGES if page not in runs and blocks_of(page)] == []
 
 
 @pytest.mark.long

@@ -18,6 +18,9 @@ PLANTED = {
     "keras outside encoders": ("api/planted.py", "import keras"),
     "pillow outside images": ("services/planted.py", "import PIL.Image"),
     "qdrant outside index": ("services/planted.py", "import qdrant_edge"),
+    "redis outside the ledger": ("services/planted.py", "import redis"),
+    "fetching elsewhere": ("api/planted.py", "import httpx2"),
+    "celery outside workers": ("services/planted.py", "import celery"),
     "concrete class outside bootstrap": ("api/planted.py", "import services.index.edge"),
     "twin in the product": ("api/planted.py", "import services.testing"),
 }

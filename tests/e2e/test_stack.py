@@ -1,0 +1,176 @@
+"""API, workers, Redis and Qdrant as processes of their own, killed and restarted under load."""
+
+import json
+import random
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from harness import Pictures, StackService, answer, picture
+from workshop import until
+
+from services import bootstrap
+from services.testing import load_stub
+
+STUB = Path(__file__).parent.parent / "support" / "stub_worker.py"
+PRODUCTS = 1000
+RESTARTS = 10
+CONSUMING_SECONDS = 45.0
+
+pytestmark = pytest.mark.long
+
+
+def feed(client: httpx2.Client, products: list[str], url: str) -> str:
+    """Sends products, each with the picture at that URL; gives the job."""
+    lines = [json.dumps({"product_id": each, "image_url": f"{url}/{each}.jpg"}) for each in products]
+    headers = {"Content-Type": "application/x-ndjson"}
+    accepted = client.post("/catalogs/products/products", content="\n".join(lines), headers=headers)
+    assert accepted.status_code == 202, accepted.text
+    return str(accepted.json()["id"])
+
+
+def stored(service: StackService) -> dict[str, str | None]:
+    """The image of every product, by scrolling the index."""
+    with bootstrap.catalogs(service.settings, load=load_stub) as catalogs:
+        points = list(catalogs.get("products").embeddings())
+    assert len({each.product_id for each in points}) == len(points)
+    return {each.product_id: each.image for each in points}
+
+
+def test_a_job_of_1000_is_whole_after_kills_of_everything(
+    tmp_path: Path, pictures: Pictures, record_property: Callable[[str, object], None]
+) -> None:
+    for n in range(PRODUCTS):
+        pictures.answers[f"/p{n}.jpg"] = answer(picture(n))
+    service = StackService(tmp_path / "stack", environment={"LOOKALIKE_LEASE_SECONDS": "5"})
+    stack, rng = service.stack, random.Random(3)
+    victims = ["worker-1", "api", "worker-2", "redis", "qdrant", "worker-3", "api", "redis", "qdrant", "worker-1"]
+    try:
+        service.start()
+        with service.client() as client:
+            assert client.put("/catalogs/products", json={"encoder": "efficientnet_lite0"}).status_code == 201
+            job = feed(client, [f"p{n}" for n in range(PRODUCTS)], pictures.url)
+        reached = []
+        for number, victim in enumerate(victims):
+            wanted = (number + 1) * PRODUCTS // (len(victims) + 2)
+            until(lambda wanted=wanted: done(service, job) >= wanted, 60)  # type: ignore[misc]
+            assert stack.stop(victim, signal.SIGKILL) == -signal.SIGKILL
+            time.sleep(rng.uniform(0, 0.5))
+            stack.start(victim)
+            reached.append(done(service, job))
+        record_property("changes done at each kill", reached)
+        ended = service.finished(job)
+        assert (ended["total"], ended["applied"], ended["failed"]) == (PRODUCTS, PRODUCTS, 0), ended
+        assert service.get("/catalogs/products")["products"] == PRODUCTS
+        assert stored(service).keys() == {f"p{n}" for n in range(PRODUCTS)}
+    finally:
+        service.end()
+
+
+def done(service: StackService, job: str) -> int:
+    """How many changes of the job have ended; -1 while nobody tells."""
+    now = service.job(job)
+    return -1 if now is None else int(now["applied"] + now["failed"])
+
+
+@pytest.fixture
+def stubs(tmp_path: Path) -> Iterator[StackService]:
+    """Two workers that encode nothing."""
+    worker = [sys.executable, str(STUB), "", "0", "20"]
+    service = StackService(tmp_path / "stack", 2, worker=worker, environment={"LOOKALIKE_LEASE_SECONDS": "5"})
+    worker[2] = service.stack.redis_url
+    service.start()
+    yield service
+    service.end()
+
+
+class Load:
+    """Callers that put products one by one and search, whatever happens; `accepted` are the 202s, by product."""
+
+    def __init__(self, service: StackService, pictures: Pictures) -> None:
+        self.accepted: dict[str, str] = {}
+        self.statuses: Counter[int] = Counter()
+        self.faults: list[str] = []
+        self._service = service
+        self._pictures = pictures
+        self._ended = threading.Event()
+        self._threads = [threading.Thread(target=self._put, args=(n,)) for n in range(3)]
+        self._threads.append(threading.Thread(target=self._search))
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _put(self, caller: int) -> None:
+        with self._service.client() as client:
+            number = 0
+            while not self._ended.wait(0.03):
+                number += 1
+                name = f"c{caller}-{number}"
+                self._pictures.answers[f"/{name}.jpg"] = self._pictures.answers["/one.jpg"]
+                body = {"image_url": f"{self._pictures.url}/{name}.jpg"}
+                said = self._send(client, "PUT", f"/catalogs/products/products/{name}", json=body)
+                if said is not None and said.status_code == 202:
+                    self.accepted[name] = said.json()["id"]
+
+    def _search(self) -> None:
+        with self._service.client() as client:
+            while not self._ended.wait(0.03):
+                self._send(client, "GET", "/catalogs/products/products/first/neighbors")
+
+    def _send(self, client: httpx2.Client, method: str, path: str, **options: object) -> httpx2.Response | None:
+        try:
+            said = client.request(method, path, **options)  # type: ignore[arg-type]
+        except httpx2.TransportError:
+            return None
+        self.statuses[said.status_code] += 1
+        if said.status_code not in (200, 202, 503):
+            self.faults.append(f"{said.status_code} {said.text[:300]}")
+        return said
+
+
+@pytest.mark.parametrize("name", ["redis", "qdrant", "api"])
+def test_restarted_under_load_ten_times_nothing_is_lost(
+    stubs: StackService, pictures: Pictures, record_property: Callable[[str, object], None], name: str
+) -> None:
+    pictures.answers["/one.jpg"] = pictures.answers["/first.jpg"] = answer(picture(1))
+    with stubs.client() as client:
+        assert client.put("/catalogs/products", json={"encoder": "efficientnet_lite0"}).status_code == 201
+        assert stubs.finished(feed(client, ["first"], pictures.url))["applied"] == 1
+    consuming = []
+    with Load(stubs, pictures) as load:
+        for number in range(RESTARTS):
+            before = len(load.accepted)
+            until(lambda before=before: len(load.accepted) > before + 20, CONSUMING_SECONDS)  # type: ignore[misc]
+            stubs.stack.stop(name, signal.SIGKILL if number % 2 else signal.SIGTERM)
+            stubs.stack.start(name)
+            started, before = time.monotonic(), len(load.accepted)
+            until(lambda before=before: len(load.accepted) > before, CONSUMING_SECONDS)  # type: ignore[misc]
+            newest = [*load.accepted.values()][-1]
+            until(lambda newest=newest: finished(stubs, newest), CONSUMING_SECONDS)  # type: ignore[misc]
+            consuming.append(round(time.monotonic() - started, 1))
+    record_property("seconds until a new change was done", consuming)
+    record_property("statuses", dict(load.statuses))
+    assert load.faults == [] and set(load.statuses) <= {200, 202, 503}
+    for job in load.accepted.values():
+        assert stubs.finished(job)["applied"] == 1
+    assert max(consuming) <= CONSUMING_SECONDS
+    # What was accepted, though its 202 was lost on the way, is there, too.
+    assert stored(stubs).keys() >= {"first", *load.accepted}
+
+
+def finished(service: StackService, job: str) -> bool:
+    now = service.job(job)
+    return bool(now and now["finished_at"])

@@ -1,0 +1,114 @@
+"""A whole service in threads beside the test: what `lookalike up` runs, and its lock file names it."""
+
+import functools
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import waitress
+from flask import Flask
+from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
+from waitress import wasyncore
+
+from api.app import create_app
+from api.auth import Keys
+from services import bootstrap, settings
+from services.catalogs import Catalogs
+from services.encoders.encoder import Encoder
+from services.ledger import Ledger
+from services.records import Resample
+from services.settings import Settings
+from services.valkey import ValkeyServer
+from workers.worker import Worker
+
+
+@dataclass(frozen=True)
+class Beside:
+    """`working` is cleared to have changes wait."""
+
+    url: str
+    app: Flask
+    catalogs: Catalogs
+    ledger: Ledger
+    working: threading.Event
+
+
+class Kept:
+    """An encoder that stays loaded when a catalog closes it: loading one takes seconds."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._encoder, name)
+
+    def close(self) -> None:
+        """Not yet."""
+
+
+@functools.cache
+def _loaded(name: str, weights: str, resample: Resample) -> Any:
+    return Kept(bootstrap.load_encoder(name, weights, resample, settings.load(precision="float32", download_timeout=1)))
+
+
+def load(name: str, weights: str, resample: Resample, settings: Settings) -> Any:
+    return _loaded(name, weights, resample)
+
+
+def _close(server: Any) -> None:
+    """Its own `close` pulls what its loop selects from under it, so the loop does it, once it has been told."""
+    told = threading.Event()
+
+    def close_all() -> None:
+        told.wait()
+        wasyncore.close_all(server._map)
+
+    server.trigger.pull_trigger(close_all)
+    told.set()
+
+
+@contextmanager
+def beside(data: Path, *, keys: Keys | None = None, **overrides: Any) -> Iterator[Beside]:
+    """A service on a data folder. Encoders are real, and shared by all of these."""
+    given = settings.load(data=data, decode_processes=1, **overrides)
+    with capture_logs(), bootstrap.catalogs(given, load=load) as catalogs, ValkeyServer(data / "queue") as valkey:
+        ledger = bootstrap.ledger(given, valkey.url)
+        worker = Worker(ledger, catalogs, batch_size=8, slots=1, give_up=given.give_up_seconds)
+        drains = ThreadPoolExecutor(1, thread_name_prefix="drain")
+        working = threading.Event()
+        working.set()
+
+        def drain() -> None:
+            working.wait()
+            worker.drain()
+
+        app = create_app(
+            settings=given,
+            catalogs=catalogs,
+            ledger=ledger,
+            media=catalogs.intake.media,
+            fetch=catalogs.intake.fetch,
+            wake=lambda changes: drains.submit(drain),
+            keys=keys,
+            metrics=CollectorRegistry(),
+        )
+        server = waitress.create_server(app, host="127.0.0.1", port=0, threads=40)
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{server.effective_port}"
+        catalogs.registry.announce(url)
+        try:
+            yield Beside(url, app, catalogs, ledger, working)
+        finally:
+            worker.stop()
+            working.set()
+            drains.shutdown()
+            server.task_dispatcher.shutdown(timeout=5)
+            _close(server)
+            thread.join()
+            ledger._redis.close()

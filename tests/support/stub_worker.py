@@ -1,0 +1,43 @@
+"""`lookalike worker` with a stub in place of the encoder: python stub_worker.py REDIS_URL SECONDS_PER_BATCH PATIENCE
+
+The rest is told by LOOKALIKE_*. It says `ready` on stdout.
+"""
+
+import signal
+import sys
+
+from services import bootstrap, logs, settings
+from services.records import Resample
+from services.settings import Settings
+from services.testing import StubEncoder, load_stub
+from workers import upkeep
+from workers.app import run
+from workers.worker import Worker
+
+
+def main() -> None:
+    # Who starts the tests may ignore them (nohup does), and children inherit that.
+    for number in (signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    redis_url, seconds, patience = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
+
+    def load(name: str, weights: str, resample: Resample, settings: Settings) -> StubEncoder:
+        encoder = load_stub(name, weights, resample, settings)
+        encoder.seconds_per_batch = seconds
+        return encoder
+
+    upkeep.LEAD_SECONDS = 2.0  # tests kill the one that leads, and others must notice
+    given = settings.load()
+    logs.configure(given.log_format, given.log_level)
+    with bootstrap.catalogs(given, load=load) as catalogs:
+        worker = Worker.configured(given, bootstrap.ledger(given, redis_url), catalogs)
+
+        def ready() -> None:
+            sys.stdout.write("ready\n")
+            sys.stdout.flush()
+
+        run(worker, catalogs, given, redis_url, ready=ready, patience=patience)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""A shop whose changes workers do: a real Valkey, a real catalog, and encoders as each test wants them."""
+
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from services.catalog import Catalog
+from services.catalogs import Catalogs
+from services.ledger import Counts, Ledger
+from services.records import Change, Job, Lane, Pixels, StoredImage, Vectors
+from services.testing import StubEncoder, picture
+from workers.worker import Worker
+
+SIZE, DIM = 224, 1280
+
+
+class Stub(StubEncoder):
+    """For `efficientnet_lite0`. While `open` is not set, it takes a batch and does not come back."""
+
+    def __init__(self, fingerprint: str = "stub", seconds_per_batch: float = 0.0) -> None:
+        super().__init__(fingerprint, size=SIZE, dim=DIM, seconds_per_batch=seconds_per_batch)
+        self.open = threading.Event()
+        self.open.set()
+
+    def encode(self, pixels: Pixels) -> Vectors:
+        assert self.open.wait(30)
+        return super().encode(pixels)
+
+
+@dataclass
+class Shop:
+    """A catalog, and a ledger with changes of it."""
+
+    catalogs: Catalogs
+    ledger: Ledger
+    catalog: Catalog
+
+    @property
+    def id(self) -> str:
+        return self.catalog.spec.id
+
+    def accept(self, changes: list[Change], lane: Lane = Lane.BULK, request_id: str = "") -> Job:
+        name, highest = self.catalog.spec.name, self.catalog.max_version
+        return self.ledger.accept(self.id, name, iter(changes), lane=lane, max_version=highest, request_id=request_id)
+
+    def puts(self, count: int, start: int = 0) -> list[Change]:
+        """Puts of products p0, p1, ... with pictures of their own."""
+        return [self.put(f"p{n}", (n % 256, 40, n // 256)) for n in range(start, start + count)]
+
+    def put(self, product_id: str, color: tuple[int, int, int]) -> Change:
+        image = StoredImage(self.catalogs.intake.media.put(picture(color, size=8)))
+        return Change(product_id, image=image, attributes={})
+
+    def worker(self, ledger: Ledger | None = None, *, slots: int = 1, give_up: float = 3600.0) -> Worker:
+        return Worker(ledger or self.ledger, self.catalogs, batch_size=64, slots=slots, give_up=give_up)
+
+    def job(self, job: Job) -> Job:
+        return self.ledger.job(job.id)
+
+    def counts(self) -> Counts:
+        return self.ledger.counts()
+
+    def failures(self, job: Job) -> dict[str, str | None]:
+        """Why what has failed of a job did: code by product."""
+        items, _ = self.ledger.items(job.id, limit=1000)
+        return {item.product_id: item.code for item in items}
+
+
+def until(condition: Callable[[], bool], deadline: float = 10.0) -> None:
+    """Waits for it to be true."""
+    end = time.monotonic() + deadline
+    while not condition():
+        assert time.monotonic() < end, "it did not come true"
+        time.sleep(0.01)
+
+
+def in_memory() -> str | None:
+    """A folder in memory, where there is one with room: what outlives a power cut is tested elsewhere."""
+    try:
+        return "/dev/shm" if shutil.disk_usage("/dev/shm").free > 1 << 30 else None
+    except OSError:
+        return None
