@@ -19,6 +19,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -48,9 +49,14 @@ def main() -> None:
         ]
     result = summary(rounds, arguments)
     show(result)
-    if arguments.out:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(json.dumps(result, indent=2) + "\n")
+    keep(result, arguments.out)
+
+
+def keep(result: Any, out: Path | None) -> None:
+    """Writes a result down as JSON, where that was asked for."""
+    if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(result, indent=2) + "\n")
 
 
 def parsed() -> argparse.Namespace:

@@ -5,10 +5,12 @@
 A test fails when a page is not what this prints.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
+from pydantic import SecretStr
 
 from api.cli.main import COMMANDS, cli
 from services.settings import Settings
@@ -19,7 +21,12 @@ CLI_HEAD = """# Command line
 
 Written by `python docs/reference.py` from the commands' own help.
 
-Every command takes `--json`: then stdout holds one JSON object and nothing else. Progress and notes go to stderr.
+Every command but `up` and `worker` takes `--json`: then stdout holds one JSON object and nothing else. Progress and
+notes go to stderr.
+
+Where a service runs on the data folder, commands find it by the folder's lock file and go through its HTTP API; they
+say the same as without it. They send the key in `LOOKALIKE_API_KEY`, if there is one. `export`, `import` and `optimize`
+need the folder to themselves, and say so.
 
 | status | meaning |
 |---|---|
@@ -62,26 +69,32 @@ def cli_page() -> str:
     for name in COMMANDS:
         command = cli.get_command(context, name)
         assert command, name
-        parts.append(f"## {name}\n\n```text\n{_help(command, name, context)}\n```\n")
+        parts += _parts(command, name, context)
     return "\n".join(parts)
 
 
-def _help(command: click.Command, name: str, parent: click.Context) -> str:
+def _parts(command: click.Command, name: str, parent: click.Context) -> Iterator[str]:
+    """The help of a command, and of those in it."""
     context = click.Context(command, info_name=name, parent=parent, max_content_width=100, terminal_width=100)
-    return command.get_help(context)
+    title = context.command_path.removeprefix("lookalike ")
+    yield f"## {title}\n\n```text\n{command.get_help(context)}\n```\n"
+    for inner in command.commands.values() if isinstance(command, click.Group) else ():
+        yield from _parts(inner, str(inner.name), context)
 
 
 def configuration_page() -> str:
     """docs/configuration.md."""
     rows = [
-        f"| `LOOKALIKE_{name.upper()}` | `{_shown(field.default)}` | {field.description} |"
+        f"| `LOOKALIKE_{name.upper()}` | {_shown(field.default)} | {field.description} |"
         for name, field in Settings.model_fields.items()
     ]
     return CONFIGURATION_HEAD + "\n".join(rows) + "\n"
 
 
 def _shown(default: Any) -> str:
-    return f"{default:g}" if isinstance(default, float) else str(default)
+    if default in (None, "", SecretStr("")):
+        return "none"
+    return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
 
 
 if __name__ == "__main__":
