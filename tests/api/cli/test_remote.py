@@ -52,6 +52,15 @@ def told(answer: dict[str, Any]) -> dict[str, Any]:
     return {name: [told(each) for each in value] if isinstance(value, list) else value for name, value in kept.items()}
 
 
+def close(answer: dict[str, Any]) -> dict[str, Any]:
+    """Equal to an answer whose scores are these but for the last of their six digits: in turns of another size a
+    network adds in another order, so the same picture encoded twice may differ in the last bits of its features."""
+    found = {
+        name: [close(each) for each in value] if isinstance(value, list) else value for name, value in answer.items()
+    }
+    return found | {"score": pytest.approx(answer["score"], abs=1.5e-6)} if "score" in answer else found
+
+
 BLUE = '{"must": [{"key": "color", "match": {"value": "blue"}}, {"key": "price", "range": {"gte": 0.5, "lt": 3}}]}'
 ODD = '{"should": [{"is_empty": {"key": "size"}}], "must_not": {"key": "color", "match": {"except": ["red", "blue"]}}}'
 
@@ -107,7 +116,7 @@ def test_both_ways_tell_the_same(run: Run, own: Path, pictures: Path, tmp_path: 
         library, service = told(library), told(service)
         for answer in (library, service):
             answer.get("failures", []).sort(key=str)
-        assert library == service, command
+        assert service == close(library), command
     last_show = answers["service"][-5][1]
     assert last_show["count"] == 12 + len(HOSTILE_IDS) and {"n": 1} in [
         each["attributes"] for each in last_show["products"]
