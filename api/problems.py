@@ -35,6 +35,7 @@ STATUS: Mapping[type[LookalikeError], int] = {
     errors.DecodingUnavailable: 503,
     errors.LedgerUnavailable: 503,
     errors.IndexUnavailable: 503,
+    errors.IndexRefused: 500,
     LookalikeError: 500,
 }
 """The status of each class of errors, and so of what derives from it and has none of its own."""

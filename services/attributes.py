@@ -90,8 +90,10 @@ def _text(value: str, path: str) -> str:
 
 
 def _integer(value: int, path: str) -> int:
-    if not -(2**63) <= value < 2**64:
-        raise InvalidAttributes(f"{_short(path)} is an integer of more than 64 bits; send it as a string.")
+    if not -(2**63) <= value < 2**63:
+        raise InvalidAttributes(
+            f"{_short(path)} is an integer that does not fit into 64 bits with its sign; send it as a string."
+        )
     return value
 
 

@@ -155,6 +155,7 @@ def _collections(settings: Settings) -> "Collections":
         api_key=settings.qdrant_api_key.get_secret_value(),
         grpc_port=settings.qdrant_grpc_port,
         timeout=settings.qdrant_timeout,
+        ca_file=settings.qdrant_ca_file,
     )
     return Collections(
         client,
@@ -167,7 +168,12 @@ def _collections(settings: Settings) -> "Collections":
 
 def _open_media(settings: Settings) -> Media:
     place: str | Path = settings.media if "://" in settings.media else Path(settings.media or settings.data / "media")
-    return Media(place, keep=settings.media_keep)
+    if settings.qdrant_url:
+        user = f"{settings.qdrant_prefix} in {settings.qdrant_url}"
+    else:
+        # A folder that is moved stays the same one.
+        user = f"the data folder {settings.data.absolute()}" if settings.media else "the data folder that this is in"
+    return Media(place, keep=settings.media_keep, user=user)
 
 
 def ledger(settings: Settings, redis_url: str) -> Ledger:

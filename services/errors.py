@@ -60,8 +60,9 @@ thing again can help (`retryable`). A message is one sentence that names the thi
     ├── DecodingUnavailable        no child process starts
     ├── Closed                     this process ends (retryable)
     ├── LedgerUnavailable              (retryable)
-    └── IndexUnavailable               (retryable)
-        └── IndexUnsupported           a Qdrant that is too old
+    ├── IndexUnavailable               (retryable)
+    │   └── IndexUnsupported           a Qdrant that is too old
+    └── IndexRefused               a Qdrant that will not do what it is asked
 """
 
 from typing import ClassVar
@@ -323,3 +324,7 @@ class IndexUnavailable(LookalikeError):
 
 class IndexUnsupported(IndexUnavailable):
     code = "index_unsupported"
+
+
+class IndexRefused(LookalikeError):
+    code = "index_refused"

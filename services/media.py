@@ -25,16 +25,19 @@ class Media:
     """A folder of images. A name is either absent or holds all of its bytes, whoever writes or dies meanwhile.
 
     With `keep="none"` nothing is stored. A hash is 64 hex digits; anything else raises `InvalidInput`. Writing
-    raises `DataFull` or `DataNotWritable`.
+    raises `DataFull` or `DataNotWritable`. `user` names whose catalogs it is for; one that has put an original here is
+    written down (`users/`), for what nobody of one user needs another may.
     """
 
-    def __init__(self, url: str | Path, keep: MediaKeep = "all") -> None:
+    def __init__(self, url: str | Path, keep: MediaKeep = "all", *, user: str = "catalogs") -> None:
         # A path is never taken for a URL: fsspec gives "::" in one a meaning.
         if isinstance(url, Path):
             self._files, self._folder = LocalFileSystem(), str(url)
         else:
             self._files, self._folder = fsspec.url_to_fs(url)
         self._keep = keep
+        self._user = user
+        self._is_signed = False
 
     @property
     def place(self) -> str:
@@ -56,6 +59,7 @@ class Media:
         path = self._path("originals", hash)
         # A power cut can leave the name without the bytes.
         if self._keep == "all" and (self._size(path) != len(data) or not self._touched(path)):
+            self._sign()
             self._write(path, data)
         return hash
 
@@ -85,6 +89,12 @@ class Media:
         self._write(path, made)
         return made
 
+    def others(self) -> list[str]:
+        """The users, but for this one, who have put originals here."""
+        signs = self._files.glob(f"{self._folder}/users/*")
+        names = sorted(name.decode() for path in signs if (name := self._read(path)) is not None)
+        return [name for name in names if name != self._user]
+
     def collect(self, kept: npt.NDArray[np.uint64], before: datetime) -> int:
         """Removes the originals, and their thumbnails, that were last put before that time and are not among `kept`
         (sorted `short`s of their hashes); gives how many. What another writer puts meanwhile stays."""
@@ -103,6 +113,14 @@ class Media:
         with disk_errors(self._folder):
             if self._files.exists(self._unfinished):
                 self._files.rm(self._unfinished, recursive=True)
+
+    def _sign(self) -> None:
+        if not self._is_signed:
+            name = self._user.encode()
+            path = f"{self._folder}/users/{sha256(name).hexdigest()[:16]}"
+            if self._size(path) != len(name):
+                self._write(path, name)
+            self._is_signed = True
 
     @property
     def _unfinished(self) -> str:

@@ -57,6 +57,10 @@ class Settings(BaseSettings):
         description="Qdrant server that keeps the vectors, http:// or https://; empty: an index in this process.",
     )
     qdrant_api_key: SecretStr = Field(SecretStr(""), description="API key of the Qdrant server.")
+    qdrant_ca_file: Path | None = Field(
+        None,
+        description="File of the certificates (PEM) that the Qdrant server's is checked by; empty: the public ones.",
+    )
     qdrant_grpc_port: int = Field(
         0, ge=0, le=65_535, description="Port of the Qdrant server's gRPC, which costs less than REST; 0: REST only."
     )

@@ -50,6 +50,8 @@ def migrate(here: Catalogs, there: Catalogs, name: str) -> dict[str, Any]:
         products = target.copy(points, None if originals.place == there.intake.media.place else originals)
     tombstones = target.copy(source.tombstones())
     target.check_copy(source)
+    if source.spec.indexed_attributes:
+        target.declare(source.spec.indexed_attributes)
     return {"catalog": name, "products": products, "tombstones": tombstones}
 
 

@@ -2,6 +2,7 @@
 
 import threading
 import warnings
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -11,7 +12,7 @@ from qdrant_client import QdrantClient
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
-from services.errors import CatalogNotFound, IndexUnavailable, IndexUnsupported, LookalikeError
+from services.errors import CatalogNotFound, IndexRefused, IndexUnavailable, IndexUnsupported, LookalikeError
 
 OLDEST = (1, 18)
 WRITE_SECONDS = 60
@@ -20,30 +21,38 @@ WRITE_SECONDS = 60
 ATTEMPTS = 4
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 0.4
+RECONNECT_SECONDS = 2
+"""How often gRPC tries to reach a server that is away; left to itself it waits up to two minutes."""
 
 
 class Client:
     """A Qdrant server. Nothing is asked of it until the first call.
 
-    `timeout` is how many seconds it has for anything but a write; `grpc_port` 0 speaks REST only. Thread-safe.
+    `timeout` is how many seconds it has for anything but a write; `grpc_port` 0 speaks REST only; `ca_file` holds the
+    certificates (PEM) that its own is checked by, None: those that certifi ships. Thread-safe.
     """
 
-    def __init__(self, url: str, *, api_key: str = "", grpc_port: int = 0, timeout: int = 2) -> None:
+    def __init__(
+        self, url: str, *, api_key: str = "", grpc_port: int = 0, timeout: int = 2, ca_file: Path | None = None
+    ) -> None:
         self.url = url
         self.timeout = timeout
         self._key = api_key
         self._grpc_port = grpc_port
+        self._ca_file = ca_file
         self._lock = threading.Lock()
-        self._client: QdrantClient | None = None
+        self._clients: dict[int, QdrantClient] = {}
         self._checked = False
 
     def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """What this method of `QdrantClient` gives for these arguments.
 
         It is asked again where the server may not have heard it or is busy, though not after a timeout; so it must be
-        harmless to repeat. Raises `IndexUnavailable`, `IndexUnsupported`, and `CatalogNotFound` where the collection is
-        not there.
+        harmless to repeat. Raises `IndexUnavailable`, `IndexUnsupported`, `IndexRefused`, and `CatalogNotFound` where
+        the collection is not there.
         """
+        # With gRPC the client's own deadline holds for writes, too, whatever a call says.
+        seconds = kwargs.get("timeout", self.timeout) if self._grpc_port else self.timeout
         try:
             for attempt in stamina.retry_context(
                 on=_may_pass,
@@ -54,23 +63,28 @@ class Client:
                 wait_jitter=FIRST_PAUSE,
             ):
                 with attempt:
-                    return getattr(self._connected(), method)(*args, **kwargs)
+                    return getattr(self._connected(seconds), method)(*args, **kwargs)
         except (UnexpectedResponse, ResponseHandlingException, ResourceExhaustedResponse, grpc.RpcError) as error:
             raise _named(error) from error
+        except ValueError as error:
+            # Of gRPC: a channel that was closed meanwhile.
+            if "closed channel" not in str(error):
+                raise
+            raise IndexUnavailable("The connection to Qdrant was closed, because this process ends.") from error
         raise AssertionError("an attempt returns or raises")
 
     def close(self) -> None:
         """Lets go of its connections; later calls make new ones."""
         with self._lock:
-            if self._client:
-                self._client.close()
-                self._client = None
+            for client in self._clients.values():
+                client.close()
+            self._clients.clear()
 
-    def _connected(self) -> QdrantClient:
+    def _connected(self, seconds: int) -> QdrantClient:
         with self._lock:
-            if self._client is None:
-                self._client = self._made()
-            client = self._client
+            if seconds not in self._clients:
+                self._clients[seconds] = self._made(seconds)
+            client = self._clients[seconds]
         if not self._checked:
             found = client.info().version
             if tuple(int(part) for part in found.split("-")[0].split(".")[:2]) < OLDEST:
@@ -80,7 +94,11 @@ class Client:
             self._checked = True
         return client
 
-    def _made(self) -> QdrantClient:
+    def _made(self, seconds: int) -> QdrantClient:
+        checked_by: dict[str, Any] = {"verify": str(self._ca_file)} if self._ca_file else {}
+        grpc_options: dict[str, Any] = {"grpc.max_reconnect_backoff_ms": 1000 * RECONNECT_SECONDS}
+        if self._ca_file:
+            grpc_options["root_certificates"] = self._ca_file.read_bytes()
         with warnings.catch_warnings():
             # That a key goes over plain HTTP is for whoever wrote the URL to know: inside a cluster it often does.
             warnings.simplefilter("ignore", UserWarning)
@@ -90,15 +108,20 @@ class Client:
                 api_key=self._key or None,
                 prefer_grpc=self._grpc_port != 0,
                 grpc_port=self._grpc_port or 6334,
-                timeout=self.timeout,
+                grpc_options=grpc_options,
+                timeout=seconds,
                 check_compatibility=False,
                 # Left to itself the client makes a connection for each request to a host of its own.
                 limits=httpx.Limits(max_connections=100, max_keepalive_connections=100),
                 trust_env=False,
+                **checked_by,
             )
 
 
 _STATUS = {
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.ALREADY_EXISTS: 409,
+    grpc.StatusCode.OUT_OF_RANGE: 400,
     grpc.StatusCode.NOT_FOUND: 404,
     grpc.StatusCode.UNAUTHENTICATED: 401,
     grpc.StatusCode.PERMISSION_DENIED: 403,
@@ -115,6 +138,8 @@ def _named(error: Exception) -> LookalikeError:
         return CatalogNotFound("The catalog is not in Qdrant any more: it was removed.")
     if status in (401, 403):
         return IndexUnavailable("Qdrant, which keeps the vectors, refuses the key in LOOKALIKE_QDRANT_API_KEY.")
+    if status and 400 <= status < 500 and status not in (408, 429):
+        return IndexRefused(f"Qdrant, which keeps the vectors, refuses what it is asked ({_reason(error)}).")
     return IndexUnavailable(
         f"Qdrant, which keeps the vectors, does not answer ({_reason(error)}); try again in a moment."
     )
@@ -133,7 +158,7 @@ def _status(error: Exception) -> int | None:
 
 def _may_pass(error: Exception) -> bool:
     if isinstance(error, ResponseHandlingException):
-        return isinstance(error.source, httpx.TransportError)
+        return isinstance(error.source, httpx.TransportError) and not isinstance(error.source, httpx.ReadTimeout)
     return _status(error) in (429, 500, 502, 503, 504)
 
 
@@ -142,4 +167,6 @@ def _reason(error: Exception) -> str:
         return type(error.source).__name__
     if isinstance(error, UnexpectedResponse):
         return f"{error.status_code} {error.content.decode(errors='replace')[:300]}"
+    if isinstance(error, grpc.RpcError) and isinstance(error, grpc.Call):
+        return f"{error.code().name}: {(error.details() or '')[:300]}"
     return str(_status(error) or type(error).__name__)

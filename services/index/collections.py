@@ -12,7 +12,7 @@ from typing import Any
 from qdrant_client import models
 
 from services.data import checked_catalog_name
-from services.errors import CatalogNotFound, DataCorrupt
+from services.errors import CatalogNotFound, DataCorrupt, IndexRefused
 from services.index.client import WRITE_SECONDS, Client
 from services.index.payload import VECTOR
 from services.index.server import ServerIndex, declared, vectors_config
@@ -68,23 +68,19 @@ class Collections:
     def create(self, spec: CatalogSpec) -> None:
         """A new catalog without products. It is there when its alias is, which comes last."""
         collection = self._collection(spec)
-        # Whoever repeats this finds what it has done.
-        if not self._client.call("collection_exists", collection):
-            self._client.call(
-                "create_collection",
-                collection,
-                vectors_config(spec.dim, spec.quantization),
-                shard_number=self._shards,
-                replication_factor=self._replicas,
-                write_consistency_factor=self._write_consistency,
-                metadata={field: value for field, value in asdict(spec).items() if field in _METADATA},
-                timeout=WRITE_SECONDS,
-            )
+        # Whoever repeats this finds what it has done; so does the client, where an answer was lost.
+        if not self._exists(collection):
+            try:
+                self._create_collection(collection, spec)
+            except IndexRefused:
+                if not self._exists(collection):
+                    raise
         index = self.index(spec)
         index.create_field_indexes()
         index.declare(spec.indexed_attributes)
         alias = models.CreateAlias(alias_name=self._alias(spec.name), collection_name=collection)
-        self._change_alias(models.CreateAliasOperation(create_alias=alias))
+        operation = models.CreateAliasOperation(create_alias=alias)
+        self._client.call("update_collection_aliases", [operation], timeout=WRITE_SECONDS)
 
     def save(self, spec: CatalogSpec) -> None:
         """Writes down what can change about a catalog; its indexed attributes are those of the index."""
@@ -97,9 +93,8 @@ class Collections:
 
     def remove(self, name: str) -> None:
         """Removes a catalog with its vectors. Raises `CatalogNotFound`."""
-        spec = self.catalog(name)
-        self._change_alias(models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=self._alias(name))))
-        self._client.call("delete_collection", self._collection(spec), timeout=WRITE_SECONDS)
+        # Its alias goes with it. Removed first, it would leave vectors that nobody finds where what follows fails.
+        self._client.call("delete_collection", self._collection(self.catalog(name)), timeout=WRITE_SECONDS)
 
     def index(self, spec: CatalogSpec) -> ServerIndex:
         """The vectors of a catalog's current generation; nothing is asked of the server yet."""
@@ -109,7 +104,6 @@ class Collections:
             catalog=spec.name,
             dim=spec.dim,
             quantization=spec.quantization,
-            replicated=self._replicas > 1,
         )
 
     def check_space(self, planned: int = 0) -> None:
@@ -134,15 +128,29 @@ class Collections:
             if each.alias_name.startswith(start) and "." not in each.alias_name.removeprefix(start)
         }
 
-    def _change_alias(self, change: Any) -> None:
-        self._client.call("update_collection_aliases", [change], timeout=WRITE_SECONDS)
+    def _exists(self, collection: str) -> bool:
+        return bool(self._client.call("collection_exists", collection))
+
+    def _create_collection(self, name: str, spec: CatalogSpec) -> None:
+        self._client.call(
+            "create_collection",
+            name,
+            vectors_config(spec.dim, spec.quantization),
+            shard_number=self._shards,
+            replication_factor=self._replicas,
+            write_consistency_factor=self._write_consistency,
+            metadata={field: value for field, value in asdict(spec).items() if field in _METADATA},
+            timeout=WRITE_SECONDS,
+        )
 
     def _spec(self, name: str, collection: str) -> CatalogSpec:
         info = self._client.call("get_collection", collection)
         vectors: Any = info.config.params.vectors
         generation = collection.removeprefix(f"{self._alias(name)}.")
         try:
-            described = {field: (info.config.metadata or {})[field] for field in _METADATA}
+            # Qdrant takes null for a wish to remove what is under that name.
+            described = {"fingerprint": None} | (info.config.metadata or {})
+            described = {field: described[field] for field in _METADATA}
             dim = vectors[VECTOR].size
         except (KeyError, TypeError):
             raise DataCorrupt(

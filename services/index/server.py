@@ -22,8 +22,11 @@ from services.pages import every
 from services.records import AttributeKind, Facet, Move, Neighbor, Point, Quantization, Tombstone, Vector
 
 _PAGE = 1000
+_WRITE_PAGE = 250
+"""Points in one write: as JSON one of 2,048 numbers takes 43 kB, and Qdrant takes 32 MB in one request."""
 
 # Of one product all writes go through one replica, so that a guard sees what came before it.
+_READ = models.ReadConsistencyType.MAJORITY
 _WRITE: dict[str, Any] = {"ordering": models.WriteOrdering.MEDIUM, "timeout": WRITE_SECONDS}
 
 
@@ -31,7 +34,7 @@ class ServerIndex:
     """`VectorIndex` on one collection of a Qdrant server.
 
     The collection is there already; once it is gone calls raise `CatalogNotFound`. Search is exact until the server
-    has built its graph, which it does by itself. With `replicated`, what was written is read back from most replicas.
+    has built its graph, which it does by itself. Where it keeps replicas, what was written is read back from most.
     """
 
     def __init__(
@@ -42,14 +45,12 @@ class ServerIndex:
         catalog: str,
         dim: int,
         quantization: Quantization = "none",
-        replicated: bool = False,
     ) -> None:
         self.dim = dim
         self.collection = collection
         self._client = client
         self._catalog = catalog
         self._params = _search_params(quantization)
-        self._consistency = models.ReadConsistencyType.MAJORITY if replicated else None
         self._closed = threading.Event()
 
     def upsert(self, points: Sequence[Point | Tombstone]) -> list[bool]:
@@ -57,7 +58,7 @@ class ServerIndex:
         written = [_written(point, self.dim) for point in newest.values()]
         # What is not stored yet is inserted, whatever the condition says.
         guards = [server_filters.older({id: point.version}) for id, point in newest.items()]
-        for page in _pages(len(written)):
+        for page in _pages(len(written), _WRITE_PAGE):
             self._call("upsert", written[page], update_filter=models.Filter(should=[*guards[page]]), **_WRITE)
         stored = self.versions([point.product_id for point in points])
         return [_applied(point, version) for point, version in zip(points, stored, strict=True)]
@@ -190,7 +191,7 @@ class ServerIndex:
         self, product_ids: Sequence[str], fields: bool | list[str], vectors: bool
     ) -> dict[str, models.Record]:
         ids = [point_id(product_id) for product_id in product_ids]
-        records = self._call("retrieve", ids, with_payload=fields, with_vectors=vectors, consistency=self._consistency)
+        records = self._call("retrieve", ids, with_payload=fields, with_vectors=vectors, consistency=_READ)
         return {str(record.id): record for record in records}
 
     def _scroll(
@@ -264,5 +265,5 @@ def _point(record: models.Record) -> Point:
     return payload.point(_stored(record), record.vector)
 
 
-def _pages(length: int) -> Iterator[slice]:
-    return (slice(start, start + _PAGE) for start in range(0, length, _PAGE))
+def _pages(length: int, size: int = _PAGE) -> Iterator[slice]:
+    return (slice(start, start + size) for start in range(0, length, size))

@@ -31,11 +31,21 @@ _FACETED = {"keyword": str, "integer": int, "bool": bool}
 
 
 class QdrantTwin:
-    """An HTTP server on 127.0.0.1 from `start` to `stop`. `version` is the one it says it is."""
+    """An HTTP server on 127.0.0.1 from `start` to `stop`. `version` is the one it says it is; `observe` is told the
+    method, path with query, and body of every request."""
 
-    def __init__(self, path: Path | None = None, *, port: int = 0, api_key: str = "", version: str = VERSION) -> None:
+    def __init__(
+        self,
+        path: Path | None = None,
+        *,
+        port: int = 0,
+        api_key: str = "",
+        version: str = VERSION,
+        observe: Callable[[str, str, bytes], None] = lambda *_: None,
+    ) -> None:
         self.version = version
         self.api_key = api_key
+        self.observe = observe
         self._file = path and path / "indexes.json"
         self._local = QdrantLocal(str(path or ":memory:"), force_disable_check_same_thread=True)
         # Local mode has no indexes, so it does not know which there are.
@@ -237,6 +247,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _do(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         twin = self.server.twin
+        twin.observe(self.command, self.path, body)
         status, result = twin.answer(self.command, urlsplit(self.path).path, body, self.headers.get("api-key", ""))
         if status == 200:
             answer = result if self.path == "/" else {"result": result, "status": "ok", "time": 0.0}

@@ -49,7 +49,7 @@ BAD: list[tuple[object, str | None, str]] = [
     ({**PUT, "image_url": "https://example.com/" + "x" * 3000}, "image_url", "fetch_refused"),
     ({**PUT, "attributes": None}, "attributes", "attributes_invalid"),
     ({**PUT, "attributes": []}, "attributes", "attributes_invalid"),
-    ({**PUT, "attributes": {"a": 2**64}}, "attributes", "attributes_invalid"),
+    ({**PUT, "attributes": {"a": 2**63}}, "attributes", "attributes_invalid"),
     ({**PUT, "attributes": {"a": "x" * 70_000}}, "attributes", "attributes_invalid"),
     ({**PUT, "op": "upsert"}, "op", "change_invalid"),
     ({**PUT, "op": None}, "op", "change_invalid"),

@@ -23,7 +23,9 @@ def media(tmp_path: Path) -> Media:
 
 
 def files(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    """But for those that name who has put them there."""
+    found = [path for path in folder.rglob("*") if path.is_file() and path.parent.name != "users"]
+    return sorted(str(path.relative_to(folder)) for path in found)
 
 
 def no_thumbnail(_: bytes) -> bytes:
@@ -172,3 +174,15 @@ def test_what_nobody_keeps_is_collected_once_it_is_old(tmp_path: Path) -> None:
         media.thumbnail(old, lambda data: b"small")
     assert media.collect(np.array([], np.uint64), yesterday) == 1
     assert not media.exists(kept)
+
+
+def test_it_is_told_who_else_puts_originals_there(tmp_path: Path) -> None:
+    """Given two users of one folder, I expect each to see the other once that has put something, and to keep it."""
+    one, other = Media(tmp_path, user="one"), Media(tmp_path, user="other in http://qdrant:6333")
+    assert one.others() == other.others() == []
+    one.put(b"a picture")
+    assert (one.others(), other.others(), Media(tmp_path, user="one").others()) == ([], ["one"], [])
+    other.put(b"a picture")
+    assert other.others() == ["one"], "what is there already needs no second one"
+    other.put(b"another picture")
+    assert one.others() == ["other in http://qdrant:6333"]

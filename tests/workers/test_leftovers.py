@@ -9,6 +9,7 @@ import pytest
 from workshop import Shop
 
 from services.errors import DataCorrupt
+from services.media import Media
 from services.records import Change, ChangeKind, StoredImage
 from services.testing import picture
 from workers.leftovers import collect
@@ -25,6 +26,12 @@ def age(shop: Shop) -> None:
 def originals(shop: Shop) -> list[Path]:
     folder = shop.catalogs.registry.media / "originals"
     return [path for path in folder.rglob("*") if path.is_file()]
+
+
+@pytest.fixture(autouse=True)
+def _empty(shop: Shop) -> None:
+    """Other tests have left originals."""
+    shutil.rmtree(shop.catalogs.registry.media / "originals", ignore_errors=True)
 
 
 @pytest.fixture
@@ -70,6 +77,27 @@ def test_nothing_is_removed_while_a_catalog_cannot_be_read(shop: Shop, stored: C
     finally:
         shutil.rmtree(file.parent)
     assert shop.catalogs.intake.media.exists(hash)
+
+
+def test_nothing_is_removed_where_others_keep_originals_or_no_catalog_is_left(
+    shop: Shop, stored: Callable[[int], str]
+) -> None:
+    hash = stored(10)
+    age(shop)
+    media = shop.catalogs.intake.media
+    guest = Media(shop.catalogs.registry.media, user="another index")
+    theirs = guest.put(b"theirs")
+    age(shop)
+    assert collect(shop.ledger, shop.catalogs, older=DAY) == 0
+    shutil.rmtree(shop.catalogs.registry.media / "users")
+    name = shop.catalog.spec.name
+    described = shop.catalogs.registry.path / "catalogs" / name / "catalog.json"
+    away = described.rename(described.with_suffix(".away"))
+    assert collect(shop.ledger, shop.catalogs, older=DAY) == 0
+    assert media.exists(hash) and media.exists(theirs)
+    away.rename(described)
+    assert collect(shop.ledger, shop.catalogs, older=DAY) == 2
+    assert not media.exists(hash) and not media.exists(theirs)
 
 
 def test_a_chore_is_due_once(shop: Shop) -> None:

@@ -21,7 +21,7 @@ FORMATS = ["script", "npz", "parquet"]
 DIM = 8
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-numbers = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+numbers = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 values = st.recursive(
     st.none() | st.booleans() | numbers | texts,
     lambda v: st.lists(v, max_size=3) | st.dictionaries(texts, v, max_size=3),

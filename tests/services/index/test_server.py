@@ -1,5 +1,6 @@
 """The Qdrant server that is away, slow, old, locked or somebody else's; and the catalogs on it."""
 
+import json
 import os
 import subprocess
 import time
@@ -15,7 +16,14 @@ from indexes import QDRANT_URL, SERVER, collections, new_client, new_spec
 from proxy import Proxy
 from qdrant_client import models
 
-from services.errors import CatalogNotFound, DataCorrupt, IndexUnavailable, IndexUnsupported, InvalidCatalog
+from services.errors import (
+    CatalogNotFound,
+    DataCorrupt,
+    IndexRefused,
+    IndexUnavailable,
+    IndexUnsupported,
+    InvalidCatalog,
+)
 from services.index.client import Client
 from services.index.collections import Collections
 from services.index.server import ServerIndex
@@ -140,6 +148,34 @@ def test_a_description_comes_back_whole(server: Collections) -> None:
     )
 
 
+def test_a_catalog_whose_encoder_is_not_known_yet_stays_readable(server: Collections) -> None:
+    """For Qdrant null is a wish to remove what is there."""
+    spec = new_spec(4, indexed_attributes={"color": AttributeKind.KEYWORD})
+    server.create(spec)
+    server.save(replace(spec, weights="random:2"))
+    assert server.catalog(spec.name) == replace(spec, weights="random:2")
+    server.save(replace(spec, fingerprint="stub/1"))
+    assert server.catalog(spec.name).fingerprint == "stub/1"
+    server.remove(spec.name)
+    assert not server.has_catalog(spec.name)
+
+
+def test_a_catalog_whose_making_was_answered_in_vain_is_made(proxy: Proxy) -> None:
+    spec = new_spec(4)
+    proxy.cut_after = f"PUT /collections/lookalike-test.{spec.name}.{spec.generation}?".encode()
+    with collections(f"http://127.0.0.1:{proxy.port}") as found:
+        found.create(spec)
+        assert (proxy.cuts, found.catalog(spec.name)) == (1, spec)
+
+
+def test_what_the_server_refuses_is_not_tried_again(server: Collections) -> None:
+    spec = new_spec(4)
+    server.create(spec)
+    point = models.PointStruct(id=1, vector={"image": [1.0, 2.0]}, payload={})
+    with pytest.raises(IndexRefused, match=r"refuses what it is asked \(400"):
+        server._client.call("upsert", f"lookalike-test.{spec.name}.{spec.generation}", [point])
+
+
 def test_making_a_catalog_goes_on_where_it_stopped(server: Collections, url: str) -> None:
     spec = new_spec(4)
     client = new_client(url)
@@ -177,16 +213,16 @@ def test_collections_of_others_are_left_alone(server: Collections, url: str) -> 
     client, vectors = new_client(url), models.VectorParams(size=4, distance=models.Distance.COSINE)
     spec = new_spec(4)
     foreign = f"lookalike-test.{spec.name}"
-    client.call("create_collection", f"{spec.name}-theirs", vectors)
-    for alias in (f"lookalike-other.{spec.name}", f"lookalike-test.{spec.name}.{spec.generation}"):
-        add = models.CreateAlias(collection_name=f"{spec.name}-theirs", alias_name=alias)
+    client.call("create_collection", f"lookalike-test-theirs.{spec.name}", vectors)
+    for alias in (f"lookalike-test-other.{spec.name}", f"lookalike-test.{spec.name}.{spec.generation}"):
+        add = models.CreateAlias(collection_name=f"lookalike-test-theirs.{spec.name}", alias_name=alias)
         client.call("update_collection_aliases", [models.CreateAliasOperation(create_alias=add)])
     assert spec.name not in [each.name for each in server.catalogs()]
-    add = models.CreateAlias(collection_name=f"{spec.name}-theirs", alias_name=foreign)
+    add = models.CreateAlias(collection_name=f"lookalike-test-theirs.{spec.name}", alias_name=foreign)
     client.call("update_collection_aliases", [models.CreateAliasOperation(create_alias=add)])
-    with pytest.raises(DataCorrupt, match=f"{spec.name}-theirs in Qdrant was not made by Lookalike"):
+    with pytest.raises(DataCorrupt, match=f"lookalike-test-theirs.{spec.name} in Qdrant was not made by Lookalike"):
         server.catalog(spec.name)
-    client.call("delete_collection", f"{spec.name}-theirs")
+    client.call("delete_collection", f"lookalike-test-theirs.{spec.name}")
 
 
 @pytest.mark.parametrize("name", ["", "A", "a.b", "../x"])
@@ -209,6 +245,40 @@ def test_the_twin_keeps_what_it_has_answered(tmp_path: Path) -> None:
         index = found.index(spec)
         assert (index.get(["shoe", "hat", "bag"]), index.max_version()) == ([*points, None], 5)
         assert index.facets("color")[0].count == 1
+
+
+def test_the_server_is_asked_for_copies_order_and_what_searches_need() -> None:
+    """Local mode knows nothing of these, so what is asked is looked at."""
+    asked: list[tuple[str, str, Any]] = []
+
+    def observe(method: str, target: str, body: bytes) -> None:
+        asked.append((method, target, json.loads(body) if body else None))
+
+    def of(method: str, end: str) -> list[tuple[str, Any]]:
+        return [(target, body) for verb, target, body in asked if verb == method and end in target]
+
+    with QdrantTwin(observe=observe) as twin:
+        found = Collections(Client(twin.url), prefix="x", shards=3, replicas=2, write_consistency=2)
+        spec = new_spec(4, quantization="turbo")
+        found.create(spec)
+        [(_, made)] = of("PUT", f"/collections/x.{spec.name}.{spec.generation}?")
+        wanted = {"shard_number": 3, "replication_factor": 2, "write_consistency_factor": 2}
+        assert {name: made[name] for name in wanted} == wanted
+        index = found.index(spec)
+        assert index.upsert([Point(str(n), 1, LOOK) for n in range(300)]) == [True] * 300
+        writes = of("PUT", "/points?")
+        assert [len(body["points"]) for _, body in writes] == [250, 50]
+        assert all("wait=true" in target and "ordering=medium" in target for target, _ in writes)
+        reads = [
+            target for method, target, _ in asked if method == "POST" and target.partition("?")[0].endswith("points")
+        ]
+        assert len(reads) == 1 and "consistency=majority" in reads[0]
+        index.search(LOOK)
+        [(_, search)] = of("POST", "/points/query")
+        assert search["params"]["quantization"] == {"rescore": True, "oversampling": 4.0}
+        index.purge([Tombstone("0", 1, 1.0)])
+        [(target, _)] = of("POST", "/points/delete")
+        assert "wait=true" in target and "ordering=medium" in target
 
 
 def test_each_quantization_is_asked_of_the_server(url: str) -> None:
