@@ -82,8 +82,8 @@ def put(catalog: str) -> tuple[schemas.Catalog, int, dict[str, str]]:
 def delete(catalog: str) -> Response:
     """Remove a catalog with its products; what still waits for it is canceled"""
     here = context()
-    here.ledger.drop(here.catalog(catalog).spec.id)
-    here.catalogs.remove(catalog)
+    spec = here.catalog(catalog).spec
+    here.ledger.drop(spec.id, lambda: here.catalogs.remove(spec.name, spec.id))
     return Response(status=204)
 
 

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Protocol, Self
 from uuid import uuid4
@@ -80,12 +81,12 @@ class Catalogs:
 
     def specs(self) -> list[CatalogSpec]:
         """The descriptions of all catalogs, by name. Raises `DataCorrupt`."""
-        with self._lock:
+        with self._looking_up:
             return self.registry.catalogs()
 
     def find(self, name: str) -> CatalogSpec | None:
         """The description of a catalog, None where there is none. Raises `InvalidCatalog`, `DataCorrupt`."""
-        with self._lock:
+        with self._looking_up:
             return self.registry.catalog(name) if self.registry.has_catalog(name) else None
 
     def get(self, name: str) -> Catalog:
@@ -93,17 +94,17 @@ class Catalogs:
         # No lock for what is open: opening another catalog may take a while.
         if (catalog := self._open.get(name)) and self._is_fresh(name):
             return catalog
-        with self._lock:
-            if name not in self._open or not self._is_fresh(name):
-                self._look(name)
-            return self._open[name]
+        with self._looking_up:
+            if (catalog := self._open.get(name)) and self._is_fresh(name):
+                return catalog
+            return self._look(name)
 
     def by_id(self, id: str) -> Catalog:
         """The catalog that has this ID. Raises `CatalogNotFound`, `DataCorrupt`."""
         for catalog in [*self._open.values()]:
             if catalog.spec.id == id and self.get(catalog.spec.name).spec.id == id:
                 return self.get(catalog.spec.name)
-        with self._lock:
+        with self._looking_up:
             for spec in self.registry.catalogs():
                 if spec.id == id:
                     return self.get(spec.name)
@@ -152,12 +153,14 @@ class Catalogs:
                 check_fingerprint(now, spec.fingerprint)
             self.registry.save(spec)
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str, id: str | None = None) -> None:
         """Removes a catalog with its vectors; calls of it under way raise `IndexUnavailable` or `CatalogNotFound`.
 
-        Raises `CatalogNotFound`, `InvalidCatalog`.
+        Raises `CatalogNotFound`, also where `id` is that of an earlier one of this name, and `InvalidCatalog`.
         """
         with self._lock:
+            if id is not None and self.registry.catalog(name).id != id:
+                raise CatalogNotFound(f"The catalog {name} was removed, and is another one now.")
             if catalog := self._open.pop(name, None):
                 catalog.close()
             self.registry.remove(name)
@@ -188,25 +191,37 @@ class Catalogs:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def _looking_up(self) -> AbstractContextManager[object]:
+        """What to hold while the registry is asked. A server that does not answer must not keep everybody waiting for
+        one after the other, and what it tells is of that moment whoever holds what; a folder is this process's own."""
+        return nullcontext() if self.registry.shared else self._lock
+
     def _is_fresh(self, name: str) -> bool:
         return not self.registry.shared or time.monotonic() - self._seen.get(name, 0.0) < FRESH_SECONDS
 
-    def _look(self, name: str) -> None:
-        """Opens a catalog as it is described now."""
-        opened = self._open.get(name)
+    def _look(self, name: str) -> Catalog:
+        """Opens a catalog as it is described now. Others may look at the same time: what was asked for last counts."""
+        looked = time.monotonic()
         try:
             spec = self.registry.catalog(name)
         except CatalogNotFound:
-            if opened:
-                self._open.pop(name).close()
+            with self._lock:
+                if name in self._open and self._seen[name] <= looked:
+                    self._open.pop(name).close()
             raise
-        if opened and (opened.spec.id, opened.spec.generation) == (spec.id, spec.generation):
-            opened.spec = spec
-        else:
-            self._open[name] = self._opened(spec)
-            if opened:
-                opened.close()
-        self._seen[name] = time.monotonic()
+        with self._lock:
+            opened = self._open.get(name)
+            if opened and self._seen[name] > looked:
+                return opened
+            if opened and (opened.spec.id, opened.spec.generation) == (spec.id, spec.generation):
+                opened.spec = spec
+            else:
+                self._open[name] = self._opened(spec)
+                if opened:
+                    opened.close()
+            self._seen[name] = looked
+            return self._open[name]
 
     def _opened(self, spec: CatalogSpec) -> Catalog:
         if self._closed:

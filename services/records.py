@@ -258,10 +258,12 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One change of a job. `state` is None while it waits or is worked on; `image` is its URL or hash."""
+    """One change of a job. `state` is None while it waits or is worked on; `image` is its URL or hash; `line` is the
+    number of a feed's line that was no change."""
 
     product_id: str
     state: State | None
     code: str | None = None
     message: str | None = None
     image: str | None = None
+    line: int | None = None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from services.catalogs import Catalogs
-from services.errors import LedgerUnavailable, LookalikeError
+from services.errors import CatalogNotFound, LedgerUnavailable, LookalikeError
 from workers.leftovers import collect
 from workers.worker import Worker
 
@@ -111,7 +111,7 @@ class Upkeep:
 
     def _sweep(self) -> None:
         self._ledger.reap(SILENT_SECONDS)
-        self._ledger.resume_drops()
+        self._ledger.resume_drops(SILENT_SECONDS, self._is_there)
         for spec in self._catalogs.specs():
             try:
                 self._purge(spec.name, spec.id)
@@ -121,6 +121,13 @@ class Upkeep:
             count := collect(self._ledger, self._catalogs, older=LEFTOVER_SECONDS)
         ):
             log.info("originals that nothing needs are gone", count=count)
+
+    def _is_there(self, catalog_id: str) -> bool:
+        try:
+            self._catalogs.by_id(catalog_id)
+        except CatalogNotFound:
+            return False
+        return True
 
     def _purge(self, name: str, catalog_id: str) -> None:
         """Forgets tombstones that are old and that no older change can come for any more."""

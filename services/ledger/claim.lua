@@ -90,7 +90,7 @@ for _ = 1, redis.call('LLEN', 'la:catalogs') do
     else
       -- A quarter is kept for those that nobody waits for, or a busy shop would starve its nightly feed. Where that is
       -- less than one, each claim in four, or two, has one.
-      local claims = tonumber(redis.call('GET', 'la:claims') or 0)
+      local claims = tonumber(redis.call('HGET', 'la:turns', catalog) or 0)
       local kept = math.floor((claims + 1) * limit / 4) - math.floor(claims * limit / 4)
       fill(catalog, 'interactive', limit - kept)
       fill(catalog, 'bulk', limit)
@@ -107,6 +107,7 @@ if #taken == 0 then
 end
 redis.call('ZADD', 'la:drains', now + lease, drain)
 local claim = int(redis.call('INCR', 'la:claims'))
+if not alone then redis.call('HINCRBY', 'la:turns', catalog, 1) end
 redis.call('ZADD', 'la:leases', now + lease, claim)
 redis.call('HSET', 'la:claim:' .. claim, 'c', catalog)
 local answer = { claim, catalog, suspects(), more }

@@ -2,6 +2,9 @@
 --
 --   la:jobs, la:claims   counters                    la:version:C  the last version given; gone with the catalog
 --   la:catalogs          list of C, turned at claims  la:open:C     set of N: accepted, not finished
+--   la:dropping, la:removed  zsets of C by when its removal began, ended (ms); the latter for five minutes
+--   la:failing:C         zset of N by when it is forgotten (ms): finished, but what failed may be retried
+--   la:turns             hash C -> claims of it
 --   la:receiving         zset N by last touch (ms), 0 while it is being forgotten
 --   la:counts:C          hash: waiting, in_flight, and ended by state; la:counts: of all removed catalogs
 --   la:job:N             hash: c catalog ID, cn its name, b base version, n total, cur next line to hand out, l lane,
@@ -107,6 +110,12 @@ local function finish_if_done(number)
   elseif done > 0 and tonumber(found[5]) == done then state = 'failed' end
   redis.call('HSET', key, 's', state, 't2', now)
   redis.call('SREM', 'la:open:' .. found[8], number)
+  if (tonumber(found[5]) or 0) > 0 then
+    local failing = 'la:failing:' .. found[8]
+    redis.call('ZREMRANGEBYSCORE', failing, '-inf', now)
+    redis.call('ZADD', failing, now + found[9] * 1000, number)
+    redis.call('EXPIRE', failing, found[9] + 86400)
+  end
   redis.call('EXPIRE', key, found[9])
   redis.call('EXPIRE', 'la:failed:' .. number, found[9])
   for _ = 1, tonumber(found[7]) or 0 do redis.call('LPUSH', 'la:done:' .. number, '1') end

@@ -1,16 +1,23 @@
--- Removes a catalog. ARGV: catalog ID, 1 or 0: first (0) nothing more is accepted for it, and its open jobs are given;
--- when they have been canceled (1), it is forgotten.
-local catalog = ARGV[1]
-if ARGV[2] == '0' then
-  redis.call('SADD', 'la:dropping', catalog)
-  redis.call('DEL', 'la:version:' .. catalog)
+-- Removes a catalog. ARGV: catalog ID, step.
+-- begin: nothing more is accepted for it, and its open jobs are given, for whoever removes it to cancel.
+-- undo: it was not removed after all, and takes changes again, with the versions that follow.
+-- end: it is gone, and forgotten, but for the mark that keeps what comes late from beginning it anew.
+local catalog, step = ARGV[1], ARGV[2]
+if step == 'begin' then
+  redis.call('ZADD', 'la:dropping', now, catalog)
   return redis.call('SMEMBERS', 'la:open:' .. catalog)
 end
+redis.call('ZREM', 'la:dropping', catalog)
+if step == 'undo' then return end
+redis.call('ZREMRANGEBYSCORE', 'la:removed', '-inf', now - 300000)
+redis.call('ZADD', 'la:removed', now, catalog)
 redis.call('LREM', 'la:catalogs', 0, catalog)
+redis.call('HDEL', 'la:turns', catalog)
 local counts = redis.call('HGETALL', 'la:counts:' .. catalog)
 for i = 1, #counts, 2 do redis.call('HINCRBY', 'la:counts:', counts[i], counts[i + 1]) end
-redis.call('DEL', 'la:counts:' .. catalog, 'la:suspects:' .. catalog, 'la:paused:' .. catalog)
+for _, kind in ipairs({ 'version', 'counts', 'suspects', 'paused', 'failing' }) do
+  redis.call('DEL', 'la:' .. kind .. ':' .. catalog)
+end
 for _, lane in ipairs({ 'interactive', 'bulk' }) do
   redis.call('DEL', 'la:lane:' .. catalog .. ':' .. lane, 'la:ready:' .. catalog .. ':' .. lane)
 end
-redis.call('SREM', 'la:dropping', catalog)

@@ -34,6 +34,8 @@ CHAIN_BYTES = 16_384
 """Room for the names of the changes that wait for one product: about a thousand."""
 KEY_SECONDS = 86_400
 EXCLUSIVE_SECONDS = 60.0
+PATIENCE_SECONDS = 1.5
+"""How long somebody who waits for an answer is kept waiting for another's turn to end."""
 BEGUN_SECONDS = 120
 """How long an idempotency key stays with a request that says nothing: then its process is taken for dead."""
 
@@ -88,7 +90,8 @@ class Ledger:
 
         Raises `QueueFull`, `ProductBusy`, and `CatalogNotFound` where the catalog is removed meanwhile.
         """
-        head = (catalog_id, catalog, lane.value, request_id, self._retention, CHAIN_BYTES)
+        keep = max(self._retention, KEY_SECONDS) if key else self._retention
+        head = (catalog_id, catalog, lane.value, request_id, keep, CHAIN_BYTES)
         tail = (self._max_waiting, key, KEY_SECONDS)
         number = b"0"
         try:
@@ -111,7 +114,7 @@ class Ledger:
         fields = answer[1]
         return jobs.job(number.decode(), dict(zip(fields[::2], fields[1::2], strict=True)))
 
-    def retry(self, id: str, *, request_id: str = "") -> Job:
+    def retry(self, id: str, *, request_id: str = "", key: str = "") -> Job:
         """A new job of the changes that failed in a finished one, each at its old version: newer ones win.
 
         Raises `JobNotFound`, `Conflict` (not finished, or nothing failed that could be tried again), `QueueFull`.
@@ -124,11 +127,15 @@ class Ledger:
         changes = self._failed_changes(number, base)
         first = next(changes, None)
         if first is None:
-            raise Conflict(f"Nothing of job {id} can be tried again: no change of it has failed.")
+            raise Conflict(
+                f"Nothing of job {id} can be tried again: no change of it has failed."
+                if not job.failed
+                else f"Nothing of job {id} can be tried again: what failed were no changes; correct and send them."
+            )
         lane = Lane(found[b"l"].decode())
         again = (change for part in ([first], changes) for change in part)
         catalog_id = found[b"c"].decode()
-        return self.accept(catalog_id, job.catalog, again, lane=lane, max_version=_gone, request_id=request_id)
+        return self.accept(catalog_id, job.catalog, again, lane=lane, max_version=_gone, request_id=request_id, key=key)
 
     # Reading
 
@@ -260,7 +267,7 @@ class Ledger:
         """
         lock = self._redis.lock(f"la:exclusive:{name}", timeout=EXCLUSIVE_SECONDS)
         with translated():
-            entered = lock.acquire(blocking_timeout=EXCLUSIVE_SECONDS)
+            entered = lock.acquire(blocking_timeout=PATIENCE_SECONDS)
         if not entered:
             raise LedgerUnavailable(f"Another process is at work on {name}; try again in a moment.")
         try:
@@ -280,10 +287,11 @@ class Ledger:
                     yield from payload.images(entry)
 
     def oldest(self, catalog_id: str) -> int | None:
-        """A version below which nothing of the catalog waits or is in hand; None where nothing does at all."""
+        """A version below which nothing of the catalog waits, is in hand or may be retried; None where nothing does."""
         with translated():
             pipeline = self._redis.pipeline(transaction=False)
-            for number in self._redis.smembers(f"la:open:{catalog_id}"):
+            failing = self._redis.zrange(f"la:failing:{catalog_id}", self._now(), "+inf", byscore=True)
+            for number in [*self._redis.smembers(f"la:open:{catalog_id}"), *failing]:
                 pipeline.hmget(b"la:job:" + number, "b", "low")
             found = pipeline.execute()
         # A retry keeps the versions that its changes had.
@@ -317,18 +325,33 @@ class Ledger:
             self._settle_all(number, State.CANCELED)
         return self.job(id)
 
-    def drop(self, catalog_id: str) -> None:
-        """Cancels everything of a removed catalog and forgets it; what comes for it later is refused."""
-        for number in self._scripts.run("drop", catalog_id, 0):
-            self._settle_all(number.decode(), State.CANCELED, force=True)
-        self._scripts.run("drop", catalog_id, 1)
+    def drop(self, catalog_id: str, remove: Callable[[], None] = lambda: None) -> None:
+        """Cancels everything of a catalog, has `remove` remove it, and forgets it; what comes from now on is refused.
 
-    def resume_drops(self) -> None:
-        """Ends the drops that a process which died had begun."""
+        Where `remove` raises the catalog takes changes again, and its versions go on; not where it is gone already.
+        """
+        for number in self._scripts.run("drop", catalog_id, "begin"):
+            self._settle_all(number.decode(), State.CANCELED, force=True)
+        try:
+            remove()
+        except CatalogNotFound:
+            self._scripts.run("drop", catalog_id, "end")
+            raise
+        except BaseException:
+            self._scripts.run("drop", catalog_id, "undo")
+            raise
+        self._scripts.run("drop", catalog_id, "end")
+
+    def resume_drops(self, seconds: float, is_there: Callable[[str], bool]) -> None:
+        """Ends the drops that were begun so long ago that whoever did has died: a catalog that is still there takes
+        changes again, and one that is not is forgotten."""
         with translated():
-            dropping = self._redis.smembers("la:dropping")
-        for catalog_id in dropping:
-            self.drop(catalog_id.decode())
+            begun = self._redis.zrange("la:dropping", "-inf", self._now() - int(seconds * 1000), byscore=True)
+        for catalog_id in map(bytes.decode, begun):
+            if is_there(catalog_id):
+                self._scripts.run("drop", catalog_id, "undo")
+            else:
+                self.drop(catalog_id)
 
     # Idempotency
 
@@ -363,10 +386,8 @@ class Ledger:
         raise JobNotFound(f"There is no job {id[:40]!r}; finished ones are kept for {self._retention} seconds.")
 
     def _introduce(self, catalog_id: str, catalog: str, max_version: Callable[[], int]) -> None:
-        with translated():
-            if self._redis.sismember("la:dropping", catalog_id):
-                self._refuse(b"removed", catalog)
-            self._redis.set(f"la:version:{catalog_id}", max_version(), nx=True)
+        if not self._scripts.run("introduce", catalog_id, max_version()):
+            self._refuse(b"removed", catalog)
 
     def _refuse(self, code: bytes, catalog: str) -> NoReturn:
         match code:

@@ -38,9 +38,10 @@ def unpacked(payload: bytes, version: int) -> Change:
 def failed_item(entry: bytes) -> Item:
     """An entry of the list of failures as an item."""
     head, _, payload = entry.partition(b"\n")
-    note = json.loads(head.partition(b" ")[2])
+    line, _, said = head.partition(b" ")
+    note = json.loads(said)
     if not payload:
-        return Item(note[2], State.FAILED, note[0], note[1])
+        return Item(note[2], State.FAILED, note[0], note[1], line=int(line))
     _, product_id, image, _ = _fields(payload)
     return Item(product_id, State.FAILED, note[0], note[1], _shown(image))
 

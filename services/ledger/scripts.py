@@ -9,7 +9,7 @@ import redis
 
 from services.errors import LedgerUnavailable
 
-_TAKES_MEMORY = ("begin", "write")
+_TAKES_MEMORY = ("begin", "introduce", "write")
 _NAMES = (
     *_TAKES_MEMORY,
     *("claim", "discard", "drop", "expire", "extend", "give_back", "idle", "lead", "let_go", "record", "register"),

@@ -5,6 +5,7 @@
 -- Gives {job}, {job, its hash} when committed, or {error, detail}.
 local number, catalog = ARGV[1], ARGV[2]
 local total, refused = tonumber(ARGV[8]), tonumber(ARGV[12])
+if redis.call('ZSCORE', 'la:dropping', catalog) then return { 'removed', '', number } end
 if number == '0' then
   if redis.call('EXISTS', 'la:version:' .. catalog) == 0 then return { 'unknown' } end
   local before = tonumber(redis.call('HGET', 'la:counts:' .. catalog, 'waiting') or 0)

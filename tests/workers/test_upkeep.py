@@ -15,7 +15,7 @@ from services.broker import QUEUE
 from services.encoders.encoder import Encoder
 from services.errors import LedgerUnavailable
 from services.ledger import Ledger
-from services.records import Change, ChangeKind, JobState
+from services.records import Change, ChangeKind, JobState, Lane, RemoteImage
 from workers import upkeep as module
 from workers.app import _wake, create_app
 from workers.upkeep import Upkeep
@@ -219,10 +219,14 @@ def test_a_job_whose_sender_died_is_forgotten(
 
 
 def test_a_removal_that_died_is_ended(shop: Shop, keep: Keep, redis: Redis) -> None:
-    job = shop.accept(shop.puts(10))
-    redis.sadd("la:dropping", shop.id)
+    job, gone = shop.accept(shop.puts(10)), "e" * 32
+    changes = iter([Change("a", image=RemoteImage("http://x.example/1"))])
+    theirs = shop.ledger.accept(gone, "gone", changes, lane=Lane.BULK, max_version=lambda: 0)
+    redis.zadd("la:dropping", {shop.id: 1, gone: 1})
     keep(shop.worker(), wake=lambda: None)
-    until(lambda: shop.job(job).state is JobState.CANCELED)
+    until(lambda: shop.job(theirs).state is JobState.CANCELED)
+    until(lambda: not redis.exists("la:dropping"))
+    assert shop.job(job).state is JobState.ENQUEUED, "its catalog is still there"
 
 
 def test_tombstones_go_when_nothing_older_can_come(

@@ -98,7 +98,7 @@ def everything(redis: Redis) -> Callable[[], dict[str, Any]]:
 
     def everything() -> dict[str, Any]:
         keys: list[Any] = sorted(redis.scan_iter(count=1000))
-        left_out = (b"la:jobs", b"la:claims", b"la:ended:")
+        left_out = (b"la:jobs", b"la:claims", b"la:turns", b"la:ended:")
         return {key.decode(): value(key) for key in keys if not key.startswith(left_out)}
 
     return everything

@@ -143,8 +143,8 @@ def test_refused_lines_become_failed_items(
     assert counted(job) == (JobState.ENQUEUED, 5, 0, 0, 0, 2, 0)
     assert ledger.items(job.id) == (
         [
-            Item("a", State.FAILED, "product_id_invalid", 'A "message"\nof two lines.'),
-            Item("größe \udc80", State.FAILED, "image_missing", "No image."),
+            Item("a", State.FAILED, "product_id_invalid", 'A "message"\nof two lines.', line=REFUSALS[0].line),
+            Item("größe \udc80", State.FAILED, "image_missing", "No image.", line=REFUSALS[1].line),
         ],
         None,
     )
@@ -160,7 +160,7 @@ def test_a_job_of_refused_lines_has_failed_at_once(ledger: Ledger, accept: Accep
     assert counted(job) == (JobState.FAILED, 2, 0, 0, 0, 2, 0)
     assert job.finished_at is not None
     assert ledger.claim("drain", 64).claim is None
-    with pytest.raises(Conflict, match="no change of it has failed"):
+    with pytest.raises(Conflict, match="what failed were no changes; correct and send them"):
         ledger.retry(job.id)
 
 

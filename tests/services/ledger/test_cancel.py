@@ -7,7 +7,7 @@ import pytest
 from ledger_words import CATALOG, IMAGE, NONE_ENDED, OTHER, Accept, Crash, End, Take, counted, names, puts
 from redis import Redis
 
-from services.errors import CatalogNotFound, JobNotFound
+from services.errors import CatalogNotFound, IndexUnavailable, JobNotFound
 from services.ledger import Claimed, Counts, Ledger
 from services.records import Change, ChangeKind, JobState, Lane, Outcome, State
 
@@ -153,6 +153,7 @@ def test_a_removed_catalog_leaves_only_its_counts_and_jobs(
     before = ledger.counts()
     ledger.drop(CATALOG)
     assert redis.keys(f"*{CATALOG}*") == []
+    assert redis.hexists("la:turns", CATALOG) is False
     assert redis.hlen("la:items") == 0
     assert counted(ledger.job(waits.id)) == (JobState.CANCELED, 600, 0, 0, 0, 0, 600)
     assert counted(ledger.job(single.id)) == (JobState.CANCELED, 1, 0, 0, 0, 0, 1)
@@ -196,7 +197,7 @@ def test_what_is_in_hand_of_a_removed_catalog_counts_no_more(
     assert ledger.expire(everything=True) == 0
     assert counted(ledger.job(job.id)) == (JobState.CANCELED, 4, 0, 0, 0, 0, 4)
     assert ledger.counts() == Counts(0, 0, NONE_ENDED | {State.CANCELED: 4})
-    assert sorted(everything()) == ["la:counts:", f"la:job:{job.id}"]
+    assert sorted(everything()) == ["la:counts:", f"la:job:{job.id}", "la:removed"]
 
 
 def test_nothing_comes_for_a_catalog_while_it_is_removed(
@@ -204,22 +205,61 @@ def test_nothing_comes_for_a_catalog_while_it_is_removed(
 ) -> None:
     accept([])
     # A process that died after the first step of a drop.
-    ledger._scripts.run("drop", CATALOG, 0)
+    ledger._scripts.run("drop", CATALOG, "begin")
     before = everything()
     with pytest.raises(CatalogNotFound, match="'name of c' was removed meanwhile"):
         accept(puts(1))
     assert everything() == before
-    ledger.resume_drops()
-    assert sorted(everything()) == ["la:counts:", "la:job:1"]
+    ledger.resume_drops(0, lambda _: False)
+    assert sorted(everything()) == ["la:counts:", "la:job:1", "la:removed"]
 
 
 def test_a_drop_that_broke_off_is_ended(ledger: Ledger, accept: Accept, everything: Everything) -> None:
     job = accept(puts(600))
-    ledger._scripts.run("drop", CATALOG, 0)
+    ledger._scripts.run("drop", CATALOG, "begin")
     ledger._scripts.run("settle", job.id, "canceled", 1, *range(256))
-    ledger.resume_drops()
+    ledger.resume_drops(0, lambda _: False)
     assert counted(ledger.job(job.id)) == (JobState.CANCELED, 600, 0, 0, 0, 0, 600)
-    assert sorted(everything()) == ["la:counts:", f"la:job:{job.id}"]
+    assert sorted(everything()) == ["la:counts:", f"la:job:{job.id}", "la:removed"]
+
+
+def test_a_removal_that_fails_is_undone_and_versions_go_on(ledger: Ledger, accept: Accept, take: Take) -> None:
+    job = accept(puts(3))
+
+    def fail() -> None:
+        with pytest.raises(CatalogNotFound):
+            accept(puts(1))
+        raise IndexUnavailable("away")
+
+    with pytest.raises(IndexUnavailable):
+        ledger.drop(CATALOG, fail)
+    assert counted(ledger.job(job.id)) == (JobState.CANCELED, 3, 0, 0, 0, 0, 3)
+    accept(puts(1, "q"))
+    assert [change.version for change in take().changes] == [4]
+
+
+def test_a_removal_that_died_before_the_index_was_removed_is_undone(ledger: Ledger, accept: Accept) -> None:
+    accept([])
+    ledger._scripts.run("drop", CATALOG, "begin")
+    ledger.resume_drops(60, lambda _: False)
+    with pytest.raises(CatalogNotFound):
+        accept(puts(1))
+    ledger.resume_drops(0, lambda id: id == CATALOG)
+    assert accept(puts(1)).total == 1
+
+
+@pytest.mark.parametrize("steps", [["begin"], ["begin", "end"]])
+def test_what_looked_at_the_index_before_the_removal_does_not_begin_the_catalog_anew(
+    ledger: Ledger, accept: Accept, everything: Everything, steps: list[str]
+) -> None:
+    def max_version() -> int:
+        for step in steps:
+            ledger._scripts.run("drop", CATALOG, step)
+        return 7
+
+    with pytest.raises(CatalogNotFound, match="removed meanwhile"):
+        accept(puts(1), max_version=max_version)
+    assert sorted(everything()) == ["la:dropping" if len(steps) == 1 else "la:removed"]
 
 
 def test_what_was_refused_for_a_removed_catalog_can_come_for_the_next_of_its_name(

@@ -1,5 +1,6 @@
 """Who gets what: batches across jobs, lanes, catalogs, and one change of a product at a time."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -146,6 +147,20 @@ def test_a_quarter_is_kept_for_the_bulk_lane(accept: Accept, take: Take, limit: 
         found = [name for _ in range(claims) for name in names(take(limit))]
         assert len(found) == limit * claims
         assert sum(name.startswith("p") for name in found) == bulk
+
+
+def test_of_each_catalog_a_quarter_is_kept(accept: Accept, ledger: Ledger) -> None:
+    for catalog in (CATALOG, OTHER):
+        accept(puts(100), catalog=catalog)
+        accept(puts(100, "i"), catalog=catalog, lane=Lane.INTERACTIVE)
+    found: Counter[tuple[str, str]] = Counter()
+    for _ in range(80):
+        claim = ledger.claim("drain", 1).claim
+        assert claim is not None
+        found[claim.catalog_id[0], claim.changes[0].product_id[0]] += 1
+    assert found == {
+        (catalog[0], lane): count for catalog in (CATALOG, OTHER) for lane, count in (("i", 30), ("p", 10))
+    }
 
 
 def test_what_one_lane_does_not_need_the_other_has(accept: Accept, take: Take) -> None:

@@ -113,3 +113,11 @@ def test_a_key_outlives_a_job_that_is_kept_for_less_than_a_day(ledger: Ledger, a
 def test_a_key_that_nobody_began_is_not_kept(accept: Accept, redis: Redis) -> None:
     accept(puts(1), key=KEY)
     assert not redis.exists(f"la:key:{KEY}")
+
+
+def test_a_key_finds_its_job_for_as_long_as_it_is_kept(redis: Redis, accept: Accept) -> None:
+    ledger = Ledger(redis, retention=1)
+    assert ledger.begin(KEY, DIGEST) is None
+    job = accept(puts(1), key=KEY, by=ledger)
+    ledger.cancel(job.id)
+    assert redis.ttl(f"la:job:{job.id}") > KEY_SECONDS - 10

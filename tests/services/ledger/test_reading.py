@@ -107,7 +107,7 @@ def test_items_that_failed_in_the_order_they_did(ledger: Ledger, accept: Accept,
     for i in (3, 1, 2):
         end(claim, State.FAILED, [i])
     expected = [
-        Item("r", State.FAILED, "bad", "Bad."),
+        Item("r", State.FAILED, "bad", "Bad.", line=0),
         Item("gone", State.FAILED, "broken", "It is broken."),
         Item("p1", State.FAILED, "broken", "It is broken.", IMAGE.url),
         Item("stored", State.FAILED, "broken", "It is broken.", "0" * 64),
@@ -254,5 +254,5 @@ def test_when_all_has_finished_and_expired_little_is_left(
     for key in redis.scan_iter():
         if redis.ttl(key) > 0:
             redis.delete(key)
-    left = [b"la:catalogs", b"la:claims", b"la:counts:" + C, b"la:jobs", b"la:version:" + C]
+    left = [b"la:catalogs", b"la:claims", b"la:counts:" + C, b"la:jobs", b"la:turns", b"la:version:" + C]
     assert sorted(redis.scan_iter()) == left

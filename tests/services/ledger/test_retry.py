@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 from ledger_words import CATALOG, IMAGE, NONE_ENDED, Accept, End, Take, counted
+from redis import Redis
+from workshop import until
 
 from services.errors import CatalogNotFound, Conflict, QueueFull
 from services.ledger import Claimed, Counts, Ledger, Refusal
@@ -167,12 +169,22 @@ def test_the_oldest_version_that_may_still_come(ledger: Ledger, accept: Accept, 
     end(take(1))
     assert ledger.oldest(CATALOG) == 101
     end(take(), State.FAILED)
-    assert ledger.oldest(CATALOG) is None
+    assert ledger.oldest(CATALOG) == 101, "it may be retried"
     accept([Change("d", image=IMAGE)])
     ledger.retry(job.id)
     oldest = ledger.oldest(CATALOG)
     assert oldest is not None
     assert oldest <= min(change.version or 0 for change in take().changes) == 102
+
+
+def test_what_can_be_retried_no_more_is_not_the_oldest(redis: Redis, accept: Accept, take: Take, end: End) -> None:
+    ledger = Ledger(redis, retention=1)
+    accept([PUT], by=ledger)
+    end(take(), State.FAILED)
+    until(lambda: ledger.oldest(CATALOG) is None)
+    accept([PUT], by=ledger)
+    end(take(), State.FAILED)
+    assert redis.zcard(f"la:failing:{CATALOG}") == 1
 
 
 def test_the_oldest_of_versions_of_their_own(ledger: Ledger, accept: Accept) -> None:
