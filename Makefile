@@ -30,7 +30,7 @@ run: $(STAMP)  ## Run the service with the demo catalog on port 8080 (or PORT=80
 
 .PHONY: test
 test: $(STAMP)  ## Run the tests (minutes)
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses 2 --dist worksteal
 
 .PHONY: test-long
 test-long: $(STAMP)  ## Run the long tests: kills, parity, the demo's quality
