@@ -10,10 +10,10 @@ from flask import Response, g, request, url_for
 from api import schemas
 from api.context import Context, context
 from api.errors import Malformed, TooManyWaits
-from api.jobs import shown
+from api.job import shown
 from api.problems import problem_of_item
 from services.catalog import Catalog
-from services.errors import LedgerUnavailable
+from services.errors import IdempotencyConflict, LedgerUnavailable
 from services.ledger import Refusal
 from services.records import Change, Job, Lane, State
 
@@ -27,43 +27,52 @@ Answer = tuple[schemas.Job, int, dict[str, str]]
 
 def accepted(catalog: Catalog, changes: Callable[[], Iterable[Change | Refusal]], total: int, digest: str) -> Answer:
     """202 and the job of the changes, which are asked for when the request turns out to be a new one."""
-    job, replayed = _once(context(), catalog, changes, total, digest)
-    return _answer(job, 202, replayed)
+    here = context()
+    return _answer(*_once(here, digest, lambda key: _taken_in(here, catalog, changes(), total, key)), status=202)
+
+
+def retried(job_id: str, digest: str) -> Answer:
+    """202 and a new job of what failed in a finished one."""
+    here = context()
+    return _answer(
+        *_once(here, digest, lambda key: here.ledger.retry(job_id, request_id=g.request_id, key=key)), status=202
+    )
 
 
 def ended(catalog: Catalog, change: Callable[[], Change], digest: str, seconds: float) -> Answer | Response:
     """The outcome of one change: 200 and its job, the problem where it failed, or 202 after so many seconds."""
     here = context()
-    with _waiting(here):
-        job, replayed = _once(here, catalog, lambda: [change()], 1, digest)
+    with waiting(here, "send this without wait, and ask for the job"):
+        job, replayed = _once(here, digest, lambda key: _taken_in(here, catalog, [change()], 1, key))
         job = _waited(here, job, seconds)
     if job.finished_at is None:
-        return _answer(job, 202, replayed)
+        return _answer(job, replayed, status=202)
     if not job.failed:
-        return _answer(job, 200, replayed)
+        return _answer(job, replayed, status=200)
     [item], _ = here.ledger.items(job.id, state=State.FAILED, limit=1)
-    _, _, headers = _answer(job, 422, replayed)
+    _, _, headers = _answer(job, replayed, status=422)
     return problem_of_item(item, headers, job=shown(job).model_dump(mode="json"))
 
 
-def _once(
-    here: Context, catalog: Catalog, changes: Callable[[], Iterable[Change | Refusal]], total: int, digest: str
-) -> tuple[Job, bool]:
-    """The job, and whether it is that of a request before this one."""
+def _taken_in(here: Context, catalog: Catalog, changes: Iterable[Change | Refusal], total: int, key: str) -> Job:
+    return here.ledger.accept(
+        catalog.spec.id,
+        catalog.spec.name,
+        changes,
+        lane=Lane.INTERACTIVE if total <= INTERACTIVE else Lane.BULK,
+        max_version=catalog.max_version,
+        request_id=g.request_id,
+        key=key,
+    )
+
+
+def _once(here: Context, digest: str, take_in: Callable[[str], Job]) -> tuple[Job, bool]:
+    """The job, and whether it is that of a request before this one. `take_in` is given the idempotency key."""
     key = _key()
-    if key and (first := here.ledger.begin(key, digest)):
+    if key and (first := _begun(here, key, digest)):
         return first, True
-    lane = Lane.INTERACTIVE if total <= INTERACTIVE else Lane.BULK
     try:
-        job = here.ledger.accept(
-            catalog.spec.id,
-            catalog.spec.name,
-            changes(),
-            lane=lane,
-            max_version=catalog.max_version,
-            request_id=g.request_id,
-            key=key,
-        )
+        job = take_in(key)
     except LedgerUnavailable:
         # The answer does not wait for a ledger that does not answer.
         if key:
@@ -88,6 +97,14 @@ def _key() -> str:
     return f"{g.get('key_name', '')}:{key}"
 
 
+def _begun(here: Context, key: str, digest: str) -> Job | None:
+    try:
+        return here.ledger.begin(key, digest)
+    except IdempotencyConflict as error:
+        # Whose key it is, is no business of the sentence.
+        raise IdempotencyConflict(key.partition(":")[2], in_flight=error.in_flight) from None
+
+
 def _let_go(here: Context, key: str) -> None:
     try:
         here.ledger.let_go(key)
@@ -96,10 +113,10 @@ def _let_go(here: Context, key: str) -> None:
 
 
 @contextmanager
-def _waiting(here: Context) -> Iterator[None]:
-    """A place among those who wait. Raises `TooManyWaits`, before anything is accepted."""
+def waiting(here: Context, way_out: str) -> Iterator[None]:
+    """A place among those who wait for what takes long, so that the others are answered. Raises `TooManyWaits`."""
     if not here.waits.acquire(blocking=False):
-        raise TooManyWaits("Too many requests wait for outcomes: send this without wait, and ask for the job.")
+        raise TooManyWaits(f"Too many requests wait already: {way_out}.")
     try:
         yield
     finally:
@@ -113,7 +130,7 @@ def _waited(here: Context, job: Job, seconds: float) -> Job:
         return job  # accepted it is
 
 
-def _answer(job: Job, status: int, replayed: bool) -> Answer:
+def _answer(job: Job, replayed: bool, *, status: int) -> Answer:
     headers = {"Location": url_for("jobs.read", job=job.id)}
     if replayed:
         headers["Idempotent-Replayed"] = "true"

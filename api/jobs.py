@@ -1,15 +1,13 @@
 """Jobs: what became of the changes of a request."""
 
-import time
-from datetime import UTC, datetime
-
 from apiflask import APIBlueprint
-from flask import g, url_for
 
 from api import schemas
+from api.accept import Answer, retried
+from api.body import target_sha
 from api.context import context
+from api.job import shown
 from api.openapi import more
-from services import records
 from services.records import Item, State
 
 bp = APIBlueprint("jobs", __name__, url_prefix="/v1/jobs", tag="Jobs")
@@ -66,48 +64,14 @@ def cancel(job: str) -> schemas.Job:
 
 
 @bp.post("/<segment:job>/retry")
-@bp.doc(extensions=more(404, 409, 429, 503, headers={"Location": "The new job."}))
+@bp.doc(extensions=more(404, 409, 429, 503, headers={"Location": "The new job."}, accepts=True))
 @bp.output(schemas.Job, status_code=202)
-def retry(job: str) -> tuple[schemas.Job, int, dict[str, str]]:
+def retry(job: str) -> Answer:
     """Try again what failed of a finished job
 
     The answer is a new job of those changes, each at its old version: newer changes win.
     """
-    here = context()
-    again = here.ledger.retry(job, request_id=g.request_id)
-    here.wake(again.total)
-    return shown(again), 202, {"Location": url_for("jobs.read", job=again.id)}
-
-
-def shown(job: records.Job) -> schemas.Job:
-    """A job as the API shows it."""
-    rate = _rate(job)
-    left = job.total - job.done if job.finished_at is None else 0
-    return schemas.Job(
-        id=job.id,
-        catalog=job.catalog,
-        state=job.state,
-        total=job.total,
-        applied=job.applied,
-        unchanged=job.unchanged,
-        superseded=job.superseded,
-        failed=job.failed,
-        canceled=job.canceled,
-        errors=job.errors,
-        created_at=_written(job.created_at),
-        started_at=_written(job.started_at) if job.started_at else None,
-        finished_at=_written(job.finished_at) if job.finished_at else None,
-        images_per_second=rate,
-        eta_seconds=round(left / rate, 1) if rate and job.finished_at is None else None,
-    )
-
-
-def _rate(job: records.Job) -> float | None:
-    if job.started_at is None or not job.done:
-        return None
-    # The ledger's clock counts milliseconds, and a job may be done within one.
-    elapsed = max((job.finished_at or time.time()) - job.started_at, 0.001)
-    return round(job.done / elapsed, 2)
+    return retried(job, target_sha().hexdigest())
 
 
 def _item(item: Item) -> schemas.Item:
@@ -117,8 +81,5 @@ def _item(item: Item) -> schemas.Item:
         code=item.code,
         message=item.message,
         image=item.image,
+        line=item.line,
     )
-
-
-def _written(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -224,6 +224,7 @@ class Item(_Given):
     code: str | None
     message: str | None
     image: Annotated[str | None, Field(description="Its URL, or the SHA-256 of what was uploaded.")]
+    line: Annotated[int | None, Field(description="Of the feed, where that was no change and was skipped.")]
 
 
 class Items(_Given):

@@ -10,6 +10,7 @@ from apiflask import APIBlueprint
 from flask import request
 
 from api import schemas, strict_json, wire
+from api.accept import waiting
 from api.body import MAX_JSON, checked, json_body, unsupported
 from api.context import context
 from api.errors import Fault, RequestInvalid
@@ -39,7 +40,7 @@ def neighbors(catalog: str, product_id: str, page: schemas.NeighborsPage) -> sch
 @bp.post("/search")
 @bp.doc(
     extensions=more(
-        *(404, 413, 415, 503),
+        *(404, 413, 415, 429, 503),
         body={
             "application/json": schemas.Search,
             "multipart/form-data": wire.SEARCH_FORM,
@@ -83,7 +84,9 @@ def _by_json(catalog: Catalog, wanted: schemas.Search) -> schemas.Neighbors:
     if wanted.product_id is not None:
         return _by_product(catalog, wanted.product_id, wanted)
     if wanted.image_url is not None:
-        return _by_picture(catalog, context().fetch(wanted.image_url), wanted)
+        with waiting(context(), "send the image itself, or this later"):
+            picture = context().fetch(wanted.image_url)
+        return _by_picture(catalog, picture, wanted)
     with np.errstate(over="ignore"):
         vector = np.array(wanted.vector, np.float32)
     return _page("vector", wanted, lambda **options: catalog.search(vector, **options))

@@ -108,6 +108,14 @@ def run(side: str, pictures: Path, weights: Path, work: Path) -> Run:
     else:
         options = ["--data", str(out), "--weights", str(weights), "--precision", side]
         command = [str(LOOKALIKE), "index", str(pictures), *options]
+    ran = watched(command)
+    count = sum(1 for _ in pictures.iterdir())
+    print(f"{side:9} {count:6} pictures {ran.seconds:8.1f} s {ran.megabytes:8.0f} MB", file=sys.stderr)
+    return ran
+
+
+def watched(command: list[str]) -> Run:
+    """A whole command: its time, and the most private memory that it and its children had together."""
     started = time.monotonic()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         watch = Watch(process.pid)
@@ -116,7 +124,6 @@ def run(side: str, pictures: Path, weights: Path, work: Path) -> Run:
     peak = watch.stop()
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{errors.decode()}")
-    print(f"{side:9} {sum(1 for _ in pictures.iterdir()):6} pictures {seconds:8.1f} s {peak:8.0f} MB", file=sys.stderr)
     return Run(seconds, peak)
 
 

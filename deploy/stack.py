@@ -62,7 +62,7 @@ class Stack:
             (folder / name).mkdir(parents=True, exist_ok=True)
         key = folder / "secrets" / "lookalike_qdrant_api_key"
         if not key.exists():
-            key.write_text(os.environ.get("QDRANT_API_KEY") or secrets.token_urlsafe(24))
+            key.write_text(os.environ.get("QDRANT_API_KEY") or secrets.token_hex(24))
 
     @property
     def url(self) -> str:

@@ -357,7 +357,7 @@ class Catalog:
 
     def _not_found(self, product_id: str) -> ProductNotFound:
         return ProductNotFound(
-            f"There is no product {product_id!r} in catalog {self.spec.name}; `lookalike show` lists what there is."
+            f"There is no product {product_id!r} in catalog {self.spec.name}; list its products to see what there is."
         )
 
 

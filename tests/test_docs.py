@@ -245,9 +245,27 @@ def test_only_pages_that_are_run_have_commands() -> None:
 
 
 @pytest.mark.long
-def test_the_bench_runs_on_a_few_pictures(tmp_path: Path) -> None:
-    line = "bench/ingest.py --small 3 --large 6 --rounds 1 --side 100 --precision float32 --out"
-    command = [sys.executable, *shlex.split(line), str(tmp_path / "result.json")]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "marginal" in ran.stdout
-    assert '"marginal_ratio"' in (tmp_path / "result.json").read_text()
+@pytest.mark.parametrize(
+    ("line", "told", "kept"),
+    [
+        ("ingest.py --small 3 --large 6 --rounds 1 --side 100 --precision float32", "marginal", "marginal_ratio"),
+        ("encode.py --encoder efficientnet_lite0 --rounds 1 --seconds 0.1", " GFLOP = ", "share_of_peak"),
+        (
+            "pipeline.py --small 3 --large 6 --rounds 1 --side 100 --few 5 --many 10 --precision float32",
+            "alone",
+            "urls_ratio",
+        ),
+        ("search.py --products 700 --queries 3", "turbo, optimized", "recall_at_10"),
+        (
+            "serving.py --products 50 --images 80 --rounds 1 --starts 1 --side 100 --encoder efficientnet_lite0",
+            "start to first neighbors",
+            "p99_ratio",
+        ),
+    ],
+)
+def test_the_benches_run_on_a_little(tmp_path: Path, line: str, told: str, kept: str) -> None:
+    command = [sys.executable, *shlex.split(f"bench/{line} --out"), str(tmp_path / "result.json")]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert told in ran.stdout
+    assert f'"{kept}"' in (tmp_path / "result.json").read_text()

@@ -14,7 +14,7 @@ import structlog
 
 from services.catalog import Catalog
 from services.catalogs import Catalogs
-from services.errors import CatalogNotFound, LedgerUnavailable, LookalikeError
+from services.errors import CatalogNotFound, IndexUnavailable, LedgerUnavailable, LookalikeError
 from services.ledger import Claim, Claimed, Ledger
 from services.records import Change, ChangeKind, Outcome, State
 from services.settings import Settings
@@ -227,6 +227,11 @@ class Worker:
         another data folder than the service has, which whoever started it can mend.
         """
         claim = held.claim
+        if isinstance(error, IndexUnavailable) and self._is_gone(claim.catalog_id):
+            # Its changes have been canceled, or will be when the one who removes it comes to that.
+            log.info("the catalog of a batch was removed", claim=claim.id)
+            self._tell(claim, lambda: self.ledger.give_back(claim))
+            return
         trouble = self._troubled(held)
         may_come_back = error.retryable or isinstance(error, CatalogNotFound)
         if may_come_back and trouble.last - trouble.since < self._give_up:
@@ -236,6 +241,13 @@ class Worker:
         log.error("a batch fails", code=error.code, reason=str(error))
         failed = [Outcome(change.product_id, State.FAILED, error.code, str(error)) for change in claim.changes]
         self._record(claim, dict(zip(claim.refs, failed, strict=True)))
+
+    def _is_gone(self, catalog_id: str) -> bool:
+        try:
+            self._catalogs.by_id(catalog_id)
+        except LookalikeError as error:
+            return isinstance(error, CatalogNotFound)
+        return False
 
     def _troubled(self, held: InHand) -> Trouble:
         """The trouble that a catalog is in, now that this has failed."""

@@ -1,5 +1,7 @@
 """`lookalike api`: the HTTP API alone, where workers, Redis and Qdrant are elsewhere."""
 
+import socket
+import struct
 from contextlib import ExitStack
 from typing import Any
 
@@ -15,6 +17,8 @@ REQUEST_SECONDS = 60
 """Without a sign of life for so long, the process that answers is started anew. Requests may take longer."""
 FINISH_SECONDS = 15
 """How long requests under way may take to end after SIGTERM."""
+SILENT_SECONDS = 10
+"""How long a caller may send nothing in the middle of a request: it keeps one of the threads for so long."""
 
 
 @click.command("api")
@@ -50,6 +54,7 @@ def serve(configured: Settings, host: str, port: int, keys: Any) -> None:
         def load_config(self) -> None:
             for name, value in _gunicorn(host, port).items():
                 self.cfg.set(name, value)
+            self.cfg.set("when_ready", _cut_silence)
             self.cfg.set("worker_exit", lambda server, worker: closing.close())
 
         def load(self) -> Any:
@@ -73,6 +78,12 @@ def serve(configured: Settings, host: str, port: int, keys: Any) -> None:
 
     closing = ExitStack()
     Api().run()
+
+
+def _cut_silence(arbiter: Any) -> None:
+    """Gunicorn has no such limit. Linux gives what a listening socket has to those that it accepts."""
+    for listener in arbiter.LISTENERS:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", SILENT_SECONDS, 0))
 
 
 def _gunicorn(host: str, port: int) -> dict[str, Any]:

@@ -59,9 +59,9 @@ def doctor_command(data: str | None, as_json: bool) -> None:
 
 
 def _service(configured: Settings) -> dict[str, Any] | None:
-    """The service that works on the data folder, and whether it answers."""
-    url = service_url(configured.data)
-    if url is None:
+    """The service that commands go to, and whether it answers."""
+    url = configured.service_url or service_url(configured.data)
+    if not url:
         return None
     from api.cli.client import Client
 

@@ -200,8 +200,10 @@ def index_command(
 
 def _say_what_next(run: Run, catalog: str, data: str | None) -> None:
     bad = {failure["product_id"] for failure in run.failures}
-    good = (source.product_id for source in run.sources if printable(source.product_id) not in bad)
-    options = ["--product", next(good, run.sources[0].product_id)]
+    good = next((each.product_id for each in run.sources if printable(each.product_id) not in bad), None)
+    if good is None:
+        return
+    options = ["--product", good]
     options += ["--catalog", catalog] if catalog != "products" else []
     options += ["--data", data] if data else []
     stdout().print(shown(f"Next: lookalike search {shlex.join(options)}"), soft_wrap=True)

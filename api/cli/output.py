@@ -75,7 +75,7 @@ def command(run: Callable[P, None]) -> Callable[P, None]:
             run(*args, **kwargs)
         except LookalikeError as error:
             refuse(error, as_json=as_json)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, click.Abort):
             if as_json:
                 print_json({"error": {"code": "interrupted", "message": "Interrupted before anything was done."}})
             stderr().print("Interrupted.")

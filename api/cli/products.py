@@ -87,13 +87,18 @@ def remove_command(
     sys.exit(bool(failures))
 
 
+def _confirmed(name: str) -> bool:
+    try:
+        return click.confirm(f"Remove catalog {name} with all its vectors?", err=True)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise  # Ctrl-C
+        return False  # nobody is there to ask
+
+
 def _remove_catalog(name: str, data: str | None, *, yes: bool, as_json: bool) -> None:
     with opened_catalogs(settings.load(data=data)) as catalogs:
-        if (
-            catalogs.find(name)
-            and not yes
-            and not click.confirm(f"Remove catalog {name} with all its vectors?", err=True)
-        ):
+        if catalogs.find(name) and not (yes or _confirmed(name)):
             raise InvalidInput(f"Catalog {name} was left as it is; confirm, or give --yes.")
         catalogs.remove(name)
     if as_json:

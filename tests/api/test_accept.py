@@ -75,6 +75,7 @@ def test_the_same_key_with_another_request_is_refused(service: Any, change: dict
     answer = service.client.open(**{**REQUESTS["put"], **change}, headers=KEY)
     assert (answer.status_code, answer.json["code"]) == (422, "idempotency_conflict")
     assert (answer.json["retryable"], answer.json["errors"][0]["field"]) == (False, "Idempotency-Key")
+    assert answer.json["detail"].startswith(f"The Idempotency-Key {KEY['Idempotency-Key']!r} is of another request")
     assert total(service) == 1
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 from typing import Any
 
 import pytest
@@ -247,3 +248,13 @@ def test_any_form_is_taken_or_refused(service: Any, pieces: list[bytes]) -> None
     service.works = False
     answer = service.client.put(ONE, data=b"".join(pieces), content_type="multipart/form-data; boundary=b")
     assert answer.status_code in (202, 400, 413, 422), answer.text
+
+
+def test_a_name_that_is_there_twice_among_many_is_found_soon() -> None:
+    """A mebibyte of names, as one JSON body may have: looking each up among all others took minutes."""
+    names = [f'"{number:x}":0' for number in range(90_000)]
+    text = "{" + ",".join([*names, names[-1]]) + "}"
+    started = time.process_time()
+    with pytest.raises(Malformed, match="the name '15f8f' is there twice"):
+        strict_json.parsed(text)
+    assert time.process_time() - started < 5

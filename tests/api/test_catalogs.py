@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from services.errors import IndexUnavailable
 from services.records import AttributeKind
 
 SHOES = "/v1/catalogs/shoes"
@@ -169,3 +170,36 @@ def test_a_removed_catalog_is_gone_with_what_waits_for_it(service: Any) -> None:
     service.catalog()
     assert service.client.get(SHOES).json["products"] == 0
     assert service.ledger.claim("test", 64).claim is None
+
+
+def test_a_removal_that_takes_long_does_not_remove_the_catalog_after_it(service: Any) -> None:
+    """Given a second removal and a new catalog of the name while the first is under way, I expect that one to stay."""
+    before = service.catalogs.remove
+    came: list[int] = []
+
+    def remove(name: str, id: str) -> None:
+        service.catalogs.remove = before
+        came.append(service.client.delete(SHOES).status_code)
+        service.catalog()
+        service.put("new")
+        before(name, id)
+
+    service.catalogs.remove = remove
+    answer = service.client.delete(SHOES)
+    assert (came, answer.status_code, answer.json["code"]) == ([204], 404, "catalog_not_found")
+    assert service.client.get(SHOES).json["products"] == 1
+
+
+def test_a_removal_that_fails_leaves_the_catalog_and_its_versions(service: Any) -> None:
+    service.put("a")
+    before = service.catalogs.remove
+
+    def fail(name: str, id: str) -> None:
+        raise IndexUnavailable("It is away.")
+
+    service.catalogs.remove = fail
+    assert service.client.delete(SHOES).status_code == 503
+    service.catalogs.remove = before
+    service.put("b")
+    products = service.client.get(f"{SHOES}/products").json["products"]
+    assert sorted((each["product_id"], each["version"]) for each in products) == [("a", 1), ("b", 2)]

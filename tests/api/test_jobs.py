@@ -74,7 +74,7 @@ def test_jobs_are_listed_newest_first_and_by_catalog_and_state(service: Any) -> 
 def test_items_are_those_that_failed_or_wait(service: Any) -> None:
     service.works = False
     send(service, "a", "b", "c")
-    waiting = {"state": None, "code": None, "message": None, "image": URL}
+    waiting = {"state": None, "code": None, "message": None, "image": URL, "line": None}
     page = service.client.get("/v1/jobs/1/items?state=waiting&limit=2").json
     assert page["items"] == [{"product_id": "a"} | waiting, {"product_id": "b"} | waiting]
     page = service.client.get(f"/v1/jobs/1/items?state=waiting&limit=2&cursor={page['next']}").json
@@ -82,7 +82,13 @@ def test_items_are_those_that_failed_or_wait(service: Any) -> None:
     assert service.client.get("/v1/jobs/1/items").json == {"items": [], "next": None}
     service.work()
     assert service.client.get("/v1/jobs/1/items?state=waiting").json == {"items": [], "next": None}
-    failed = {"state": "failed", "code": "fetch_not_found", "message": f"{URL} answers 404.", "image": URL}
+    failed = {
+        "state": "failed",
+        "code": "fetch_not_found",
+        "message": f"{URL} answers 404.",
+        "image": URL,
+        "line": None,
+    }
     items = [{"product_id": id} | failed for id in "abc"]
     assert service.client.get("/v1/jobs/1/items?state=failed").json == {"items": items, "next": None}
 
@@ -105,6 +111,22 @@ def test_what_failed_can_be_tried_again(service: Any) -> None:
     assert service.woken == [2, 2]
     again = service.client.post("/v1/jobs/2/retry")
     assert (again.status_code, again.json["code"]) == (409, "conflict")
+
+
+def test_a_retry_that_is_repeated_with_its_key_is_one(service: Any) -> None:
+    send(service, "a", "b")
+    first, again = (service.client.post("/v1/jobs/1/retry", headers={"Idempotency-Key": "k"}) for _ in range(2))
+    assert (first.status_code, again.status_code, first.json["id"], again.json["id"]) == (202, 202, "2", "2")
+    assert again.headers["Idempotent-Replayed"] == "true"
+    other = service.client.post("/v1/jobs/2/retry", headers={"Idempotency-Key": "k"})
+    assert (other.status_code, other.json["code"]) == (422, "idempotency_conflict")
+
+
+def test_canceled_changes_are_none_that_were_worked_on(service: Any) -> None:
+    service.works = False
+    send(service, "a", "b")
+    job = service.client.post("/v1/jobs/1/cancel").json
+    assert (job["canceled"], job["images_per_second"]) == (2, None)
 
 
 def test_a_job_that_has_not_finished_cannot_be_tried_again(service: Any) -> None:

@@ -207,3 +207,16 @@ def test_searches_are_measured(shop: Any) -> None:
         for way, n in {"image": 3, "vector": 1, "product_id": 1}.items()
     }
     assert all(count in metrics for count in counts.values())
+
+
+def test_no_more_searches_fetch_than_there_are_places(shop: Any) -> None:
+    waits = shop.app.extensions["lookalike"].waits
+    held = [waits.acquire(blocking=False) for _ in range(48)]
+    assert all(held)
+    shop.web[URL] = shop.picture()
+    answer = shop.client.post(SEARCH, json={"image_url": URL})
+    assert (answer.status_code, answer.json["code"], answer.headers["Retry-After"]) == (429, "too_many_waits", "5")
+    assert shop.client.post(SEARCH, json={"product_id": "blue"}).status_code == 200
+    waits.release()
+    for _ in range(2):
+        assert shop.client.post(SEARCH, json={"image_url": URL}).status_code == 200

@@ -105,3 +105,15 @@ def test_warnings_are_logged() -> None:
 def test_bytes_that_are_no_text_are_logged() -> None:
     [found] = events(r"log.info('named', path='a\udc80')")
     assert found["path"] == "a\udc80"
+
+
+def test_what_is_told_while_tensorflow_starts_is_not_lost() -> None:
+    code = """
+from services.encoders.messages import held
+with held():
+    import os
+    os.write(2, b"said by native code\\n")
+    log.info("meanwhile")
+log.info("afterwards")
+"""
+    assert [each["event"] for each in events(code)] == ["meanwhile", "afterwards"]

@@ -1,17 +1,21 @@
 """Catalogs on a Qdrant server, of two processes that know nothing of each other."""
 
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
+from proxy import Proxy
 from workshop import until
 
 from services import bootstrap, settings
 from services.catalogs import Catalogs
 from services.encoders.encoder import Encoder
-from services.errors import CatalogExists, CatalogNotFound, DataCorrupt, EncoderMismatch
+from services.errors import CatalogExists, CatalogNotFound, DataCorrupt, EncoderMismatch, IndexUnavailable
 from services.records import AttributeKind, CatalogSpec, Change, Resample
 from services.settings import Settings
 from services.testing import StubEncoder, load_stub, picture
@@ -108,3 +112,22 @@ def test_no_data_folder_is_locked_or_made(make: Make, tmp_path: Path) -> None:
     make(data=tmp_path / "data").create(new_spec())
     make(data=tmp_path / "data").specs()
     assert not (tmp_path / "data").exists()
+
+
+def test_a_server_that_hangs_keeps_all_waiting_together_and_not_one_after_the_other(make: Make, twin_url: str) -> None:
+    with Proxy(("127.0.0.1", urlsplit(twin_url).port or 0)) as proxy:
+        catalogs = make(qdrant_url=f"http://127.0.0.1:{proxy.port}", qdrant_timeout=1)
+        catalogs.create(new_spec())
+        catalogs._seen.clear()
+        proxy.silent = True
+        proxy.reset()
+
+        def ask(_: int) -> None:
+            for call in (lambda: catalogs.get("shoes"), catalogs.specs):
+                with pytest.raises(IndexUnavailable):
+                    call()
+
+        started = time.monotonic()
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(ask, range(8)))
+        assert time.monotonic() - started < 8, "16 waits of a second each"

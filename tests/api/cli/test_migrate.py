@@ -23,6 +23,7 @@ def held(configured: Settings) -> tuple[dict[str, Any], set[Any], np.ndarray]:
         catalog = catalogs.get("shoes")
         points = sorted(catalog.points(), key=lambda point: point.product_id)
         described = {"id": catalog.spec.id, "attributes": dict(catalog.spec.indexed_attributes), "points": points}
+        described["facets"] = catalog.facets("n", limit=5)
         return described, set(catalog.tombstones()), np.stack([np.asarray(point.vector) for point in points])
 
 
@@ -33,7 +34,10 @@ def test_a_catalog_goes_to_a_server_and_back(run: Run, tmp_path: Path, products:
     with bootstrap.catalogs(source, load=load_stub) as catalogs:
         shoes = catalogs.create(bootstrap.new_spec("shoes", "efficientnet_lite0", "random:1", "nearest"))
         shoes.declare({"n": AttributeKind.INTEGER})
-        features = (Embedding(f"p/{n}", random.random(1280, np.float32), {"n": n}) for n in range(products))
+        features = (
+            Embedding(f"p/{n}", random.random(1280, np.float32), {"n": n % 7, "of": [{"n": n}]})
+            for n in range(products)
+        )
         assert len(list(shoes.put_embeddings(features))) == products
         shoes.remove([f"p/{n}" for n in range(0, products, 10)])
     with QdrantTwin() as twin:

@@ -56,6 +56,8 @@ def test_a_catalog_is_removed_only_when_meant(run: Run, refused: Refused, data: 
     refused("invalid_input", "remove", "red-1", "--all", "--data", data)
     asked = CliRunner().invoke(cli, ["remove", "--all", "--data", str(data)], input="n\n")
     assert asked.exit_code == 2
+    nobody = CliRunner().invoke(cli, ["remove", "--all", "--data", str(data)])
+    assert (nobody.exit_code, "give --yes" in nobody.stderr, "Traceback" in nobody.stderr) == (2, True, False)
     assert run("show", "--data", data)[1]["count"] == 12
     assert run("remove", "--all", "--yes", "--data", data) == (0, {"catalog": "products", "removed": True})
     refused("catalog_not_found", "show", "--data", data)

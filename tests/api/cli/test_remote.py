@@ -142,11 +142,15 @@ def test_an_import_beside_a_service_is_refused(
     assert "stop it first" in refused("data_locked", "import", file, "--catalog", "copy", "--data", data)
 
 
-def test_doctor_says_where_a_service_is(run: Run, service: Beside, data: Path, own: Path) -> None:
+def test_doctor_says_where_a_service_is(
+    run: Run, service: Beside, data: Path, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert run("doctor", "--data", own)[1]["service"] is None
     assert run("doctor", "--data", data)[1]["service"] == {"url": service.url, "ready": True}
     shown = CliRunner().invoke(cli, ["doctor", "--data", str(data)], env={"COLUMNS": "100"})
     assert service.url in shown.stdout
+    monkeypatch.setenv("LOOKALIKE_SERVICE_URL", service.url)
+    assert run("doctor", "--data", own)[1]["service"] == {"url": service.url, "ready": True}
 
 
 def test_a_service_that_answers_no_more_is_one_sentence(

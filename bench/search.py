@@ -1,0 +1,214 @@
+"""Search: the embedded index against qdrant-client's local mode and exact search in numpy, on the same vectors.
+
+    python bench/search.py [--products 100000] [--queries 50] [--out FILE]
+
+Real features of the demo catalog, enlarged (features.py). Every query is asked of all sides in turn, so what the
+machine does meanwhile meets all of them; the ratios are those of the medians. Recall@10 is the share of the ten found
+whose true score is among the ten best. Method and caveats are in bench/README.md.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from features import DIM, Features, features
+from ingest import keep
+
+from services.filters import parse
+from services.index.edge import EdgeIndex
+from services.records import AttributeKind, Point, Quantization
+
+LIMIT = 10
+COLOR = "blue"
+LOCAL_QUERIES = 10
+"""Local mode takes most of the time, and its times hardly differ."""
+
+Search = Callable[[npt.NDArray[np.float32], bool], list[int]]
+"""Gives the rows of the nearest vectors; the flag asks for those of one color."""
+
+
+@dataclass
+class Side:
+    """What is compared: a way to search, and what was seen of it."""
+
+    name: str
+    search: Search
+    seconds: dict[bool, list[float]] = field(default_factory=lambda: {False: [], True: []})
+    right: dict[bool, int] = field(default_factory=lambda: {False: 0, True: 0})
+
+    def ask(self, query: npt.NDArray[np.float32], filtered: bool, truth: npt.NDArray[np.float32]) -> None:
+        started = time.perf_counter()
+        rows = self.search(query, filtered)
+        self.seconds[filtered].append(time.perf_counter() - started)
+        tenth = np.partition(truth, -LIMIT)[-LIMIT]
+        # Scores are float32, so equal ones may differ in the last digit.
+        self.right[filtered] += int(sum(truth[row] >= tenth - 1e-6 for row in rows))
+
+    def summary(self, filtered: bool) -> dict[str, float]:
+        seconds = self.seconds[filtered]
+        return {
+            "p50_ms": round(1000 * statistics.median(seconds), 3),
+            "p95_ms": round(1000 * float(np.quantile(seconds, 0.95)), 3),
+            "recall_at_10": round(self.right[filtered] / (LIMIT * len(seconds)), 4),
+        }
+
+
+def main() -> None:
+    arguments = parsed()
+    told(f"drawing and encoding what becomes {arguments.products:,} vectors")
+    found = features(arguments.products, arguments.queries)
+    with tempfile.TemporaryDirectory(prefix="lookalike-bench-") as folder, ExitStack() as stack:
+        result = compare(found, Path(folder), stack)
+    show(result)
+    keep(result, arguments.out)
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--products", type=int, default=100_000)
+    parser.add_argument("--queries", type=int, default=50)
+    parser.add_argument("--out", type=Path, help="write the result as JSON, too")
+    return parser.parse_args()
+
+
+def compare(found: Features, work: Path, stack: ExitStack) -> dict[str, Any]:
+    """Local mode, numpy and the embedded index: exact, compressed, and with its graph built."""
+    indexes = {name: filled(found, work / name, name, stack) for name in ("none", "turbo")}
+    local, exact = Side("local mode", local_mode(found)), Side("numpy", in_numpy(found))
+    sides = [exact, *(Side(name, embedded(index)) for name, index in indexes.items())]
+    told("searching")
+    ask(found, [local, *sides], LOCAL_QUERIES)
+    ask(found, sides, len(found.queries))
+    seconds = {}
+    for name, index in indexes.items():
+        told(f"building the graph of {name}")
+        started = time.perf_counter()
+        index.optimize()
+        seconds[name] = round(time.perf_counter() - started, 1)
+    optimized = [Side(f"{name}, optimized", embedded(index)) for name, index in indexes.items()]
+    ask(found, optimized, len(found.queries))
+    rows = {
+        side.name: {"all": side.summary(False), "filtered": side.summary(True)} for side in [local, *sides, *optimized]
+    }
+    for row in rows.values():
+        for way in ("all", "filtered"):
+            row[way]["times_local_mode"] = round(rows["local mode"][way]["p50_ms"] / row[way]["p50_ms"], 1)
+    share = sum(each["color"] == COLOR for each in found.attributes) / len(found.attributes)
+    return {
+        "products": len(found.vectors),
+        "dim": DIM,
+        "queries": len(found.queries),
+        "filter_passes": round(share, 3),
+        "optimize_seconds": seconds,
+        "sides": rows,
+    }
+
+
+def ask(found: Features, sides: Sequence[Side], count: int) -> None:
+    """Asks all sides each query in turn, without and with the filter; a first one is not counted."""
+    is_colored = np.array([each["color"] == COLOR for each in found.attributes])
+    for side in sides:
+        side.search(found.queries[0], False), side.search(found.queries[0], True)
+    for query in found.queries[:count]:
+        scores = found.vectors @ query
+        for filtered in (False, True):
+            truth = np.where(is_colored, scores, -2) if filtered else scores
+            for side in sides:
+                side.ask(query, filtered, truth)
+
+
+def filled(found: Features, path: Path, quantization: Quantization, stack: ExitStack) -> EdgeIndex:
+    """An embedded index with all vectors, made as a catalog makes it."""
+    told(f"filling the index, quantization {quantization}")
+    index = EdgeIndex.open(path, DIM, quantization)
+    stack.callback(index.close)
+    index.declare({"color": AttributeKind.KEYWORD, "price": AttributeKind.FLOAT})
+    for rows in pages(len(found.vectors)):
+        index.upsert([Point(str(row), row + 1, found.vectors[row], 1.0, found.attributes[row]) for row in rows])
+    index.flush()
+    return index
+
+
+def embedded(index: EdgeIndex) -> Search:
+    of_color = parse({"must": [{"key": "color", "match": {"value": COLOR}}]})
+
+    def search(query: npt.NDArray[np.float32], filtered: bool) -> list[int]:
+        found = index.search(query, limit=LIMIT, filter=of_color if filtered else None)
+        return [int(each.product_id) for each in found]
+
+    return search
+
+
+def in_numpy(found: Features) -> Search:
+    is_colored = np.array([each["color"] == COLOR for each in found.attributes])
+
+    def search(query: npt.NDArray[np.float32], filtered: bool) -> list[int]:
+        scores = found.vectors @ query
+        if filtered:
+            scores[~is_colored] = -2
+        best = np.argpartition(scores, -LIMIT)[-LIMIT:]
+        return [int(row) for row in best[np.argsort(-scores[best])]]
+
+    return search
+
+
+def local_mode(found: Features) -> Search:
+    """qdrant-client without a server, as its users call it."""
+    import warnings
+
+    from qdrant_client import QdrantClient, models
+
+    warnings.simplefilter("ignore", UserWarning)  # that it is not for so many vectors is what is measured
+    told("filling qdrant-client's local mode")
+    client = QdrantClient(":memory:")
+    client.create_collection("products", models.VectorParams(size=DIM, distance=models.Distance.COSINE))
+    for rows in pages(len(found.vectors)):
+        batch = models.Batch(
+            ids=list(rows),
+            vectors=found.vectors[rows.start : rows.stop].tolist(),
+            payloads=[{"product_id": str(row), "attributes": dict(found.attributes[row])} for row in rows],
+        )
+        client.upsert("products", batch)
+    match = models.FieldCondition(key="attributes.color", match=models.MatchValue(value=COLOR))
+
+    def search(query: npt.NDArray[np.float32], filtered: bool) -> list[int]:
+        answer = client.query_points(
+            "products", query.tolist(), limit=LIMIT, query_filter=models.Filter(must=[match]) if filtered else None
+        )
+        return [int(hit.id) for hit in answer.points]
+
+    return search
+
+
+def pages(count: int) -> Iterator[range]:
+    return (range(start, min(start + 1000, count)) for start in range(0, count, 1000))
+
+
+def show(result: dict[str, Any]) -> None:
+    print(
+        f"{result['products']:,} x {result['dim']}, {result['queries']} queries, "
+        f"the filter passes {result['filter_passes']:.1%}"
+    )
+    print(f"{'':18}{'p50 ms':>10}{'x local':>10}{'recall':>10}{'filtered':>12}{'x local':>10}{'recall':>10}")
+    for name, row in result["sides"].items():
+        cells = [row[way][key] for way in ("all", "filtered") for key in ("p50_ms", "times_local_mode", "recall_at_10")]
+        print(
+            f"{name:18}{cells[0]:10.2f}{cells[1]:10.1f}{cells[2]:10.4f}{cells[3]:12.2f}{cells[4]:10.1f}{cells[5]:10.4f}"
+        )
+
+
+def told(what: str) -> None:
+    print(f"{what} ...", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
