@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -119,10 +119,10 @@ def measured(work: Path, arguments: argparse.Namespace) -> list[dict[str, float]
     with picture_server(images) as url, serving(command, environment) as (_, client):
         feed(client, "warm", arguments.encoder, url, min(64, len(images)))
         for number in range(arguments.rounds):
-            with Asking(client) as idle:
+            with Asking(client, arguments.products) as idle:
                 time.sleep(max(3.0, arguments.images / 40))
             alone = feed(client, f"alone-{number}", arguments.encoder, url, len(images))
-            with Asking(client) as busy:
+            with Asking(client, arguments.products) as busy:
                 together = feed(client, f"together-{number}", arguments.encoder, url, len(images))
             rounds.append(row(idle, busy, alone, together))
             print(rounds[-1], file=sys.stderr, flush=True)
@@ -152,8 +152,10 @@ class Asking:
     So an answer that keeps later ones waiting counts for those, too ("coordinated omission" would leave that out).
     """
 
-    def __init__(self, client: httpx2.Client) -> None:
+    def __init__(self, client: httpx2.Client, products: int) -> None:
         self._client = client
+        self._products = products
+        self._asked: list[Future[None]] = []
         self._done = threading.Event()
         self._seconds: list[float] = []
         self._pool = ThreadPoolExecutor(16)
@@ -167,6 +169,8 @@ class Asking:
         self._done.set()
         self._thread.join()
         self._pool.shutdown()
+        for each in self._asked:
+            each.result()
 
     def quantile(self, percent: int) -> float:
         """In milliseconds."""
@@ -178,13 +182,12 @@ class Asking:
             due += 1 / RATE
             if self._done.wait(max(0.0, due - time.monotonic())):
                 return
-            self._pool.submit(self._ask, number, due)
+            self._asked.append(self._pool.submit(self._ask, number, due))
 
-    @staticmethod
-    def _numbers() -> Iterator[int]:
+    def _numbers(self) -> Iterator[int]:
         random = np.random.default_rng(2)
         while True:
-            yield int(random.integers(0, 1000))
+            yield int(random.integers(0, self._products))
 
     def _ask(self, number: int, due: float) -> None:
         self._client.get(f"/catalogs/{CATALOG}/products/p{number}/neighbors").raise_for_status()
