@@ -25,8 +25,8 @@ class Media:
     """A folder of images. A name is either absent or holds all of its bytes, whoever writes or dies meanwhile.
 
     With `keep="none"` nothing is stored. A hash is 64 hex digits; anything else raises `InvalidInput`. Writing
-    raises `DataFull` or `DataNotWritable`. `user` names whose catalogs it is for; one that has put an original here is
-    written down (`users/`), for what nobody of one user needs another may.
+    raises `DataFull` or `DataNotWritable`. `user` names whose catalogs it is for; one that has put an original here,
+    were it there already, is written down (`users/`), for what one user does not need another may.
     """
 
     def __init__(self, url: str | Path, keep: MediaKeep = "all", *, user: str = "catalogs") -> None:
@@ -58,9 +58,10 @@ class Media:
         hash = hash or sha256(data).hexdigest()
         path = self._path("originals", hash)
         # A power cut can leave the name without the bytes.
-        if self._keep == "all" and (self._size(path) != len(data) or not self._touched(path)):
-            self._sign()
-            self._write(path, data)
+        if self._keep == "all":
+            self.sign()
+            if self._size(path) != len(data) or not self._touched(path):
+                self._write(path, data)
         return hash
 
     def get(self, hash: str) -> bytes:
@@ -89,6 +90,15 @@ class Media:
         self._write(path, made)
         return made
 
+    def sign(self) -> None:
+        """Writes down that its user needs originals from here."""
+        if not self._is_signed:
+            name = self._user.encode()
+            path = f"{self._folder}/users/{sha256(name).hexdigest()[:16]}"
+            if self._size(path) != len(name):
+                self._write(path, name)
+            self._is_signed = True
+
     def others(self) -> list[str]:
         """The users, but for this one, who have put originals here."""
         signs = self._files.glob(f"{self._folder}/users/*")
@@ -113,14 +123,6 @@ class Media:
         with disk_errors(self._folder):
             if self._files.exists(self._unfinished):
                 self._files.rm(self._unfinished, recursive=True)
-
-    def _sign(self) -> None:
-        if not self._is_signed:
-            name = self._user.encode()
-            path = f"{self._folder}/users/{sha256(name).hexdigest()[:16]}"
-            if self._size(path) != len(name):
-                self._write(path, name)
-            self._is_signed = True
 
     @property
     def _unfinished(self) -> str:

@@ -45,6 +45,7 @@ def migrate(here: Catalogs, there: Catalogs, name: str) -> dict[str, Any]:
     source = here.get(name)
     target = there.adopt(source.spec)
     originals = here.intake.media
+    there.intake.media.sign()
     with progress() as bar:
         points = bar.track(source.points(), total=source.count(), description=f"Copying {name}")
         products = target.copy(points, None if originals.place == there.intake.media.place else originals)

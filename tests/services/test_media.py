@@ -183,6 +183,7 @@ def test_it_is_told_who_else_puts_originals_there(tmp_path: Path) -> None:
     one.put(b"a picture")
     assert (one.others(), other.others(), Media(tmp_path, user="one").others()) == ([], ["one"], [])
     other.put(b"a picture")
-    assert other.others() == ["one"], "what is there already needs no second one"
-    other.put(b"another picture")
+    assert other.others() == ["one"], "it needs what was there already, too"
     assert one.others() == ["other in http://qdrant:6333"]
+    Media(tmp_path, keep="none", user="third").put(b"a picture")
+    assert len(one.others()) == 1
