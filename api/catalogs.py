@@ -1,7 +1,5 @@
 """Catalogs: made, changed, read, removed."""
 
-from contextlib import nullcontext
-
 from apiflask import APIBlueprint
 from flask import Response, url_for
 
@@ -114,9 +112,7 @@ def _made(name: str, wanted: schemas.NewCatalog) -> tuple[Catalog, bool]:
         catalog = catalogs.get(name)
     except CatalogNotFound:
         try:
-            # Where others make catalogs, too; a data folder has one process.
-            with context().ledger.exclusive(f"catalog {name}") if catalogs.registry.shared else nullcontext():
-                return catalogs.create(new_spec(name, **(DEFAULTS | given))), True
+            return catalogs.create(new_spec(name, **(DEFAULTS | given))), True
         except CatalogExists:
             catalog = catalogs.get(name)  # another request was faster
     for field, value in given.items():

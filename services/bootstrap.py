@@ -4,13 +4,14 @@ import gc
 import threading
 import uuid
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.catalog import Catalog, check_fingerprint
-from services.catalogs import Catalogs, Save
+from services.catalogs import Alone, Catalogs, Save
 from services.data import DataFolder, checked_catalog_name
 from services.disk import check_space
 from services.encoders import efficientnet_lite0, inception_v3
@@ -82,25 +83,32 @@ def catalogs(
     folder: DataFolder | None = None,
     load: Load = load_encoder,
     observe: Observe = nothing,
+    alone: Alone = nullcontext,
 ) -> Catalogs:
     """The catalogs of the settings' Qdrant server, of which nothing is asked yet; where none is named, those of their
     data folder (`folder`, where the caller has it open), which is locked until they are closed.
 
-    `load` is told the encoder, weights, resampling and settings; `observe` the stages of every batch.
+    `load` is told the encoder, weights, resampling and settings; `observe` the stages of every batch. Where other
+    processes change catalogs, too, `alone` is `Ledger.exclusive`.
 
     Raises what `data_folder` does.
     """
     if settings.qdrant_url:
-        return _catalogs(settings, _collections(settings), _open_media(settings), load, observe)
+        return _catalogs(settings, _collections(settings), _open_media(settings), load, observe, alone)
     folder = folder or data_folder(settings, create=create)
     media = _open_media(settings)
     # The lock is ours, so nobody writes: what is unfinished belongs to a process that was killed.
     media.sweep()
-    return _catalogs(settings, folder, media, load, observe)
+    return _catalogs(settings, folder, media, load, observe, alone)
 
 
 def _catalogs(
-    settings: Settings, registry: "DataFolder | Collections", media: Media, load: Load, observe: Observe
+    settings: Settings,
+    registry: "DataFolder | Collections",
+    media: Media,
+    load: Load,
+    observe: Observe,
+    alone: Alone,
 ) -> Catalogs:
     limits = Limits(settings.max_image_bytes, settings.max_image_pixels)
     decoder = Decoder(settings.decode_processes, settings.decode_timeout, settings.decode_memory, limits)
@@ -142,6 +150,7 @@ def _catalogs(
         intake,
         open=open_catalog,
         load=lambda spec: load(spec.encoder, spec.weights, spec.resample, settings),
+        alone=alone,
     )
 
 

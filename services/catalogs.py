@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Protocol, Self
 from uuid import uuid4
@@ -16,6 +16,8 @@ from services.intake import Intake
 from services.records import CatalogSpec
 
 Save = Callable[[CatalogSpec], None]
+Alone = Callable[[str], AbstractContextManager[object]]
+"""Holds off every other process that would do what has this name."""
 
 FRESH_SECONDS = 1.0
 """How long a process may take a catalog for what it was, where others can change or remove it."""
@@ -58,7 +60,7 @@ class Catalogs:
     """The catalogs of this process, each opened at its first use and kept open. Thread-safe.
 
     `open` makes the `Catalog` of a description, `load` an encoder. What encodes in the same way shares one, and all
-    share `intake`.
+    share `intake`. Where the registry is shared, descriptions are changed `alone`.
     """
 
     def __init__(
@@ -68,11 +70,13 @@ class Catalogs:
         *,
         open: Callable[[CatalogSpec, SharedEncoder, Save], Catalog],
         load: Callable[[CatalogSpec], Encoder],
+        alone: Alone = nullcontext,
     ) -> None:
         self.registry = registry
         self.intake = intake
         self._new = open
         self._load = load
+        self._alone = alone
         self._lock = threading.RLock()
         self._closed = False
         self._open: dict[str, Catalog] = {}
@@ -112,7 +116,7 @@ class Catalogs:
 
     def create(self, spec: CatalogSpec) -> Catalog:
         """A new, empty catalog; no encoder is loaded. Raises `CatalogExists`, `DataFull`, `DataNotWritable`."""
-        with self._lock:
+        with self._changing(spec.name):
             if self.registry.has_catalog(spec.name):
                 raise CatalogExists(f"There is a catalog {spec.name} already; give another --catalog.")
             self.registry.check_space()
@@ -145,7 +149,7 @@ class Catalogs:
 
         Raises `CatalogNotFound` where it has been removed, `EncoderMismatch` where it has got another fingerprint.
         """
-        with self._lock:
+        with self._changing(spec.name):
             now = self.registry.catalog(spec.name)
             if now.id != spec.id:
                 raise CatalogNotFound(f"The catalog {spec.name} was removed, and is another one now.")
@@ -190,6 +194,12 @@ class Catalogs:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @contextmanager
+    def _changing(self, name: str) -> Iterator[None]:
+        """What a description says is looked at and then changed: nobody else may do so in between."""
+        with self._alone(f"catalog {name}") if self.registry.shared else nullcontext(), self._lock:
+            yield
 
     @property
     def _looking_up(self) -> AbstractContextManager[object]:

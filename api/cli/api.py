@@ -63,8 +63,10 @@ def serve(configured: Settings, host: str, port: int, keys: Any) -> None:
             from services.metrics import Metrics
 
             metrics = Metrics()
-            catalogs = closing.enter_context(bootstrap.catalogs(configured, observe=metrics.observe))
             ledger = bootstrap.ledger(configured, configured.redis_url)
+            catalogs = closing.enter_context(
+                bootstrap.catalogs(configured, observe=metrics.observe, alone=ledger.exclusive)
+            )
             metrics.watch(ledger)
             return assembled(
                 configured,

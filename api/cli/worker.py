@@ -78,8 +78,8 @@ def serve(configured: settings.Settings) -> None:
 
     metrics = Metrics()
     with ExitStack() as stack:
-        catalogs = stack.enter_context(bootstrap.catalogs(configured, observe=metrics.observe))
         ledger = bootstrap.ledger(configured, configured.redis_url)
+        catalogs = stack.enter_context(bootstrap.catalogs(configured, observe=metrics.observe, alone=ledger.exclusive))
         metrics.watch(ledger)
         if configured.metrics_port:
             stack.callback(metrics.serve(configured.metrics_host, configured.metrics_port))

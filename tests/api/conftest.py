@@ -106,8 +106,8 @@ def make_service(redis: "Redis[bytes]", valkey_url: str, tmp_path: Path) -> Iter
     ) -> Service:
         given = settings.load(data=data or tmp_path / f"data{len(made)}", decode_processes=1, **overrides)
         web: dict[str, bytes] = {}
-        catalogs = bootstrap.catalogs(given, load=load_stub)
         ledger = Ledger(connect(url), max_waiting=given.max_waiting)
+        catalogs = bootstrap.catalogs(given, load=load_stub, alone=ledger.exclusive)
         originals = media(catalogs.registry.media, keep=given.media_keep) if media else catalogs.intake.media
         service = Service(catalogs, ledger, originals, web)
         made.append(service)

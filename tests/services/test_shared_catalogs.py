@@ -1,21 +1,24 @@
 """Catalogs on a Qdrant server, of two processes that know nothing of each other."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
 from proxy import Proxy
+from redis import Redis
 from workshop import until
 
 from services import bootstrap, settings
-from services.catalogs import Catalogs
+from services.catalogs import Alone, Catalogs
 from services.encoders.encoder import Encoder
 from services.errors import CatalogExists, CatalogNotFound, DataCorrupt, EncoderMismatch, IndexUnavailable
+from services.ledger import Ledger
 from services.records import AttributeKind, CatalogSpec, Change, Resample
 from services.settings import Settings
 from services.testing import StubEncoder, load_stub, picture
@@ -29,10 +32,10 @@ def make(tmp_path: Path, twin_url: str) -> Iterator[Make]:
     prefix = f"test-{uuid4().hex[:8]}"
     with ExitStack() as stack:
 
-        def make(load: bootstrap.Load = load_stub, **options: object) -> Catalogs:
+        def make(load: bootstrap.Load = load_stub, alone: Alone = nullcontext, **options: object) -> Catalogs:
             of_its_own = {"data": tmp_path / uuid4().hex, "media": str(tmp_path / "media"), "decode_processes": 1}
             given = settings.load(**{"qdrant_url": twin_url, "qdrant_prefix": prefix} | of_its_own | options)
-            return stack.enter_context(bootstrap.catalogs(given, load=load))
+            return stack.enter_context(bootstrap.catalogs(given, load=load, alone=alone))
 
         yield make
 
@@ -95,6 +98,40 @@ def test_the_first_encoder_is_the_catalogs(make: Make) -> None:
     assert (
         one.get("shoes").spec.fingerprint == other.specs()[0].fingerprint == "stub/efficientnet_lite0/random:1/nearest"
     )
+
+
+def test_of_two_encoders_at_once_one_is_the_catalogs(make: Make, redis: Redis) -> None:
+    """Given two workers whose weights differ, if both look at a new catalog before either has described it, I expect
+    one of them to be refused: vectors never mix."""
+    ledger = Ledger(redis)
+    together = threading.Barrier(2)
+
+    def encoders(fingerprint: str) -> bootstrap.Load:
+        return lambda *_: StubEncoder(fingerprint, size=224, dim=1280)
+
+    both = [make(encoders(each), alone=ledger.exclusive) for each in ("one", "another")]
+    both[0].create(new_spec())
+
+    def describe(catalogs: Catalogs) -> str:
+        catalog, look = catalogs.get("shoes"), catalogs.registry.catalog
+
+        def look_together(name: str) -> CatalogSpec:
+            found = look(name)
+            with suppress(threading.BrokenBarrierError):
+                together.wait(0.5)
+            return found
+
+        catalogs.registry.catalog = look_together  # type: ignore[method-assign]
+        try:
+            catalog.load_encoder()
+        except EncoderMismatch:
+            return "refused"
+        return str(catalog.spec.fingerprint)
+
+    with ThreadPoolExecutor(2) as pool:
+        ends = sorted(pool.map(describe, both))
+    assert ends.count("refused") == 1
+    assert make().specs()[0].fingerprint in ends
 
 
 def test_vectors_of_another_length_than_the_encoders_are_refused(make: Make) -> None:
