@@ -59,9 +59,11 @@ def serve(configured: Settings, host: str, port: int, keys: Any) -> None:
 
         def load(self) -> Any:
             # In the process that answers, after it was forked: nothing of it may be older.
+            from api.unparsed import told_by_gunicorn
             from services import bootstrap
             from services.metrics import Metrics
 
+            told_by_gunicorn()
             metrics = Metrics()
             ledger = bootstrap.ledger(configured, configured.redis_url)
             catalogs = closing.enter_context(

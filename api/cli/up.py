@@ -95,8 +95,10 @@ def _own_redis(configured: Settings, stack: ExitStack) -> str:
 def _listening(app: Any, host: str, port: int) -> Any:
     import waitress
 
+    from api.unparsed import told_by_waitress
+
     try:
-        return waitress.create_server(
+        server = waitress.create_server(
             app,
             host=host,
             port=port,
@@ -114,6 +116,8 @@ def _listening(app: Any, host: str, port: int) -> Any:
         raise InvalidSetting(
             f"{host}:{port} cannot be listened on ({reason}): take another with --port (make run PORT=8081)."
         ) from error
+    told_by_waitress(server)
+    return server
 
 
 def _url(host: str, server: Any) -> str:

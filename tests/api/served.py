@@ -11,6 +11,7 @@ from flask import Flask
 from prometheus_client import CollectorRegistry
 
 from api.app import create_app
+from api.unparsed import told_by_gunicorn, told_by_waitress
 from services import bootstrap, logs, settings
 from services.ledger import Ledger
 from services.ledger.ledger import connect
@@ -35,9 +36,11 @@ def app(data: str, url: str) -> Flask:
 
 
 def waitress(port: int, data: str, url: str) -> None:
-    from waitress import serve
+    from waitress import create_server
 
-    serve(app(data, url), host="127.0.0.1", port=port, threads=8)
+    server = create_server(app(data, url), host="127.0.0.1", port=port, threads=8)
+    told_by_waitress(server)
+    server.run()
 
 
 def gunicorn(port: int, data: str, url: str) -> None:
@@ -50,6 +53,7 @@ def gunicorn(port: int, data: str, url: str) -> None:
                 self.cfg.set(name, value)
 
         def load(self) -> Flask:
+            told_by_gunicorn()
             return app(data, url)
 
     Gunicorn().run()
