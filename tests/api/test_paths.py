@@ -87,7 +87,7 @@ def test_an_id_comes_through_a_server_as_it_is(server: Any, quoted: str) -> None
     item = {"product_id": IDS[quoted], "state": None, "code": None, "message": None}
     assert server.send("GET", f"/v1/jobs/{job['id']}/items?state=waiting")[::2] == (
         200,
-        {"items": [item | {"image": "https://images.example.com/1.jpg"}], "next": None},
+        {"items": [item | {"image": "https://images.example.com/1.jpg", "line": None}], "next": None},
     )
 
 
