@@ -323,11 +323,11 @@ def _raw_deflate(data: bytes) -> bytes:
 @pytest.mark.parametrize(
     "encoding, body",
     [
-        ("gzip", gzip.compress(IMAGE)),
-        ("X-Gzip", gzip.compress(IMAGE)),
+        ("gzip", gzip.compress(IMAGE, mtime=0)),
+        ("X-Gzip", gzip.compress(IMAGE, mtime=0)),
         ("deflate", zlib.compress(IMAGE)),
         ("deflate", _raw_deflate(IMAGE)),
-        ("identity, gzip", gzip.compress(IMAGE)),
+        ("identity, gzip", gzip.compress(IMAGE, mtime=0)),
         ("identity", IMAGE),
         ("aws-chunked", IMAGE),
         ("", IMAGE),
@@ -715,7 +715,7 @@ def test_a_length_above_the_limit_is_refused_without_reading(encoding: str) -> N
     [
         (b"\r\n", b"x" * 100),
         (b"Transfer-Encoding: chunked\r\n\r\n", b"64\r\n" + b"x" * 100 + b"\r\n"),
-        (b"Content-Encoding: gzip\r\n\r\n", gzip.compress(os.urandom(100))),
+        (b"Content-Encoding: gzip\r\n\r\n", gzip.compress(os.urandom(100), mtime=0)),
     ],
 )
 def test_a_body_without_end_is_cut_at_the_limit(head: bytes, drop: bytes) -> None:
@@ -781,7 +781,7 @@ def test_an_answer_that_stays_is_not_asked_for_again(status: int) -> None:
         b"HTTP/1.1 204 No Content\r\n\r\n",
         reply(b""),
         reply(b"", "Content-Encoding: gzip"),
-        reply(gzip.compress(b""), "Content-Encoding: gzip"),
+        reply(gzip.compress(b"", mtime=0), "Content-Encoding: gzip"),
         reply(IMAGE, status="206 Partial Content"),
         b"HTTP/1.1 304 Not Modified\r\n\r\n",
         reply(IMAGE, status="302 Found without Location"),
@@ -797,7 +797,7 @@ def test_an_answer_without_an_image_is_not_asked_for_again(answer: bytes) -> Non
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "deflate,gzip", "gzip, br", "compress"])
 def test_what_was_not_asked_for_is_refused(encoding: str) -> None:
-    answer = reply(gzip.compress(IMAGE), f"Content-Encoding: {encoding}")
+    answer = reply(gzip.compress(IMAGE, mtime=0), f"Content-Encoding: {encoding}")
     with Server(answer) as server, pytest.raises(FetchRefused, match="comes packed"):
         fetch(server.url)
 
@@ -817,7 +817,7 @@ def test_what_was_not_asked_for_is_refused(encoding: str) -> None:
         HEAD + b"Content-Length: 100\r\n\r\nshort",
         HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n",
         HEAD + b"Transfer-Encoding: chunked\r\n\r\n64\r\nshort",
-        reply(gzip.compress(IMAGE)[:-9], "Content-Encoding: gzip"),
+        reply(gzip.compress(IMAGE, mtime=0)[:-9], "Content-Encoding: gzip"),
         reply(b"not gzip at all", "Content-Encoding: gzip"),
         b"",
         HEAD,
