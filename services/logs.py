@@ -59,7 +59,7 @@ def configure(format: Literal["console", "json"], level: str) -> None:
 
 
 class _StderrHandler(logging.StreamHandler[TextIO]):
-    """Writes to what stderr is at that moment: it is another one while TensorFlow starts (`encoders.messages`)."""
+    """Writes to what stderr is at that moment: it is another one while TensorFlow starts (`encoders.starting`)."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from services.encoders import messages
+from services.encoders.starting import starting
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 DRIVER = Path("/proc/driver/nvidia")
@@ -58,7 +58,7 @@ class Gpus:
 
 def gpus(driver: Path = DRIVER) -> Gpus:
     """Asks TensorFlow, which is imported for that, and NVIDIA's driver."""
-    with messages.held():
+    with starting():
         import tensorflow as tf
 
         found = tf.config.list_physical_devices("GPU")

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from services.encoders import messages
 from services.encoders import weights as network_weights
 from services.encoders.network import Network, Patience
 from services.encoders.pace import Pace, of_gpu, of_processors
+from services.encoders.starting import starting
 from services.errors import PrecisionUnavailable
 from services.records import Pixels, Resample, Vectors
 from services.settings import Precision
@@ -94,7 +94,7 @@ def has_bfloat16() -> bool:
 
 def _grow_on_gpus() -> bool:
     """Whether there are GPUs. TensorFlow takes their memory as it needs it, instead of all at its first operation."""
-    with messages.held():
+    with starting():
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")
@@ -104,7 +104,7 @@ def _grow_on_gpus() -> bool:
 
 
 def _start_tensorflow(precision: str) -> None:
-    with messages.held():
+    with starting():
         import tensorflow as tf
 
         tf.constant(0)

@@ -109,8 +109,8 @@ def test_bytes_that_are_no_text_are_logged() -> None:
 
 def test_what_is_told_while_tensorflow_starts_is_not_lost() -> None:
     code = """
-from services.encoders.messages import held
-with held():
+from services.encoders.starting import starting
+with starting():
     import os
     os.write(2, b"said by native code\\n")
     log.info("meanwhile")
