@@ -58,8 +58,12 @@ format: $(STAMP)  ## Format the code
 	@$(BIN)/ruff check --fix .
 
 .PHONY: bench
-bench: $(STAMP)  ## Compare with the script that Lookalike replaces (20 minutes)
-	@$(BIN)/python bench/ingest.py
+bench: $(STAMP)  ## Run all benchmarks on a little and tell what they found (10 minutes)
+	@$(BIN)/python bench/suite.py
+
+.PHONY: bench-full
+bench-full: $(STAMP)  ## Run all benchmarks in full and write docs/performance.md anew (over an hour)
+	@$(BIN)/python bench/suite.py --full
 
 COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(VENV)-lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe \
 	--no-strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links pyproject.toml

@@ -24,11 +24,13 @@ from services.demo.catalog import KINDS, DemoProduct
 VIEWS = 8
 DIM = 2048
 SIZE = 224
+OTHERS = 200
 
 
 @dataclass(frozen=True)
 class Features:
-    """`vectors` (n, 2048) and `queries` (q, 2048), float32 of length one; `attributes` of the vectors' products.
+    """`vectors` (n, 2048), `queries` (q, 2048) and `others`, queries too, of other products, float32 of length one;
+    `attributes` of the vectors' products.
 
     A query is of a view that no vector was made of.
     """
@@ -36,10 +38,11 @@ class Features:
     vectors: npt.NDArray[np.float32]
     attributes: Sequence[dict[str, str | float]]
     queries: npt.NDArray[np.float32]
+    others: npt.NDArray[np.float32]
 
 
 def features(count: int, queries: int) -> Features:
-    """`count` vectors, and `queries` of products spread over them."""
+    """`count` vectors, `queries` of products spread over them, and up to `OTHERS` other queries."""
     products = demo.products(per_category=ceil(count / VIEWS**2 / len(KINDS)))
     encoded = _encoded(products)
     vectors = np.empty((len(products) * VIEWS**2, DIM), np.float32)
@@ -47,11 +50,13 @@ def features(count: int, queries: int) -> Features:
         vectors[row] = _paired(encoded[number, one], encoded[number, other])
     # Products stand category by category: any first n of them would be mugs.
     order = np.random.default_rng(0).permutation(len(vectors))[:count]
-    asked = np.random.default_rng(1).permutation(len(products))[:queries]
+    asked = np.random.default_rng(1).permutation(len(products))[: queries + OTHERS]
+    unseen = _unit(np.stack([_paired(encoded[number, VIEWS], encoded[number, VIEWS]) for number in asked]))
     return Features(
         vectors=_unit(vectors[order]),
         attributes=[products[row // VIEWS**2].attributes for row in order],
-        queries=_unit(np.stack([_paired(encoded[number, VIEWS], encoded[number, VIEWS]) for number in asked])),
+        queries=unseen[:queries],
+        others=unseen[queries:],
     )
 
 

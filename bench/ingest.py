@@ -9,7 +9,6 @@ caveats are in bench/README.md.
 """
 
 import argparse
-import json
 import shutil
 import statistics
 import subprocess
@@ -19,10 +18,10 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
+from results import keep
 
 HERE = Path(__file__).parent
 LOOKALIKE = Path(sys.executable).parent / "lookalike"
@@ -47,16 +46,9 @@ def main() -> None:
             {side: {count: run(side, pictures[count], weights, work) for count in counts} for side in sides(arguments)}
             for _ in range(arguments.rounds)
         ]
-    result = summary(rounds, arguments)
+    result = summary(rounds, arguments.small, arguments.large) | {"side_pixels": arguments.side}
     show(result)
     keep(result, arguments.out)
-
-
-def keep(result: Any, out: Path | None) -> None:
-    """Writes a result down as JSON, where that was asked for."""
-    if out:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(result, indent=2) + "\n")
 
 
 def parsed() -> argparse.Namespace:
@@ -172,9 +164,8 @@ def private_bytes(pid: int) -> int:
     return 0
 
 
-def summary(rounds: list[dict[str, dict[int, Run]]], arguments: argparse.Namespace) -> dict[str, object]:
+def summary(rounds: list[dict[str, dict[int, Run]]], small: int, large: int) -> dict[str, object]:
     """Per side the medians over the rounds, and the ratios to the script, taken round by round."""
-    small, large = arguments.small, arguments.large
 
     def marginal(runs: dict[int, Run]) -> float:
         return (large - small) / (runs[large].seconds - runs[small].seconds)
@@ -182,7 +173,7 @@ def summary(rounds: list[dict[str, dict[int, Run]]], arguments: argparse.Namespa
     def median(values: list[float]) -> float:
         return round(statistics.median(values), 3)
 
-    result: dict[str, object] = {"small": small, "large": large, "side_pixels": arguments.side, "rounds": len(rounds)}
+    result: dict[str, object] = {"small": small, "large": large, "rounds": len(rounds)}
     for side in rounds[0]:
         result[side] = {
             "seconds_small": median([each[side][small].seconds for each in rounds]),

@@ -4,11 +4,12 @@ behind encoding. And whether memory stays flat.
     python bench/pipeline.py [--small 100] [--large 500] [--rounds 3] [--few 1000] [--many 20000]
         [--precision float32] [--out FILE]
 
-A round takes the rate of the encoder alone (encode.py), then that of `lookalike index` on a folder between `--small`
-and `--large` pictures, then that of a feed of `--large` URLs on a local server through `lookalike up`. Ratios are taken
-round by round. Memory is the largest private memory (RssAnon) of all processes of `lookalike index` with
-efficientnet_lite0 on `--few` and on `--many` pictures (links to the same ones, so that the disk holds them); what the
-vectors take on the disk is told apart. Method and caveats are in bench/README.md.
+A round takes the rate of `lookalike index` on a folder between `--small` and `--large` pictures, then that of a feed of
+`--large` URLs on a local server through `lookalike up`; and that of the encoder alone (encode.py) before, between and
+after them. Ratios are taken round by round, to the mean of the two rates around. Memory is the largest private memory
+(RssAnon) of all processes of `lookalike index` with efficientnet_lite0 on `--few` and `--many` pictures (links to the
+same ones, so that the disk holds them); what the vectors take on the disk is told apart. Method and caveats are in
+bench/README.md.
 """
 
 import argparse
@@ -22,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from encode import precisions
-from ingest import LOOKALIKE, Run, keep, make_pictures, make_weights, watched
+from ingest import LOOKALIKE, Run, make_pictures, make_weights, watched
+from results import keep
 from service import make_catalog, picture_server, put_feed, serving
 
 ALONE_SECONDS = 6.0
@@ -40,10 +42,12 @@ def main() -> None:
         for precision in arguments.precision or precisions():
             rounds = []
             for _ in range(arguments.rounds):
-                alone = encoder_alone(precision)
+                before = encoder_alone(precision)
                 counts = arguments.large - arguments.small
                 seconds = [index(each, work / "out", weights, precision).seconds for each in (small, large)]
+                between = encoder_alone(precision)
                 from_urls = through_service(images, work / "service", precision)
+                alone = (before, between, encoder_alone(precision))
                 rounds.append(row(alone, counts / (seconds[1] - seconds[0]), from_urls))
                 print(precision, rounds[-1], file=sys.stderr, flush=True)
             result["precisions"][precision] = rounds
@@ -113,13 +117,15 @@ def memory(pictures: Path, out: Path) -> dict[str, float]:
     return {"private_megabytes": round(run.megabytes, 1), "vectors_on_disk_megabytes": round(stored / 1e6, 1)}
 
 
-def row(alone: float, from_folder: float, from_urls: float) -> dict[str, float]:
+def row(alone: tuple[float, float, float], from_folder: float, from_urls: float) -> dict[str, float]:
+    """`alone`: the encoder's rates before the folder, between it and the URLs, and after those."""
+    before, between, after = alone
     return {
-        "alone_per_second": round(alone, 1),
+        "alone_per_second": round(sum(alone) / 3, 1),
         "folder_per_second": round(from_folder, 1),
-        "folder_ratio": round(from_folder / alone, 3),
+        "folder_ratio": round(2 * from_folder / (before + between), 3),
         "urls_per_second": round(from_urls, 1),
-        "urls_ratio": round(from_urls / alone, 3),
+        "urls_ratio": round(2 * from_urls / (between + after), 3),
     }
 
 

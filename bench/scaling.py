@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ingest import keep
+from results import keep
 
 from services import bootstrap, logs, settings
 from services.catalogs import Catalogs

@@ -26,7 +26,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from ingest import keep, make_pictures, private_bytes
+from ingest import make_pictures, private_bytes
+from results import keep
 
 LOOKALIKE = Path(sys.executable).parent / "lookalike"
 ONE_API_PROCESS = """

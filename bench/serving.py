@@ -24,7 +24,8 @@ from typing import Any
 
 import httpx2
 import numpy as np
-from ingest import keep, make_pictures
+from ingest import make_pictures
+from results import keep
 from service import LOOKALIKE, make_catalog, picture_server, put_feed, serving
 
 from services import bootstrap, settings

@@ -79,7 +79,7 @@ def test_the_codes_of_the_api_page_have_their_statuses() -> None:
     assert [(code, status) for code, status in named if known.get(code) != status] == []
 
 
-@pytest.mark.parametrize("target", ["help", "setup", "run", "test", "test-long", "check", "bench"])
+@pytest.mark.parametrize("target", ["help", "setup", "run", "test", "test-long", "check", "bench", "bench-full"])
 def test_make_knows_its_targets(target: str) -> None:
     ran = subprocess.run(
         ["make", "--no-print-directory", "-n", target], cwd=ROOT, capture_output=True, text=True, check=False
@@ -242,30 +242,3 @@ def _finished(job: str) -> dict[str, Any]:
 def test_only_pages_that_are_run_have_commands() -> None:
     runs = {ROOT / "README.md", ROOT / "docs" / "quickstart.md"}
     assert [page for page in PAGES if page not in runs and blocks_of(page)] == []
-
-
-@pytest.mark.long
-@pytest.mark.parametrize(
-    ("line", "told", "kept"),
-    [
-        ("ingest.py --small 3 --large 6 --rounds 1 --side 100 --precision float32", "marginal", "marginal_ratio"),
-        ("encode.py --encoder efficientnet_lite0 --rounds 1 --seconds 0.1", " GFLOP = ", "share_of_peak"),
-        (
-            "pipeline.py --small 3 --large 6 --rounds 1 --side 100 --few 5 --many 10 --precision float32",
-            "alone",
-            "urls_ratio",
-        ),
-        ("search.py --products 700 --queries 3", "turbo, optimized", "recall_at_10"),
-        (
-            "serving.py --products 50 --images 80 --rounds 1 --starts 1 --side 100 --encoder efficientnet_lite0",
-            "start to first neighbors",
-            "p99_ratio",
-        ),
-    ],
-)
-def test_the_benches_run_on_a_little(tmp_path: Path, line: str, told: str, kept: str) -> None:
-    command = [sys.executable, *shlex.split(f"bench/{line} --out"), str(tmp_path / "result.json")]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stderr
-    assert told in ran.stdout
-    assert f'"{kept}"' in (tmp_path / "result.json").read_text()
