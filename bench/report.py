@@ -41,6 +41,7 @@ def page(text: str, results: Mapping[str, Result]) -> str:
     blocks = {table.name: markdown(table) for table in tables(results)}
     if costs := results.get("costs"):
         blocks["costs"] = costs_markdown(costs["stages_milliseconds"], "ms of processor time an image")
+        blocks["costs"] += f"\n| a whole service, all processes | {costs['whole_milliseconds']:.2f} | |"
         blocks["start-up"] = costs_markdown(costs["start_seconds"], "seconds")
     blocks["machine"] = "\n".join(machines(results))
 

@@ -13,8 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from harness import ENVIRONMENT, LOOKALIKE, Service, picture
+
+from services import bootstrap
+from services.records import Embedding
 
 LITE = ("--encoder", "efficientnet_lite0")
 COUNT = 400
@@ -225,3 +229,23 @@ def test_the_demo_needs_a_key_where_the_service_does_and_tells_none(tmp_path: Pa
     assert len(json.loads(answer.stdout)["neighbors"]) == 3
     status, out, errors = let_in.end()
     assert status == 0 and key not in "".join(said) + out + errors
+
+
+def test_neighbors_are_answered_before_tensorflow_is_imported(service: Service) -> None:
+    with bootstrap.catalogs(service.settings) as catalogs:
+        catalog = catalogs.create(bootstrap.new_spec("products", "efficientnet_lite0", "imagenet", "nearest"))
+        made = [Embedding(name, np.eye(catalog.spec.dim, dtype=np.float32)[n], {}) for n, name in enumerate("abc")]
+        assert all(outcome.code is None for outcome in catalog.put_embeddings(made))
+    service.start()
+    assert service.process
+    answer = service.get("/catalogs/products/products/a/neighbors")
+    assert sorted(each["product_id"] for each in answer["neighbors"]) == ["b", "c"]
+    mapped = Path(f"/proc/{service.process.pid}/maps")
+    assert "libtensorflow" not in mapped.read_text()
+    # And where it is, this would tell.
+    with service.client() as client:
+        put = client.put(
+            "/catalogs/products/products/d?wait=60", content=picture(1), headers={"Content-Type": "image/jpeg"}
+        )
+    assert put.status_code == 200
+    assert "libtensorflow" in mapped.read_text()
