@@ -17,18 +17,18 @@ from tables import tables
 
 BENCH = Path(__file__).parent.parent.parent / "bench"
 LITTLE = {
-    "encode": "--encoder efficientnet_lite0 --rounds 1 --seconds 0.1",
     "search": "--products 700 --queries 3",
-    "serving": "--products 50 --images 80 --rounds 1 --starts 1 --side 100 --encoder efficientnet_lite0",
-    "service": "--lines 400 --images 8 --clients 4 --rounds 1 --side 100 --encoder efficientnet_lite0",
     "scaling": "--workers 1 2 --batches 5 --seconds 0.1 --rounds 1",
 }
 LITTLE_BUT_LONG = {
+    "encode": "--encoder efficientnet_lite0 --rounds 1 --seconds 0.1",
     "costs": "--images 4 --side 100 --encoder efficientnet_lite0",
     "ingest": "--small 3 --large 6 --rounds 1 --side 100 --precision float32",
     "pipeline": "--small 3 --large 6 --rounds 1 --side 100 --few 5 --many 10 --precision float32",
+    "serving": "--products 50 --images 80 --rounds 1 --starts 1 --side 100 --encoder efficientnet_lite0",
+    "service": "--lines 400 --images 8 --clients 4 --rounds 1 --side 100 --encoder efficientnet_lite0",
 }
-"""InceptionV3 is loaded several times."""
+"""Whole commands that load encoders, most of them several times."""
 
 
 def ran(name: str, options: str, out: Path) -> dict[str, Any]:
