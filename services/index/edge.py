@@ -38,7 +38,7 @@ class EdgeIndex:
 
     def __init__(self, shard: qdrant.EdgeShard, path: Path, dim: int, quantization: Quantization) -> None:
         self.dim = dim
-        self._params = edge_points.search_params(quantization)
+        self._quantization: Quantization = quantization
         self._open_shard = shard
         self._wal = path / "wal"
         self._flushed = time.monotonic()
@@ -123,7 +123,7 @@ class EdgeIndex:
             score_threshold=None if min_score is None else payload.threshold(min_score),
             with_payload=["product_id", "attributes"],
             with_vector=False,
-            params=self._params,
+            params=edge_points.search_params(self._quantization, filtered=filter is not None),
         )
         with self._shard() as shard:
             hits = shard.query(request)

@@ -4,7 +4,7 @@ from typing import Any
 
 import qdrant_edge as qdrant
 
-from services.index.payload import OVERSAMPLING, VECTOR, payload
+from services.index.payload import FILTERED_EF, OVERSAMPLING, VECTOR, payload
 from services.index.vector_index import checked_vector, point_id
 from services.records import AttributeKind, Point, Quantization, Tombstone
 
@@ -21,11 +21,11 @@ def config(dim: int, quantization: Quantization) -> qdrant.EdgeConfig:
     return qdrant.EdgeConfig(vectors={VECTOR: vector}, optimizers=optimizers)
 
 
-def search_params(quantization: Quantization) -> qdrant.SearchParams | None:
-    if quantization == "none":
-        return None
-    rescored = qdrant.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLING[quantization])
-    return qdrant.SearchParams(quantization=rescored)
+def search_params(quantization: Quantization, *, filtered: bool) -> qdrant.SearchParams:
+    rescored = None
+    if quantization != "none":
+        rescored = qdrant.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLING[quantization])
+    return qdrant.SearchParams(hnsw_ef=FILTERED_EF if filtered else None, quantization=rescored)
 
 
 def schema(kind: AttributeKind) -> qdrant.PayloadSchemaType:

@@ -18,6 +18,11 @@ OVERSAMPLING: Mapping[Quantization, float] = {"scalar": 2.0, "turbo": 4.0}
 """How many times the neighbors asked for are fetched by compressed vectors and ranked again by the whole ones. With
 4-bit TurboQuant recall@10 is 0.97 without and 1.00 with fourfold (measured at 50,000 x 2048)."""
 
+FILTERED_EF = 256
+"""How many candidates a walk over the graph keeps where a filter is given. Products that pass are not all linked with
+each other: at Qdrant's 100, 2% of questions with a range of prices found nearly nothing right, at 256 none did
+(recall@10 0.977 and 0.999 at 30,000 x 2048, for half a millisecond more)."""
+
 FACETED = (AttributeKind.KEYWORD, AttributeKind.INTEGER, AttributeKind.BOOL)
 
 

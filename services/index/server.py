@@ -50,7 +50,7 @@ class ServerIndex:
         self.collection = collection
         self._client = client
         self._catalog = catalog
-        self._params = _search_params(quantization)
+        self._quantization: Quantization = quantization
         self._closed = threading.Event()
 
     def upsert(self, points: Sequence[Point | Tombstone]) -> list[bool]:
@@ -116,7 +116,7 @@ class ServerIndex:
             query_filter=server_filters.alive(filter, exclude),
             score_threshold=None if min_score is None else payload.threshold(min_score),
             with_payload=["product_id", "attributes"],
-            search_params=self._params,
+            search_params=_search_params(self._quantization, filtered=filter is not None),
         )
         return [payload.neighbor(_stored(hit), hit.score) for hit in answer.points]
 
@@ -244,11 +244,12 @@ def _applied(point: Point | Tombstone, stored: int | None) -> bool:
     return stored == point.version
 
 
-def _search_params(quantization: Quantization) -> models.SearchParams | None:
-    if quantization == "none":
-        return None
-    oversampling = payload.OVERSAMPLING[quantization]
-    return models.SearchParams(quantization=models.QuantizationSearchParams(rescore=True, oversampling=oversampling))
+def _search_params(quantization: Quantization, *, filtered: bool) -> models.SearchParams:
+    rescored = None
+    if quantization != "none":
+        oversampling = payload.OVERSAMPLING[quantization]
+        rescored = models.QuantizationSearchParams(rescore=True, oversampling=oversampling)
+    return models.SearchParams(hnsw_ef=payload.FILTERED_EF if filtered else None, quantization=rescored)
 
 
 def _written(point: Point | Tombstone, dim: int) -> models.PointStruct:
