@@ -15,7 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,8 @@ def alone(images: Sequence[bytes], work: Path, arguments: argparse.Namespace) ->
     """Milliseconds of processor time that an image takes in each stage."""
     network = bootstrap.network(arguments.encoder)
     limits = Limits(MAX_BYTES, 100_000_000)
-    stages = {"fetch": per_image(fetching(images), len(images))}
+    with fetching(images) as fetch:
+        stages = {"fetch": per_image(fetch, len(images))}
     media = Media(work / "media")
     stages["keep the original"] = per_image(lambda: [media.put(image) for image in images], len(images))
     with Decoder(1, 60.0, 4 << 30, limits) as decoder:
@@ -86,7 +88,7 @@ def alone(images: Sequence[bytes], work: Path, arguments: argparse.Namespace) ->
         def decode() -> list[Any]:
             return [each.result() for each in [decoder.submit(image, network.size, "nearest") for image in images]]
 
-        stages["decode in a child"] = per_image(decode, len(images))
+        stages["decode in a child"] = per_image(decode, len(images), family(os.getpid()) - {os.getpid()})
         pixels = np.stack(decode())
     weights = "random:1" if arguments.encoder == "inception_v3" else "imagenet"
     configured = settings.load(precision=arguments.precision)
@@ -112,25 +114,21 @@ def alone(images: Sequence[bytes], work: Path, arguments: argparse.Namespace) ->
     return stages
 
 
-def fetching(images: Sequence[bytes]) -> Callable[[], None]:
-    """Fetches every picture once from a server in a process of its own, over a connection that is kept."""
-
-    def run() -> None:
-        context = get_context("spawn")
-        urls: Any = context.Queue()
-        server = context.Process(target=serve, args=(images, urls), daemon=True)
-        server.start()
+@contextmanager
+def fetching(images: Sequence[bytes]) -> Iterator[Callable[[], object]]:
+    """What fetches every picture once, over a connection that is kept; the server has a process of its own."""
+    context = get_context("spawn")
+    urls: Any = context.Queue()
+    server = context.Process(target=serve, args=(images, urls), daemon=True)
+    server.start()
+    fetcher = Fetcher(max_bytes=MAX_BYTES, allow="127.0.0.1")
+    try:
         url = urls.get(timeout=60)
-        fetcher = Fetcher(max_bytes=MAX_BYTES, allow="127.0.0.1")
-        try:
-            for number in range(len(images)):
-                fetcher.fetch(f"{url}/{number}")
-        finally:
-            fetcher.close()
-            server.kill()
-            server.join()
-
-    return run
+        yield lambda: [fetcher.fetch(f"{url}/{number}") for number in range(len(images))]
+    finally:
+        fetcher.close()
+        server.kill()
+        server.join()
 
 
 def serve(images: Sequence[bytes], urls: Any) -> None:
@@ -139,15 +137,14 @@ def serve(images: Sequence[bytes], urls: Any) -> None:
         time.sleep(600)
 
 
-def per_image(run: Callable[[], object], count: int) -> float:
-    """Milliseconds of processor time of this process and those that it started and that live before and after."""
-    children = family(os.getpid()) - {os.getpid()}
+def per_image(run: Callable[[], object], count: int, children: Set[int] = frozenset()) -> float:
+    """Milliseconds of processor time of this process and of those children, which live before and after."""
     before = time.process_time() + processor_seconds(children)
     run()
     return round(1000 * (time.process_time() + processor_seconds(children) - before) / count, 3)
 
 
-def processor_seconds(pids: set[int]) -> float:
+def processor_seconds(pids: Set[int]) -> float:
     """What processes have taken so far; what has ended counts nothing."""
     ticks = 0
     for pid in pids:
@@ -216,8 +213,11 @@ def phases(weights: str, began: float, precision: str) -> dict[str, float]:
 
 
 def imports() -> None:
-    import keras  # noqa: F401
-    import tensorflow  # noqa: F401
+    from services.encoders.starting import starting
+
+    with starting():
+        import keras  # noqa: F401
+        import tensorflow  # noqa: F401
 
 
 def show(result: dict[str, Any]) -> None:
