@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 from results import keep
 
-BATCH = 64
 SIDES = (2048, 4096)
 """Of the matrices: which is fastest depends on the caches and on the library."""
 IN_HAND = 3
@@ -33,13 +32,18 @@ IN_HAND = 3
 def main() -> None:
     arguments = parsed()
     if arguments.alone:
-        print(json.dumps(rounds_of(arguments.encoder, arguments.alone, arguments.rounds, arguments.seconds)))
+        print(
+            json.dumps(
+                rounds_of(arguments.encoder, arguments.alone, arguments.batch, arguments.rounds, arguments.seconds)
+            )
+        )
         return
-    result: dict[str, Any] = {"encoder": arguments.encoder, "rounds": arguments.rounds}
+    result: dict[str, Any] = {"encoder": arguments.encoder, "rounds": arguments.rounds, "batch": arguments.batch}
     for precision in precisions():
         # Precision is a matter of the whole process.
         again = [sys.executable, __file__, "--alone", precision, "--encoder", arguments.encoder]
         again += ["--rounds", str(arguments.rounds), "--seconds", str(arguments.seconds)]
+        again += ["--batch", str(arguments.batch)]
         answer = subprocess.run(again, capture_output=True, text=True)
         if answer.returncode:
             raise SystemExit(f"{' '.join(again)} ended with {answer.returncode}:\n{answer.stderr}")
@@ -53,6 +57,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--encoder", default="inception_v3")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each side in a round")
+    parser.add_argument("--batch", type=int, default=64, help=f"images, of which {IN_HAND} are in hand at a time")
     parser.add_argument("--alone", metavar="PRECISION", help="measure this precision, in this process")
     parser.add_argument("--out", type=Path, help="write the result as JSON, too")
     return parser.parse_args()
@@ -64,9 +69,9 @@ def precisions() -> list[str]:
     return ["float32", "bfloat16"] if has_bfloat16() else ["float32"]
 
 
-def rounds_of(name: str, precision: str, rounds: int, seconds: float) -> dict[str, Any]:
+def rounds_of(name: str, precision: str, batch: int, rounds: int, seconds: float) -> dict[str, Any]:
     """The peak (operations/s) and the encoder's rate (images/s) of each round, and the operations of an image."""
-    encode, operations = encoder(name, precision)
+    encode, operations = encoder(name, precision, batch)
     multipliers = matrices(precision)
     for side in (*multipliers.values(), encode):
         side()
@@ -76,7 +81,7 @@ def rounds_of(name: str, precision: str, rounds: int, seconds: float) -> dict[st
             by: 2 * by[1] ** 3 * calls_per_second(each, seconds / len(multipliers)) for by, each in multipliers.items()
         }
         found["peaks"].append(max(rates.values()))
-        found["images_per_second"].append(IN_HAND * BATCH * calls_per_second(encode, seconds))
+        found["images_per_second"].append(IN_HAND * batch * calls_per_second(encode, seconds))
     return found
 
 
@@ -88,7 +93,7 @@ def calls_per_second(call: Callable[[], object], seconds: float) -> float:
     return count / (time.perf_counter() - started)
 
 
-def encoder(name: str, precision: str) -> tuple[Callable[[], object], int]:
+def encoder(name: str, precision: str, batch: int) -> tuple[Callable[[], object], int]:
     """Encodes `IN_HAND` batches at a time, through all that the product has around its network."""
     from concurrent.futures import ThreadPoolExecutor
 
@@ -100,7 +105,7 @@ def encoder(name: str, precision: str) -> tuple[Callable[[], object], int]:
     configured = settings.load(precision=precision)
     shared = SharedEncoder(lambda: bootstrap.load_encoder(name, weights, "nearest", configured))
     shared.fingerprint()
-    pixels = np.random.default_rng(0).integers(0, 256, (BATCH, network.size, network.size, 3), np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (batch, network.size, network.size, 3), np.uint8)
     pool = ThreadPoolExecutor(IN_HAND)
     return lambda: list(pool.map(lambda _: shared.encode(pixels), range(IN_HAND))), operations(network)
 
@@ -146,7 +151,7 @@ def summary(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def show(result: dict[str, Any]) -> None:
-    print(f"{result['encoder']}, batches of {BATCH}, {len(os.sched_getaffinity(0))} processors")
+    print(f"{result['encoder']}, batches of {result['batch']}, {len(os.sched_getaffinity(0))} processors")
     for precision, row in result.items():
         if isinstance(row, dict):
             print(

@@ -42,12 +42,12 @@ def main() -> None:
         for precision in arguments.precision or precisions():
             rounds = []
             for _ in range(arguments.rounds):
-                before = encoder_alone(precision)
+                before = encoder_alone(precision, arguments.batch)
                 counts = arguments.large - arguments.small
                 seconds = [index(each, work / "out", weights, precision).seconds for each in (small, large)]
-                between = encoder_alone(precision)
+                between = encoder_alone(precision, arguments.batch)
                 from_urls = through_service(images, work / "service", precision)
-                alone = (before, between, encoder_alone(precision))
+                alone = (before, between, encoder_alone(precision, arguments.batch))
                 rounds.append(row(alone, counts / (seconds[1] - seconds[0]), from_urls))
                 print(precision, rounds[-1], file=sys.stderr, flush=True)
             result["precisions"][precision] = rounds
@@ -67,6 +67,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--few", type=int, default=1000, help="pictures that the memory's run is compared with")
     parser.add_argument("--many", type=int, default=20_000, help="pictures of the memory's run; 0: none")
+    parser.add_argument("--batch", type=int, default=64, help="images of a batch of the encoder alone")
     parser.add_argument("--precision", action="append", choices=["float32", "bfloat16"], help="may be given twice")
     parser.add_argument("--out", type=Path, help="write the result as JSON, too")
     return parser.parse_args()
@@ -81,9 +82,9 @@ def linked(pictures: Path, folder: Path, count: int) -> Path:
     return folder
 
 
-def encoder_alone(precision: str) -> float:
+def encoder_alone(precision: str, batch: int) -> float:
     """Images a second."""
-    options = ["--alone", precision, "--rounds", "1", "--seconds", str(ALONE_SECONDS)]
+    options = ["--alone", precision, "--rounds", "1", "--seconds", str(ALONE_SECONDS), "--batch", str(batch)]
     command = [sys.executable, str(Path(__file__).with_name("encode.py")), *options]
     answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     [rate] = json.loads(answer.stdout)["images_per_second"]

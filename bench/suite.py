@@ -22,14 +22,14 @@ HERE = Path(__file__).parent
 SHORT = HERE / "results" / "short"
 
 OPTIONS = {
-    "encode": ("--rounds 1 --seconds 4", "--rounds 5 --seconds 8"),
-    "costs": ("--images 32", "--images 512"),
-    "ingest": ("--small 20 --large 80 --rounds 1", "--rounds 2"),
-    "pipeline": ("--small 20 --large 80 --rounds 1 --few 50 --many 150", "--rounds 3"),
-    "search": ("--products 4000 --queries 20", ""),
-    "serving": ("--images 100 --rounds 1 --starts 2", "--rounds 2"),
-    "service": ("--lines 20000 --images 96 --rounds 1", "--images 600 --rounds 2"),
-    "scaling": ("--workers 1 2 --batches 8 --rounds 1", "--rounds 2"),
+    "encode": ("--rounds 1 --seconds 2 --batch 16", "--rounds 5 --seconds 8"),
+    "costs": ("--images 16", "--images 512"),
+    "ingest": ("--small 10 --large 50 --rounds 1", "--rounds 2"),
+    "pipeline": ("--small 16 --large 64 --rounds 1 --many 0 --batch 16", "--rounds 3"),
+    "search": ("--products 2000 --queries 20", ""),
+    "serving": ("--images 64 --rounds 1 --starts 1", "--rounds 2"),
+    "service": ("--lines 20000 --images 64 --rounds 1", "--images 600 --rounds 2"),
+    "scaling": ("--workers 1 2 --batches 4 --rounds 1", "--rounds 2"),
 }
 """What each bench is told, in short and in full."""
 

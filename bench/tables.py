@@ -54,7 +54,8 @@ class Table:
 
 def tables(results: Mapping[str, Result]) -> list[Table]:
     """The tables of those benches whose results are there."""
-    return [Table(name, title, [*lines(results[bench])]) for name, bench, title, lines in _TABLES if bench in results]
+    found = [Table(name, title, [*lines(results[bench])]) for name, bench, title, lines in _TABLES if bench in results]
+    return [table for table in found if table.lines]
 
 
 def _encode(result: Result) -> Iterator[Line]:
@@ -98,6 +99,8 @@ def _pipeline(result: Result) -> Iterator[Line]:
 
 
 def _memory(result: Result) -> Iterator[Line]:
+    if "memory" not in result:
+        return  # on a little it says nothing, and takes long
     (few, one), *more = result["memory"].items()
     for many, other in more:
         grown = other["private_megabytes"] - one["private_megabytes"]
