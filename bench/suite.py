@@ -29,7 +29,7 @@ OPTIONS = {
     "search": ("--products 2000 --queries 20", ""),
     "serving": ("--images 64 --rounds 1 --starts 1", "--rounds 2"),
     "service": ("--lines 20000 --images 64 --rounds 1", "--images 600 --rounds 2"),
-    "scaling": ("--workers 1 2 --batches 4 --rounds 1", "--rounds 2"),
+    "scaling": ("--workers 1 2 --batches 8 --rounds 1", "--rounds 2"),
 }
 """What each bench is told, in short and in full."""
 
