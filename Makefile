@@ -36,6 +36,10 @@ test: $(STAMP)  ## Run the tests (minutes)
 test-long: $(STAMP)  ## Run the long tests: kills, parity, the demo's quality
 	@$(BIN)/pytest -m long
 
+.PHONY: chaos
+chaos: $(STAMP)  ## Run the chaos suite in full: kills, outages, hostile input (hours; make test-long runs it on a little)
+	@CHAOS=full $(BIN)/pytest -m long tests/chaos
+
 .PHONY: test-server
 test-server: $(STAMP)  ## Run the tests of the index on a real Qdrant: make test-server QDRANT_URL=http://... [QDRANT_API_KEY=...]
 	@test -n "$(QDRANT_URL)" || { echo "Name the Qdrant to test with: make test-server QDRANT_URL=http://127.0.0.1:6333"; exit 1; }

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from services.errors import Closed, FetchError, ImageError, ImageNotReadable, ImageTooLarge, InvalidInput, NotFound
+from services.faults import reach
 from services.images import Decoder
 from services.media import Media
 from services.records import ImageSource, Pixels, RemoteImage, Resample, StoredImage
@@ -129,6 +130,7 @@ class Intake:
         hash = sha256(data).hexdigest()
         if hash == known:
             return None
+        reach("decode")
         with self._decoding:
             pixels = self.decoder.submit(data, size, resample).result()
         self.check_space(len(data))
@@ -143,6 +145,7 @@ class Intake:
             self.media.put(data, hash)
 
     def _read(self, source: ImageSource) -> bytes:
+        reach("fetch")
         match source:
             case RemoteImage():
                 return self.fetch(source.url)

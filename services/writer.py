@@ -18,6 +18,7 @@ from services.errors import (
     LookalikeError,
     ProductNotFound,
 )
+from services.faults import reach
 from services.features import normalized
 from services.index.vector_index import VectorIndex
 from services.intake import Intake, Observe, Picture
@@ -192,6 +193,7 @@ class Writer:
     def _plan_points(self, tasks: Sequence[_Task], pictures: Mapping[str, Picture], plan: _Plan) -> None:
         if not tasks:
             return
+        reach("encode")
         with self._stage("encode"):
             features = self._encode(np.stack([pictures[task.product_id].pixels for task in tasks]))
         self._observe("images", len(tasks))
@@ -230,10 +232,12 @@ class Writer:
         if not plan.ends:
             return
         self._check_space(0)
+        reach("upsert")
         with self._stage("write"):
             applied = self._index.upsert(plan.points) if plan.points else []
             moved = self._index.move(plan.moves) if plan.moves else []
             self._index.flush()
+        reach("upserted")
         for point, is_applied in zip(plan.points, applied, strict=True):
             plan.end(point.product_id, plan.ends[point.product_id] if is_applied else State.SUPERSEDED)
         for move, is_moved in zip(plan.moves, moved, strict=True):

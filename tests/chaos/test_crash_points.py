@@ -1,0 +1,80 @@
+"""At whatever point of the work a process dies, or the work raises, what was accepted converges."""
+
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from chaos import CATALOG, Callers, Log, Supervisor, differences, open_jobs, until
+from harness import Pictures, StackService
+
+from services.faults import POINTS
+
+pytestmark = pytest.mark.long
+
+PROCESS = Path(__file__).parent.parent / "support" / "chaos_process.py"
+
+
+def under_orders(service: StackService, orders: Path) -> None:
+    """Has API and workers of a stack obey."""
+    stack, command = service.stack, service.stack._command
+
+    def ordered(name: str) -> list[str]:
+        given = command(name)
+        if name == "worker":
+            return [sys.executable, str(PROCESS), str(orders), "stub", *given[2:]]
+        if name == "api":
+            return [sys.executable, str(PROCESS), str(orders), *given[1:]]
+        return given
+
+    stack._command = ordered  # type: ignore[method-assign]
+
+
+def test_every_crash_point_is_safe(
+    make_stack: Callable[..., StackService],
+    pictures: Pictures,
+    rng: random.Random,
+    scale: Callable[..., int],
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Whichever process comes first to the point is killed there, under load."""
+    times = scale(5, 1)
+    service, orders = make_stack(2), tmp_path / "orders"
+    under_orders(service, orders)
+    service.start()
+    with service.client() as client:
+        assert client.put(f"/catalogs/{CATALOG}", json={"encoder": "efficientnet_lite0"}).status_code == 201
+    plan = list(POINTS) * times
+    rng.shuffle(plan)
+    rounds, log, ended = [], Log(), threading.Event()
+
+    def load() -> None:
+        """Goes on until every point was reached. Who asked a process that died may have to repeat for two minutes, and
+        the others do not wait for that."""
+        while not ended.wait(0.5):
+            if sum(not each.done for each in rounds) < 8:
+                rounds.append(Callers(service, pictures, 40, rng, prefix=f"{len(rounds)}-", log=log))
+                rounds[-1].start()
+
+    with Supervisor(service) as supervisor:
+        thread = threading.Thread(target=load, daemon=True)
+        thread.start()
+        for point in plan:
+            time.sleep(rng.uniform(0, 0.3))
+            written = orders.with_name("written")
+            written.write_text(point)
+            written.rename(orders)
+            until(lambda: not orders.exists(), 60)
+        ended.set()
+        thread.join()
+        for each in rounds:
+            each.join(240)
+        until(lambda: not open_jobs(service, log), 120)
+    killed = len(list(tmp_path.glob("orders.*")))
+    record_property("kills", dict(supervisor.restarts))
+    record_property("statuses", dict(log.statuses))
+    assert (log.unexpected, differences(service, log), killed) == ([], [], len(plan))

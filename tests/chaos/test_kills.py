@@ -1,0 +1,85 @@
+"""A 202 is never lost, whatever is killed."""
+
+import random
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+from chaos import CATALOG, Callers, Supervisor, differences, open_jobs, until
+from harness import Pictures, StackService
+
+pytestmark = pytest.mark.long
+
+OPEN_SECONDS = 120.0
+"""After the last fault, until no job is open."""
+
+
+def begun(service: StackService) -> None:
+    service.start()
+    with service.client() as client:
+        made = client.put(f"/catalogs/{CATALOG}", json={"encoder": "efficientnet_lite0"})
+        assert made.status_code == 201, made.text
+
+
+def test_nothing_accepted_is_lost_while_workers_broker_and_api_are_killed(
+    make_stack: Callable[..., StackService],
+    pictures: Pictures,
+    rng: random.Random,
+    scale: Callable[..., int],
+    record_property: Callable[[str, object], None],
+) -> None:
+    """A random worker every few seconds, the broker and the API twice each."""
+    products, kills, seconds = scale(10_000, 500), scale(64, 10), scale(320, 20)
+    service = make_stack()
+    begun(service)
+    stack, callers = service.stack, Callers(service, pictures, products, rng)
+    victims = [f"worker-{rng.randint(1, 3)}" for _ in range(kills - 4)]
+    for victim in ("redis", "api", "redis", "api"):
+        victims.insert(rng.randrange(len(victims) + 1), victim)
+    with Supervisor(service) as supervisor:
+        callers.start(seconds)
+        for victim in victims:
+            time.sleep(seconds / kills * rng.uniform(0.5, 1.5))
+            until(lambda victim=victim: stack.processes[victim].poll() is None, 30)  # type: ignore[misc]
+            assert stack.stop(victim, signal.SIGKILL) == -signal.SIGKILL
+        last = time.monotonic()
+        callers.join(scale(900, 240))
+        until(lambda: not open_jobs(service, callers.log), max(1.0, OPEN_SECONDS - (time.monotonic() - last)))
+        record_property("seconds until no job was open after the last kill", round(time.monotonic() - last, 1))
+        restarted = sum(supervisor.restarts.values())
+    record_property("kills", dict(supervisor.restarts))
+    record_property("statuses", dict(callers.log.statuses))
+    assert (callers.log.unexpected, differences(service, callers.log)) == ([], [])
+    assert restarted >= kills and len(callers.log.expected) == products // 4 * 4
+
+
+def test_the_checker_sees_what_is_lost_wrong_or_there_too_often(
+    make_stack: Callable[..., StackService], pictures: Pictures, rng: random.Random
+) -> None:
+    """The control: without faults there are no differences, and each that is made by hand is found."""
+    service = make_stack(1)
+    begun(service)
+    callers = Callers(service, pictures, 40, rng)
+    callers.start()
+    callers.join(60)
+    until(lambda: not open_jobs(service, callers.log), 60)
+    log = callers.log
+    assert differences(service, log) == []
+    [there, gone] = [
+        next(name for name, seed in log.expected.items() if (seed is None) is is_gone) for is_gone in (False, True)
+    ]
+    kept = dict(log.expected)
+    for change, name in (
+        ({"new": 1}, "new"),
+        ({there: None}, there),
+        ({there: 1}, there),
+        ({gone: 1}, gone),
+    ):
+        log.expected = kept | change
+        assert [each.partition(":")[0] for each in differences(service, log)] == [name]
+    log.expected = {name: seed for name, seed in kept.items() if name != there}
+    assert differences(service, log) == [f"{there}: in the index, and nobody has put it"]
+    job = next(iter(log.jobs))
+    log.jobs[job] += 1
+    assert [each.partition(":")[0] for each in open_jobs(service, log)] == [job]

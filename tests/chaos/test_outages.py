@@ -1,0 +1,131 @@
+"""Redis and the index go away in every way a network knows: callers are told soon, nothing is lost, work goes on."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import httpx2
+import pytest
+from chaos import CATALOG, Callers, differences, open_jobs, until
+from harness import Pictures, StackService
+from proxy import Proxy
+
+pytestmark = pytest.mark.long
+
+TOLD_SECONDS = 2.0
+CONSUMING_SECONDS = 45.0
+WAYS = ("down", "slow", "reset", "half-open")
+
+
+@contextmanager
+def fault(proxy: Proxy, way: str) -> Iterator[None]:
+    """What is behind the proxy is away in this way while the block runs."""
+    match way:
+        case "down":
+            proxy.down()
+        case "slow":
+            proxy.delay = 3.0
+        case "reset":
+            proxy.reset()
+        case "half-open":
+            proxy.silent = True
+    try:
+        yield
+    finally:
+        proxy.delay, proxy.silent = 0.0, False
+        proxy.up()
+        proxy.reset()  # connections of the time before are as dead as after a real outage
+
+
+class Asking:
+    """Somebody who asks all the time; `slowest` are the seconds of the slowest 503, by fault."""
+
+    def __init__(self, service: StackService) -> None:
+        self.slowest = 0.0
+        self.statuses: dict[int, int] = {}
+        self._service = service
+        self._ended = threading.Event()
+        self._threads = [threading.Thread(target=self._ask, args=(n,), daemon=True) for n in range(2)]
+
+    def __enter__(self) -> "Asking":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self, number: int) -> None:
+        with self._service.client() as client:
+            while not self._ended.wait(0.05):
+                began = time.monotonic()
+                try:
+                    if number:
+                        told = client.get(f"/catalogs/{CATALOG}/products/c0-0/neighbors")
+                    else:
+                        told = client.patch(f"/catalogs/{CATALOG}/products/c0-0", json={"attributes": {"n": 1}})
+                except httpx2.TransportError:
+                    self.statuses[0] = self.statuses.get(0, 0) + 1
+                    continue
+                self.statuses[told.status_code] = self.statuses.get(told.status_code, 0) + 1
+                if told.status_code == 503:
+                    self.slowest = max(self.slowest, time.monotonic() - began)
+
+
+def test_outages_pass(
+    make_stack: Callable[..., StackService],
+    pictures: Pictures,
+    rng: random.Random,
+    scale: Callable[..., int],
+    record_property: Callable[[str, object], None],
+) -> None:
+    faults = [(where, way) for where in ("redis", "index") for way in WAYS]
+    rng.shuffle(faults)
+    faults = (faults * 3)[: scale(20, 4)]
+    # The longest wait for the index: at its default of two seconds an answer takes these and a few milliseconds.
+    service = make_stack(2, LOOKALIKE_QDRANT_TIMEOUT="1")
+    stack = service.stack
+    with ExitStack() as stacked:
+        redis = stacked.enter_context(Proxy(("127.0.0.1", stack.redis_port)))
+        index = stacked.enter_context(Proxy(("127.0.0.1", stack.qdrant_port)))
+        url = f"redis://127.0.0.1:{redis.port}/0"
+        stack.environment |= {
+            "LOOKALIKE_REDIS_URL": url,
+            "LOOKALIKE_QDRANT_URL": f"http://127.0.0.1:{index.port}",
+        }
+        assert stack._worker is not None
+        stack._worker[2] = url
+        service.start()
+        with service.client() as client:
+            assert client.put(f"/catalogs/{CATALOG}", json={"encoder": "efficientnet_lite0"}).status_code == 201
+        callers = Callers(service, pictures, scale(2000, 400), rng)
+        consuming: list[float] = []
+        callers.start(scale(300, 60))
+        until(lambda: bool(callers.log.jobs), 30)
+        with Asking(service) as asking:
+            for where, way in faults:
+                time.sleep(rng.uniform(0.5, 1.5))
+                with fault(redis if where == "redis" else index, way):
+                    time.sleep(rng.uniform(1.0, 4.0))
+                over, before = time.monotonic(), set(callers.log.jobs)
+
+                def goes_on(before: set[str] = before) -> bool:
+                    new = set(callers.log.jobs) - before
+                    told = [service.job(job) for job in list(new)[-3:]]
+                    return callers.done or any(now and now["finished_at"] for now in told)
+
+                until(goes_on, CONSUMING_SECONDS)
+                consuming.append(round(time.monotonic() - over, 1))
+        callers.join(300)
+        until(lambda: not open_jobs(service, callers.log), 120)
+        record_property("faults", faults)
+        record_property("seconds until a new change was done", consuming)
+        record_property("slowest 503, seconds", round(asking.slowest, 2))
+        record_property("statuses", {"callers": dict(callers.log.statuses), "asking": asking.statuses})
+        assert (callers.log.unexpected, differences(service, callers.log)) == ([], [])
+        assert set(asking.statuses) <= {0, 200, 202, 404, 429, 503}
+        assert asking.slowest <= TOLD_SECONDS

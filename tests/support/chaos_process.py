@@ -1,0 +1,47 @@
+"""A process of the service that ends itself where a test says: python chaos_process.py ORDERS COMMAND ARGUMENTS...
+
+The command `stub` is stub_worker.py, others are those of `lookalike`. A test writes a fault point to the file ORDERS;
+the first process that reaches it takes the order away and is gone, as by `kill -9`.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import stub_worker
+
+from services import faults
+
+
+def obey(orders: Path) -> None:
+    """Ends this process at the point that is ordered, whenever one is."""
+
+    def pass_by(point: str) -> None:
+        try:
+            if orders.read_text() != point:
+                return
+            orders.rename(orders.with_name(f"{orders.name}.{os.getpid()}"))
+        except FileNotFoundError:
+            return  # nothing is ordered, or another process was faster
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    for point in faults.POINTS:
+        faults.place(point, lambda point=point: pass_by(point))  # type: ignore[misc]
+
+
+def main() -> None:
+    orders, command, *arguments = sys.argv[1:]
+    obey(Path(orders))
+    if command == "stub":
+        sys.argv = [stub_worker.__file__, *arguments]
+        stub_worker.main()
+        return
+    from api.cli.main import main
+
+    sys.argv = ["lookalike", command, *arguments]
+    main()
+
+
+if __name__ == "__main__":
+    main()
