@@ -8,6 +8,7 @@ import structlog
 from flask import Response, g, request, url_for
 
 from api import schemas
+from api.auth import asking
 from api.context import Context, context
 from api.errors import Malformed, TooManyWaits
 from api.job import shown
@@ -94,7 +95,7 @@ def _key() -> str:
         return ""
     if not (1 <= len(key) <= MAX_KEY and all("!" <= character <= "~" for character in key)):
         raise Malformed(f"Idempotency-Key: it takes 1 to {MAX_KEY} visible ASCII characters.", "Idempotency-Key")
-    return f"{g.get('key_name', '')}:{key}"
+    return f"{asking().name}:{key}"
 
 
 def _begun(here: Context, key: str, digest: str) -> Job | None:

@@ -12,13 +12,15 @@ from flask.json.provider import DefaultJSONProvider
 from prometheus_client import CollectorRegistry
 
 from api import catalogs as catalog_routes
-from api import docs, health, images, jobs, products, search
-from api.auth import Keys, guard
+from api import docs, health, images, jobs, keys, products, search
+from api.auth import check_routes, guard, opened_by
 from api.context import Context, keep
 from api.errors import Fault, RequestInvalid
+from api.keyring import Keyring, Scope
 from api.openapi import Document
 from api.paths import RawPaths, Segment, unquoted
 from api.problems import register
+from api.quota import Quota
 from api.telemetry import Telemetry, Timers
 from services.settings import Settings
 
@@ -43,12 +45,12 @@ def create_app(
     media: "Media",
     fetch: Callable[[str], bytes],
     wake: Callable[[int], None],
-    keys: Keys | None,
+    keyring: Keyring | None,
     metrics: CollectorRegistry,
 ) -> Flask:
     """The HTTP API over these. `wake` is told how many changes came in; `metrics` are served, and the app's are added.
 
-    Without `keys` it answers to this machine only: whoever binds it to another address must give keys.
+    Without `keyring` it answers to this machine only: whoever binds it to another address must give one.
     """
     app = APIFlask(
         "api",
@@ -72,17 +74,19 @@ def create_app(
     app.url_map.merge_slashes = False
     app.wsgi_app = RawPaths(app.wsgi_app)  # type: ignore[method-assign]
     timers = Timers(metrics)
-    keep(app, Context(settings, catalogs, ledger, media, fetch, wake, keys, metrics, timers))
+    keep(app, Context(settings, catalogs, ledger, media, fetch, wake, keyring, metrics, timers))
     register(app)
     telemetry = Telemetry(timers)
     app.before_request(telemetry.begin)
-    app.before_request(guard(keys))
+    app.before_request(guard(keyring, Quota(settings.rate_limit).admit))
     app.before_request(_check_query)
     app.after_request(_protect)
     app.after_request(telemetry.end)
-    app.spec_processor(cast(Any, Document(keys=keys is not None).complete))
-    for module in (catalog_routes, products, images, search, jobs, health, docs):
+    app.spec_processor(cast(Any, Document(keys=keyring is not None).complete))
+    for module in (catalog_routes, products, images, search, jobs, keys, health, docs):
         app.register_blueprint(module.bp)
+    app.view_functions["static"] = opened_by(*Scope)(app.view_functions["static"])
+    check_routes(app)
     return app
 
 

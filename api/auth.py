@@ -1,106 +1,136 @@
-"""Who may come in: API keys by their hashes; without keys only this machine, and no web page of another site."""
+"""Who may come in: every route says which keys open it; without keys only this machine, and no page of another site."""
 
-import hmac
 import re
-import secrets
-from collections.abc import Callable, Mapping
-from hashlib import sha256
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from ipaddress import ip_address
-from pathlib import Path
-from threading import Lock
-from typing import Self
+from typing import TypeVar
 
 import structlog
-from flask import g, request
+from flask import Flask, current_app, g, request
+from werkzeug.exceptions import MethodNotAllowed
 
 from api.errors import Forbidden, Unauthorized
-from services.errors import InvalidSetting
-
-OPEN = frozenset({"/livez", "/readyz"})
-"""What answers without a key: load balancers ask it."""
+from api.keyring import Key, Keyring, Scope
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_LINE = re.compile(r"([A-Za-z0-9._-]{1,64}):([0-9a-f]{64})")
+HERE = Key("", frozenset({Scope.ADMIN}), None, "")
+"""Who asks where there are no keys: the person at this machine."""
+
 _HOST = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::[0-9]{1,5})?")
+_ATTRIBUTE = "_access"
+
+View = TypeVar("View", bound=Callable[..., object])
 
 
-def new_key() -> str:
-    """A key that nobody guesses."""
-    return f"lk_{secrets.token_urlsafe(32)}"
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What opens a route: a key with one of these scopes, none of them: no key is asked for. `everywhere`: only a key
+    that is for all catalogs."""
+
+    scopes: frozenset[Scope]
+    everywhere: bool = False
 
 
-def hashed(key: str) -> str:
-    """What a keys file holds of a key: its SHA-256 in hex. Keys are random, so that suffices."""
-    return sha256(key.encode(errors="surrogateescape")).hexdigest()
+def opened_by(*scopes: Scope, everywhere: bool = False) -> Callable[[View], View]:
+    """Says of a route which keys open it; without a scope, that anybody may ask."""
+
+    def mark(view: View) -> View:
+        setattr(view, _ATTRIBUTE, Access(frozenset(scopes), everywhere))
+        return view
+
+    return mark
 
 
-class Keys:
-    """The keys of a file of lines `name:SHA-256`; what is changed in the file counts from the next request on.
-
-    While the file is broken or away the keys that it held stay.
-    """
-
-    def __init__(self, path: Path, keys: Mapping[str, str]) -> None:
-        self._path = path
-        self._keys = keys
-        self._seen = _stamp(path)
-        self._lock = Lock()
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Raises `InvalidSetting`, which names the file and the line."""
-        keys = _read(path)
-        if not keys:
-            raise InvalidSetting(f"The file of API keys {path} holds none; add a line `name:SHA-256 of the key`.")
-        return cls(path, keys)
-
-    def name_of(self, key: str) -> str | None:
-        """The name of a key; None: it is none of ours."""
-        self._refresh()
-        digest = hashed(key)
-        found = None
-        # All are looked at, so that the time tells nothing.
-        for name, known in self._keys.items():
-            if hmac.compare_digest(known, digest):
-                found = name
-        return found
-
-    def _refresh(self) -> None:
-        with self._lock:
-            stamp = _stamp(self._path)
-            if stamp == self._seen:
-                return
-            self._seen = stamp
-            try:
-                self._keys = _read(self._path)
-            except InvalidSetting as error:
-                structlog.get_logger("api").error("keys_kept", detail=str(error))
+def access(app: Flask, endpoint: str) -> Access | None:
+    """What opens a route; None: it does not say."""
+    found: Access | None = getattr(app.view_functions[endpoint], _ATTRIBUTE, None)
+    return found
 
 
-def guard(keys: Keys | None) -> Callable[[], None]:
-    """What every request passes first. Raises `Unauthorized`, `Forbidden`."""
+def check_routes(app: Flask) -> None:
+    """Raises `TypeError` where a route does not say what opens it: such an app must not start."""
+    silent = {rule.endpoint for rule in app.url_map.iter_rules() if access(app, rule.endpoint) is None}
+    if silent:
+        raise TypeError(
+            f"These routes do not say which keys open them (api.auth.opened_by): {', '.join(sorted(silent))}"
+        )
+
+
+def guard(keyring: Keyring | None, admit: Callable[[Key], None]) -> Callable[[], None]:
+    """What every request passes first. Raises `Unauthorized`, `Forbidden`, and what `admit` raises for a known key."""
 
     def enter() -> None:
-        if request.path in OPEN:
+        endpoint = _endpoint()
+        wanted = access(current_app, endpoint) if endpoint else None
+        if wanted and not wanted.scopes:
             return
-        if keys is None:
+        if keyring is None:
             _from_here()
-        else:
-            g.key_name = _known(keys)
+            g.key = HERE
+            return
+        g.key = _known(keyring)
+        structlog.contextvars.bind_contextvars(api_key=g.key.name)
+        admit(g.key)
+        if wanted:
+            _check(g.key, wanted)
 
     return enter
 
 
-def _known(keys: Keys) -> str:
-    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-    name = keys.name_of(key.strip()) if scheme.lower() == "bearer" else None
-    if name is None:
+def _endpoint() -> str | None:
+    """That of the request's path, whether or not it takes this method; None: there is nothing."""
+    refused = request.routing_exception
+    if isinstance(refused, MethodNotAllowed) and refused.valid_methods:
+        routes = current_app.create_url_adapter(request)
+        assert routes, "there is a request"
+        endpoint: str = routes.match(method=next(iter(refused.valid_methods)))[0]
+        return endpoint
+    return request.endpoint
+
+
+def asking() -> Key:
+    """The key of the current request."""
+    key: Key = g.key
+    return key
+
+
+def check_catalog(name: str) -> None:
+    """Raises `Forbidden` where the current request's key is not for this catalog."""
+    if not asking().reaches(name):
+        raise Forbidden(f"This key is not for the catalog {name[:80]!r}; take one that is.", "Authorization")
+
+
+def _check(key: Key, wanted: Access) -> None:
+    if not key.may(wanted.scopes):
+        scopes = " or ".join(sorted({*wanted.scopes, Scope.ADMIN}))
+        raise Forbidden(f"This key is for {_listed(key.scopes)}; this takes one for {scopes}.", "Authorization")
+    if wanted.everywhere and key.catalogs is not None:
+        raise Forbidden("This takes a key for all catalogs; this one is for some.", "Authorization")
+    catalog = (request.view_args or {}).get("catalog")
+    if catalog is not None:
+        check_catalog(catalog)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return " and ".join(sorted(names))
+
+
+def bearer(keyring: Keyring, authorization: str) -> Key | None:
+    """The key that a header `Authorization` sends; None: it is none of ours."""
+    scheme, _, secret = authorization.partition(" ")
+    return keyring.find(secret.strip()) if scheme.lower() == "bearer" else None
+
+
+def _known(keyring: Keyring) -> Key:
+    key = bearer(keyring, request.headers.get("Authorization", ""))
+    if key is None:
         raise Unauthorized(
             "This needs an API key that is known here: send the header Authorization: Bearer KEY.",
             "Authorization",
             {"WWW-Authenticate": "Bearer"},
         )
-    return name
+    return key
 
 
 def _from_here() -> None:
@@ -125,29 +155,3 @@ def _loopback(host: str) -> bool:
         return ip_address(name).is_loopback
     except ValueError:
         return name == "localhost"
-
-
-def _read(path: Path) -> dict[str, str]:
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSetting(f"The file of API keys {path} cannot be read: {error}.") from error
-    keys: dict[str, str] = {}
-    for number, line in enumerate(lines, 1):
-        text = line.partition("#")[0].strip()
-        if not text:
-            continue
-        found = _LINE.fullmatch(text)
-        if not found or found[1] in keys:
-            why = f"a second key named {found[1]}" if found else "not `name:SHA-256 in 64 hex digits`"
-            raise InvalidSetting(f"The file of API keys {path}, line {number}, is refused: {why}.")
-        keys[found[1]] = found[2]
-    return keys
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino

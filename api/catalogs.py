@@ -4,9 +4,11 @@ from apiflask import APIBlueprint
 from flask import Response, url_for
 
 from api import schemas
+from api.auth import asking, opened_by
 from api.body import json_body
 from api.context import context
 from api.errors import Fault, RequestInvalid
+from api.keyring import Scope
 from api.openapi import more
 from services.catalog import Catalog
 from services.errors import CatalogExists, CatalogNotFound, Conflict, EncoderMismatch
@@ -19,12 +21,15 @@ DEFAULTS = {"encoder": "inception_v3", "weights": "imagenet", "resample": "neare
 
 
 @bp.get("")
+@opened_by(*Scope)
 @bp.doc(extensions=more(503))
 @bp.output(schemas.Catalogs)
 def scroll() -> schemas.Catalogs:
     """List catalogs, by name"""
     found = []
     for spec in context().catalogs.specs():
+        if not asking().reaches(spec.name):
+            continue
         try:
             found.append(shown(context().catalogs.get(spec.name)))
         except CatalogNotFound:
@@ -33,6 +38,7 @@ def scroll() -> schemas.Catalogs:
 
 
 @bp.get("/<segment:catalog>")
+@opened_by(*Scope)
 @bp.doc(extensions=more(404, 503))
 @bp.output(schemas.Catalog)
 def read(catalog: str) -> schemas.Catalog:
@@ -41,6 +47,7 @@ def read(catalog: str) -> schemas.Catalog:
 
 
 @bp.put("/<segment:catalog>")
+@opened_by(Scope.ADMIN)
 @bp.doc(
     extensions=more(
         *(409, 413, 415, 503),
@@ -75,6 +82,7 @@ def put(catalog: str) -> tuple[schemas.Catalog, int, dict[str, str]]:
 
 
 @bp.delete("/<segment:catalog>")
+@opened_by(Scope.ADMIN)
 @bp.doc(extensions=more(404, 503))
 @bp.output({}, status_code=204, description="It is gone.")
 def delete(catalog: str) -> Response:

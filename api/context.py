@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from flask import Flask, current_app
 from prometheus_client import CollectorRegistry
 
-from api.auth import Keys
+from api.keyring import Keyring
 from api.telemetry import Timers
 from services.errors import CatalogNotFound
 from services.settings import Settings
@@ -32,7 +32,7 @@ class Context:
     media: "Media"
     fetch: Callable[[str], bytes]
     wake: Callable[[int], None]
-    keys: Keys | None
+    keyring: Keyring | None
     metrics: CollectorRegistry
     timers: Timers
     waits: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(48))

@@ -8,6 +8,8 @@ from apiflask import APIBlueprint, APIFlask
 from flask import Response, current_app, jsonify, render_template, request
 from markupsafe import Markup, escape
 
+from api.auth import opened_by
+from api.keyring import Scope
 from api.openapi import PREFIX
 from api.problems import statuses
 
@@ -20,12 +22,14 @@ _CODE = re.compile(r"`([^`]+)`")
 
 
 @bp.get("/openapi.json")
+@opened_by(*Scope)
 def openapi() -> Response:
     """The OpenAPI document."""
     return jsonify(document())
 
 
 @bp.get("/docs")
+@opened_by(*Scope)
 def page() -> Response:
     """The same for people."""
     told = document()

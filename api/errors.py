@@ -82,6 +82,12 @@ class FeedInvalid(RequestError):
         self.count = count
 
 
+class RateLimited(RequestError):
+    code = "rate_limited"
+    status = 429
+    retryable = True
+
+
 class TooManyWaits(Busy):
     code = "too_many_waits"
 

@@ -8,7 +8,9 @@ from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from api import schemas
+from api.auth import opened_by
 from api.context import context
+from api.keyring import Scope
 from api.openapi import more
 from services.errors import LookalikeError
 
@@ -16,6 +18,7 @@ bp = APIBlueprint("health", __name__, tag="Service")
 
 
 @bp.get("/livez")
+@opened_by()
 @bp.doc(extensions=more(is_open=True))
 @bp.output(schemas.Liveness)
 def livez() -> schemas.Liveness:
@@ -24,6 +27,7 @@ def livez() -> schemas.Liveness:
 
 
 @bp.get("/readyz")
+@opened_by()
 @bp.doc(extensions=more(is_open=True, answers={503: ("Something is away.", {"application/json": schemas.Readiness})}))
 @bp.output(schemas.Readiness)
 def readyz() -> tuple[schemas.Readiness, int]:
@@ -37,6 +41,7 @@ def readyz() -> tuple[schemas.Readiness, int]:
 
 
 @bp.get("/v1/stats")
+@opened_by(*Scope, everywhere=True)
 @bp.doc(extensions=more(503))
 @bp.output(schemas.Stats)
 def stats() -> schemas.Stats:
@@ -57,6 +62,7 @@ def stats() -> schemas.Stats:
 
 
 @bp.get("/metrics")
+@opened_by(*Scope, everywhere=True)
 @bp.doc(extensions=more(answers={200: ("Prometheus' text format.", {"text/plain": {"type": "string"}})}))
 def metrics() -> Response:
     """Read the metrics of this process"""

@@ -6,7 +6,9 @@ from apiflask import APIBlueprint
 from flask import Response, request
 
 from api import wire
+from api.auth import opened_by
 from api.context import context
+from api.keyring import Scope
 from api.openapi import more
 from api.pictures import media_type
 from services.errors import MediaNotFound
@@ -16,6 +18,7 @@ bp = APIBlueprint("images", __name__, url_prefix="/v1/catalogs/<segment:catalog>
 
 
 @bp.get("/<segment:product_id>/image")
+@opened_by(*Scope)
 @bp.doc(extensions=more(404, 503, answers=wire.PICTURES, headers={"ETag": "Names the bytes."}))
 def image(catalog: str, product_id: str) -> Response:
     """Read the original image of a product"""
@@ -24,6 +27,7 @@ def image(catalog: str, product_id: str) -> Response:
 
 
 @bp.get("/<segment:product_id>/thumbnail")
+@opened_by(*Scope)
 @bp.doc(extensions=more(404, 503, answers=wire.THUMBNAIL, headers={"ETag": "Names the bytes."}))
 def thumbnail(catalog: str, product_id: str) -> Response:
     """Read the image of a product as a WebP whose longer side has 320 pixels"""

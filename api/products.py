@@ -7,8 +7,10 @@ from flask import Response, request
 
 from api import feed, schemas, wire
 from api.accept import Answer, accepted, ended
+from api.auth import opened_by
 from api.body import Body, unsupported
 from api.context import context
+from api.keyring import Scope
 from api.one_change import one_change
 from api.openapi import more
 from services.records import ChangeKind, Product
@@ -25,6 +27,7 @@ LOCATION = {"Location": "The job."}
 
 
 @bp.get("")
+@opened_by(*Scope)
 @bp.doc(extensions=more(404, 503))
 @bp.input(schemas.ProductsPage, location="query", arg_name="page")
 @bp.output(schemas.Products)
@@ -39,6 +42,7 @@ def scroll(catalog: str, page: schemas.ProductsPage) -> schemas.Products:
 
 
 @bp.post("")
+@opened_by(Scope.INGEST)
 @bp.doc(
     extensions=more(
         *(404, 409, 413, 415, 429, 503),
@@ -69,6 +73,7 @@ def post(catalog: str, options: schemas.FeedOptions) -> Answer:
 
 
 @bp.get("/<segment:product_id>")
+@opened_by(*Scope)
 @bp.doc(extensions=more(404, 503))
 @bp.output(schemas.Product)
 def read(catalog: str, product_id: str) -> schemas.Product:
@@ -77,6 +82,7 @@ def read(catalog: str, product_id: str) -> schemas.Product:
 
 
 @bp.put("/<segment:product_id>")
+@opened_by(Scope.INGEST)
 @bp.doc(
     extensions=more(
         *(404, 409, 413, 415, 429, 503),
@@ -106,6 +112,7 @@ def put(catalog: str, product_id: str, options: schemas.Wait) -> Answer | Respon
 
 
 @bp.patch("/<segment:product_id>")
+@opened_by(Scope.INGEST)
 @bp.doc(
     extensions=more(
         *(404, 409, 413, 415, 429, 503),
@@ -128,6 +135,7 @@ def patch(catalog: str, product_id: str, options: schemas.Wait) -> Answer | Resp
 
 
 @bp.delete("/<segment:product_id>")
+@opened_by(Scope.INGEST)
 @bp.doc(extensions=more(404, 409, 429, 503, answers=WAITED, headers=LOCATION, accepts=True))
 @bp.input(schemas.Wait, location="query", arg_name="options")
 @bp.output(schemas.Job, status_code=202, description=JOB)

@@ -132,6 +132,22 @@ class NewCatalog(_Taken):
     )
 
 
+Scopes = Annotated[
+    list[Literal["search", "ingest", "admin"]],
+    Field(min_length=1, max_length=3, description="search: read and search; ingest: change products; admin: all."),
+]
+KeyName = Annotated[str, Field(pattern="^[A-Za-z0-9._-]{1,64}$")]
+CatalogName = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_-]{0,63}$")]
+
+
+class NewKey(_Taken):
+    name: KeyName
+    scopes: Scopes
+    catalogs: (
+        Annotated[list[CatalogName], Field(min_length=1, max_length=1000, description="Left out: all of them.")] | None
+    ) = None
+
+
 class SearchOptions(_Taken):
     """How much of what is near, and of which products."""
 
@@ -150,6 +166,20 @@ class Search(SearchOptions):
     vector: (
         Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(min_length=1, max_length=8192)] | None
     ) = None
+
+
+class Key(_Given):
+    name: str
+    scopes: Scopes
+    catalogs: Annotated[list[str] | None, Field(description="null: all of them.")]
+
+
+class Keys(_Given):
+    keys: list[Key]
+
+
+class MadeKey(Key):
+    key: Annotated[str, Field(description="The secret; callers send it as `Authorization: Bearer KEY`.")]
 
 
 class Catalog(_Given):

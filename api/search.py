@@ -11,9 +11,11 @@ from flask import request
 
 from api import schemas, strict_json, wire
 from api.accept import waiting
+from api.auth import opened_by
 from api.body import MAX_JSON, checked, json_body, unsupported
 from api.context import context
 from api.errors import Fault, RequestInvalid
+from api.keyring import Scope
 from api.openapi import more
 from api.pictures import is_picture, picture_body, picture_form
 from services.catalog import MAX_LIMIT, Catalog
@@ -26,6 +28,7 @@ WAYS = ("product_id", "image_url", "vector")
 
 
 @bp.get("/products/<segment:product_id>/neighbors")
+@opened_by(Scope.SEARCH)
 @bp.doc(extensions=more(404, 503))
 @bp.input(schemas.NeighborsPage, location="query", arg_name="page")
 @bp.output(schemas.Neighbors)
@@ -38,6 +41,7 @@ def neighbors(catalog: str, product_id: str, page: schemas.NeighborsPage) -> sch
 
 
 @bp.post("/search")
+@opened_by(Scope.SEARCH)
 @bp.doc(
     extensions=more(
         *(404, 413, 415, 429, 503),

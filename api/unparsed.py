@@ -1,6 +1,7 @@
-"""What is no request of HTTP: a server refuses it before the app sees it, and with a problem, as the app would."""
+"""What a server refuses before the app sees it: what is no request of HTTP, and bodies of those who have no key."""
 
 import json
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -20,9 +21,11 @@ def refusal(status: int, why: str) -> bytes:
     return json.dumps(body | {"detail": detail, "code": code, "retryable": False, "instance": ""}).encode()
 
 
-def told_by_waitress(server: Any) -> None:
-    """Has a server of waitress refuse so."""
+def told_by_waitress(server: Any, knows: Callable[[str], bool] = lambda authorization: True) -> None:
+    """Has a server of waitress refuse so. It reads the body of a request before the app sees its head, so it does not
+    take that of a request whose `Authorization` nobody `knows`: the app answers such a one without it."""
     from waitress.channel import HTTPChannel
+    from waitress.parser import HTTPRequestParser
     from waitress.task import ErrorTask
 
     class Refusal:
@@ -40,8 +43,20 @@ def told_by_waitress(server: Any) -> None:
             self.request.error = Refusal(self.request.error)
             super().execute()
 
+    class Parser(HTTPRequestParser):  # type: ignore[misc]
+        body_rcv: Any
+
+        def parse_header(self, head: bytes) -> None:
+            super().parse_header(head)
+            if self.body_rcv is not None and not knows(self.headers.get("AUTHORIZATION", "")):
+                self.headers.pop("CONTENT_LENGTH", None)
+                self.body_rcv, self.content_length, self.chunked, self.expect_continue = None, 0, False, False
+                # What follows is no other request.
+                self.headers["CONNECTION"] = "close"
+
     class Channel(HTTPChannel):  # type: ignore[misc]
         error_task_class = Task
+        parser_class = Parser
 
     # One socket for each address that is listened on.
     for each in [*server.map.values()] if hasattr(server, "map") else [server]:

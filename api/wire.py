@@ -19,6 +19,7 @@ PATH: dict[str, dict[str, Any]] = {
     "catalog": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"},
     "product_id": PRODUCT_ID,
     "job": {"type": "string", "pattern": "^[0-9]{1,18}$"},
+    "name": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
 }
 
 IDEMPOTENCY_KEY: dict[str, Any] = {

@@ -41,7 +41,7 @@ configured = settings.load(data=sys.argv[1])
 catalogs = bootstrap.catalogs(configured)
 intake = catalogs.intake
 app = create_app(settings=configured, catalogs=catalogs, ledger=bootstrap.ledger(configured, sys.argv[2]),
-                 media=intake.media, fetch=intake.fetch, wake=lambda changes: None, keys=None,
+                 media=intake.media, fetch=intake.fetch, wake=lambda changes: None, keyring=None,
                  metrics=CollectorRegistry())
 server = waitress.create_server(app, host="127.0.0.1", port=0, max_request_body_size=1 << 32)
 print(f"ready: http://127.0.0.1:{server.effective_port}", flush=True)

@@ -55,7 +55,7 @@ class Stack:
         self.qdrant_port = _free_port()
         self.qdrant_url = os.environ.get("QDRANT_URL") or f"http://127.0.0.1:{self.qdrant_port}"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._environment = dict(environment or {})
+        self.environment = dict(environment or {})
         self._worker = worker
         self._services: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())["services"]
         for name in ("redis", "qdrant", "media", "secrets"):
@@ -145,7 +145,7 @@ class Stack:
 
     def new_key(self, name: str) -> str:
         """A key of the API, made as an operator makes one."""
-        command = [str(BIN / "lookalike"), "keys", "create", name]
+        command = [str(BIN / "lookalike"), "keys", "create", name, "--scope", "admin"]
         return subprocess.run(
             command, env=self._environment_of("api"), check=True, capture_output=True, text=True
         ).stdout.strip()
@@ -169,7 +169,7 @@ class Stack:
     def _environment_of(self, service: str) -> dict[str, str]:
         told = self._services[service].get("environment", {})
         of_compose = {name: self._here(str(value)) for name, value in told.items()}
-        return os.environ | {"LOOKALIKE_SECRETS": str(self.folder / "secrets")} | of_compose | self._environment
+        return os.environ | {"LOOKALIKE_SECRETS": str(self.folder / "secrets")} | of_compose | self.environment
 
     def _here(self, text: str) -> str:
         """What compose.yaml says, with the places that it has on this machine."""

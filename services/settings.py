@@ -98,6 +98,9 @@ class Settings(BaseSettings):
     api_keys_file: Path | None = Field(
         None, description="File of hashed API keys; needed to listen on anything but loopback."
     )
+    rate_limit: int = Field(
+        0, ge=0, description="Requests that one API key may send in a minute, to each API process; 0: any number."
+    )
     api_key: SecretStr = Field(
         SecretStr(""), description="Key that commands send to a running service which asks for one."
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from api.cli.assembly import LONGEST_HEADER, LOOPBACK, THREADS, assembled, needed_keys, needed_redis
+from api.cli.assembly import LONGEST_HEADER, LOOPBACK, THREADS, assembled, needed_keyring, needed_redis
 from api.cli.output import command, data_option
 from services import settings
 from services.errors import InvalidSetting
@@ -41,12 +41,12 @@ def api_command(data: str | None, host: str, port: int) -> None:
             "LOOKALIKE_QDRANT_URL is not set: name the Qdrant server that keeps the vectors, or run `lookalike up`, "
             "which keeps them itself."
         )
-    keys = needed_keys(configured, host)
+    keyring = needed_keyring(configured, host)
     configure(configured.log_format, configured.log_level)
-    serve(configured, host, port, keys)
+    serve(configured, host, port, keyring)
 
 
-def serve(configured: Settings, host: str, port: int, keys: Any) -> None:
+def serve(configured: Settings, host: str, port: int, keyring: Any) -> None:
     """Serves until a signal ends it."""
     from gunicorn.app.base import BaseApplication
 
@@ -77,7 +77,7 @@ def serve(configured: Settings, host: str, port: int, keys: Any) -> None:
                 catalogs=catalogs,
                 ledger=ledger,
                 metrics=metrics,
-                keys=keys,
+                keyring=keyring,
             )
 
     closing = ExitStack()

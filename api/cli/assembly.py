@@ -9,7 +9,7 @@ from services.settings import Settings
 if TYPE_CHECKING:
     from flask import Flask
 
-    from api.auth import Keys
+    from api.keyring import Keyring
     from services.catalogs import Catalogs
     from services.ledger import Ledger
     from services.metrics import Metrics
@@ -32,16 +32,16 @@ def needed_redis(configured: Settings) -> str:
     return configured.redis_url
 
 
-def needed_keys(configured: Settings, host: str) -> "Keys | None":
+def needed_keyring(configured: Settings, host: str) -> "Keyring | None":
     """The API keys; none are needed on loopback. Raises `InvalidSetting`."""
-    from api.auth import Keys
+    from api.keyring import Keyring
 
     if configured.api_keys_file:
-        return Keys.load(configured.api_keys_file)
+        return Keyring.load(configured.api_keys_file)
     if host not in LOOPBACK:
         raise InvalidSetting(
             f"--host {host} would let everybody in: name a file of API keys in LOOKALIKE_API_KEYS_FILE (make one with "
-            "`lookalike keys create`), or listen on 127.0.0.1."
+            "`lookalike keys create NAME --scope admin`), or listen on 127.0.0.1."
         )
     return None
 
@@ -54,7 +54,7 @@ def assembled(
     catalogs: "Catalogs",
     ledger: "Ledger",
     metrics: "Metrics",
-    keys: "Keys | None",
+    keyring: "Keyring | None",
 ) -> "Flask":
     """The app over these; what it needs besides is closed by `stack`."""
     from api.app import create_app
@@ -69,6 +69,6 @@ def assembled(
         media=catalogs.intake.media,
         fetch=catalogs.intake.fetch,
         wake=hints,
-        keys=keys,
+        keyring=keyring,
         metrics=metrics.registry,
     )

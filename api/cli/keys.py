@@ -1,74 +1,112 @@
 """`lookalike keys`: who may use a service that others can reach."""
 
-import fcntl
-import os
-import re
 from pathlib import Path
 
 import click
 
-from api.auth import Keys, hashed, new_key
-from api.cli.output import command, json_option, print_json, shown, stderr
+from api import keyring
+from api.cli.output import command, json_option, print_json, shown, stderr, stdout
+from api.keyring import EVERY, Key, Scope, new_key
 from services import settings
-from services.errors import InvalidInput, InvalidSetting
+from services.errors import InvalidSetting
 
-NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+file_option = click.option(
+    "--file", metavar="FILE", type=click.Path(path_type=Path), help="Keys file.  [default: LOOKALIKE_API_KEYS_FILE]"
+)
 
 
 @click.group("keys")
 def keys_command() -> None:
-    """Make API keys.
+    """Make, list, rotate and revoke API keys.
 
     A service that others can reach answers only to keys whose hashes are in the file that LOOKALIKE_API_KEYS_FILE
-    names.
+    names. What is changed there counts from the next request on.
     """
 
 
 @keys_command.command("create")
 @click.argument("name", metavar="NAME")
 @click.option(
-    "--file", metavar="FILE", type=click.Path(path_type=Path), help="Keys file.  [default: LOOKALIKE_API_KEYS_FILE]"
+    "--scope",
+    "scopes",
+    type=click.Choice([scope.value for scope in Scope]),
+    multiple=True,
+    required=True,
+    help="What it opens: search (read and search), ingest (change products), admin (all). May be repeated.",
 )
+@click.option(
+    "--catalog", "catalogs", metavar="C", multiple=True, help="Only this catalog. May be repeated.  [default: all]"
+)
+@file_option
 @json_option
 @command
-def create_command(name: str, file: Path | None, as_json: bool) -> None:
-    """Make a key for NAME and print it, once.
+def create_command(
+    name: str, scopes: tuple[str, ...], catalogs: tuple[str, ...], file: Path | None, as_json: bool
+) -> None:
+    """Make a key for NAME and print it, once."""
+    file = _named(file)
+    key, secret = new_key(name, scopes, catalogs or None)
+    keyring.add(file, key)
+    _show(key, secret, file, as_json)
 
-    The keys file gets a line with the key's hash; a running service knows the key from then on.
-    """
+
+@keys_command.command("list")
+@file_option
+@json_option
+@command
+def list_command(file: Path | None, as_json: bool) -> None:
+    """List the keys: names, scopes and catalogs. The keys themselves are not kept."""
+    keys = keyring.read(_named(file))
+    if as_json:
+        print_json({"keys": [key.told() for key in keys]})
+        return
+    for key in keys:
+        catalogs = EVERY if key.catalogs is None else ", ".join(sorted(key.catalogs))
+        stdout().print(shown(f"{key.name}: {', '.join(sorted(key.scopes))} on {catalogs}"), soft_wrap=True)
+
+
+@keys_command.command("rotate")
+@click.argument("name", metavar="NAME")
+@file_option
+@json_option
+@command
+def rotate_command(name: str, file: Path | None, as_json: bool) -> None:
+    """Give NAME another key and print it, once; the old one opens nothing any more."""
+    file = _named(file)
+    key, secret = keyring.rotate(file, name)
+    _show(key, secret, file, as_json)
+
+
+@keys_command.command("revoke")
+@click.argument("name", metavar="NAME")
+@file_option
+@json_option
+@command
+def revoke_command(name: str, file: Path | None, as_json: bool) -> None:
+    """Take the key of NAME away: it opens nothing any more."""
+    file = _named(file)
+    key = keyring.revoke(file, name)
+    if as_json:
+        print_json(key.told() | {"file": str(file)})
+    else:
+        stdout().print(shown(f"The key of {key.name} is no more."), soft_wrap=True)
+
+
+def _named(file: Path | None) -> Path:
     file = file or settings.load().api_keys_file
     if file is None:
         raise InvalidSetting("There is no keys file: name one in LOOKALIKE_API_KEYS_FILE, or give --file.")
-    if not NAME.fullmatch(name):
-        raise InvalidInput(f"The name {name!r} is refused: it takes 1 to 64 of A-Z, a-z, 0-9, dot, - and _.")
-    key = new_key()
-    add(file, name, hashed(key))
+    return file
+
+
+def _show(key: Key, secret: str, file: Path, as_json: bool) -> None:
     if as_json:
-        print_json({"name": name, "key": key, "file": str(file)})
+        print_json(key.told() | {"key": secret, "file": str(file)})
         return
-    click.echo(key)
+    click.echo(secret)
     stderr().print(
         shown(
             f"This is the only time that it is shown. Its hash is in {file}; commands take it from LOOKALIKE_API_KEY."
         ),
         soft_wrap=True,
     )
-
-
-def add(file: Path, name: str, hash: str) -> None:
-    """Adds a key to a keys file, which is made for its owner only. Raises `InvalidInput`, `InvalidSetting`."""
-    try:
-        with os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "r+") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
-            text = stream.read()
-            names = [line.partition("#")[0].partition(":")[0].strip() for line in text.splitlines()]
-            if any(names):
-                Keys.load(file)  # raises where a line is wrong: a service would not take the new one either
-            if name in names:
-                raise InvalidInput(f"{file} has a key named {name} already: take another name, or remove that line.")
-            # In one piece: a service may read meanwhile.
-            stream.write(("" if text.endswith("\n") or not text else "\n") + f"{name}:{hash}\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSetting(f"The keys file {file} cannot be used ({error}); name another with --file.") from error

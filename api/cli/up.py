@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import structlog
 
-from api.cli.assembly import LONGEST_HEADER, THREADS, assembled, needed_keys
+from api.cli.assembly import LONGEST_HEADER, THREADS, assembled, needed_keyring
 from api.cli.output import command, data_option, stdout
 from services import settings
 from services.errors import InvalidSetting, LookalikeError
@@ -16,8 +16,12 @@ from services.settings import Settings
 
 if TYPE_CHECKING:
     from api.cli.remote import RemoteCatalogs
+    from api.keyring import Keyring
 
 LOADER_SECONDS = 10.0
+FORM_BYTES = 64 << 20
+"""What a body may have beyond the largest that is taken: a form around an image, or a JSON array, which the app refuses
+in its own words."""
 
 log = structlog.get_logger("api")
 
@@ -51,7 +55,7 @@ def serve(configured: Settings, host: str, port: int, *, encoder: str | None = N
     from workers.app import run
     from workers.worker import Worker
 
-    keys = needed_keys(configured, host)
+    keyring = needed_keyring(configured, host)
     if configured.redis_url:
         check_url(configured.redis_url)
     metrics = Metrics()
@@ -65,9 +69,9 @@ def serve(configured: Settings, host: str, port: int, *, encoder: str | None = N
         metrics.watch(ledger)
         worker = Worker.configured(configured, ledger, catalogs)
         app = assembled(
-            configured, stack, redis_url=redis_url, catalogs=catalogs, ledger=ledger, metrics=metrics, keys=keys
+            configured, stack, redis_url=redis_url, catalogs=catalogs, ledger=ledger, metrics=metrics, keyring=keyring
         )
-        server = _listening(app, host, port)
+        server = _listening(app, host, port, configured, keyring)
         url = _url(host, server)
         ending = threading.Event()
         stack.callback(_hang_up, server, ending)
@@ -81,7 +85,7 @@ def serve(configured: Settings, host: str, port: int, *, encoder: str | None = N
         def ready() -> None:
             stdout().print(f"Lookalike is ready: {url}   (Ctrl-C stops it)", soft_wrap=True)
             if own:
-                stack.callback(_load_demo(own, server, ending, needs_key=keys is not None))
+                stack.callback(_load_demo(own, server, ending, needs_key=keyring is not None))
 
         run(worker, catalogs, configured, redis_url, ready=ready, leave=stack.close)
 
@@ -92,9 +96,10 @@ def _own_redis(configured: Settings, stack: ExitStack) -> str:
     return stack.enter_context(ValkeyServer(configured.data / "queue")).url
 
 
-def _listening(app: Any, host: str, port: int) -> Any:
+def _listening(app: Any, host: str, port: int, configured: Settings, keyring: "Keyring | None") -> Any:
     import waitress
 
+    from api.auth import bearer
     from api.unparsed import told_by_waitress
 
     try:
@@ -105,7 +110,7 @@ def _listening(app: Any, host: str, port: int) -> Any:
             threads=THREADS,
             connection_limit=1000,
             max_request_header_size=LONGEST_HEADER,
-            max_request_body_size=4 << 30,
+            max_request_body_size=max(configured.max_feed_bytes, configured.max_image_bytes) + FORM_BYTES,
             recv_bytes=256 << 10,
             inbuf_overflow=256 << 10,
             ident=None,
@@ -116,7 +121,7 @@ def _listening(app: Any, host: str, port: int) -> Any:
         raise InvalidSetting(
             f"{host}:{port} cannot be listened on ({reason}): take another with --port (make run PORT=8081)."
         ) from error
-    told_by_waitress(server)
+    told_by_waitress(server, lambda authorization: keyring is None or bearer(keyring, authorization) is not None)
     return server
 
 

@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry
 from redis import Redis
 
 from api.app import create_app
-from api.auth import Keys
+from api.keyring import Keyring
 from services import bootstrap, settings
 from services.catalogs import Catalogs
 from services.errors import FetchNotFound, LookalikeError
@@ -94,11 +94,11 @@ MakeService = Callable[..., Service]
 
 @pytest.fixture
 def make_service(redis: "Redis[bytes]", valkey_url: str, tmp_path: Path) -> Iterator[MakeService]:
-    """Makes a service; `keys` and settings may be given."""
+    """Makes a service; `keyring` and settings may be given."""
     made: list[Service] = []
 
     def make(
-        keys: Keys | None = None,
+        keyring: Keyring | None = None,
         url: str = valkey_url,
         data: Path | None = None,
         media: Callable[..., Media] | None = None,
@@ -118,7 +118,7 @@ def make_service(redis: "Redis[bytes]", valkey_url: str, tmp_path: Path) -> Iter
             media=service.media,
             fetch=service.fetch,
             wake=service.wake,
-            keys=keys,
+            keyring=keyring,
             metrics=CollectorRegistry(),
         )
         return service

@@ -30,7 +30,7 @@ def app(data: str, url: str) -> Flask:
         media=Media(catalogs.registry.media, keep=given.media_keep),
         fetch=lambda url: b"",
         wake=lambda changes: None,
-        keys=None,
+        keyring=None,
         metrics=CollectorRegistry(),
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from api.auth import Keys, hashed
+from api.keyring import Keyring, hashed
 from services.media import Media
 
 URL = "https://images.example.com/1.jpg"
@@ -127,7 +127,7 @@ def test_a_feed_that_is_refused_does_not_take_the_key(service: Any) -> None:
 def test_every_caller_has_its_own_keys(make_service: Any, tmp_path: Path) -> None:
     file = tmp_path / "keys"
     file.write_text(f"shop:{hashed('a')}\npim:{hashed('b')}\n")
-    service = make_service(keys=Keys.load(file))
+    service = make_service(keyring=Keyring.load(file))
     service.works = False
     auth = [{"Authorization": f"Bearer {key}"} for key in "ab"]
     assert service.client.put("/v1/catalogs/shoes", json={}, headers=auth[0]).status_code == 201

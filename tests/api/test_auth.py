@@ -1,13 +1,51 @@
-"""Nobody gets in without a key; without keys, nobody but this machine's own programs and pages."""
+"""Nobody gets in without a key, and with one no further than it goes; without keys, nobody but this machine's own
+programs and pages."""
 
-import os
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
+from key_files import bearer, write
 
-from api.auth import OPEN, Keys, hashed, new_key
-from services.errors import InvalidSetting
+from api import auth, keyring
+from api.keyring import Keyring, Scope, hashed, new_key
+
+OPEN = frozenset({"/livez", "/readyz"})
+"""What answers without a key: load balancers ask it."""
+READ = frozenset(Scope)
+OPENED_BY: dict[str, tuple[frozenset[str], bool]] = {
+    "catalogs.scroll": (READ, False),
+    "catalogs.read": (READ, False),
+    "catalogs.put": (frozenset({"admin"}), False),
+    "catalogs.delete": (frozenset({"admin"}), False),
+    "products.scroll": (READ, False),
+    "products.read": (READ, False),
+    "products.post": (frozenset({"ingest", "admin"}), False),
+    "products.put": (frozenset({"ingest", "admin"}), False),
+    "products.patch": (frozenset({"ingest", "admin"}), False),
+    "products.delete": (frozenset({"ingest", "admin"}), False),
+    "images.image": (READ, False),
+    "images.thumbnail": (READ, False),
+    "search.neighbors": (frozenset({"search", "admin"}), False),
+    "search.search": (frozenset({"search", "admin"}), False),
+    "jobs.scroll": (frozenset({"ingest", "admin"}), False),
+    "jobs.read": (frozenset({"ingest", "admin"}), False),
+    "jobs.items": (frozenset({"ingest", "admin"}), False),
+    "jobs.cancel": (frozenset({"ingest", "admin"}), False),
+    "jobs.retry": (frozenset({"ingest", "admin"}), False),
+    "keys.scroll": (frozenset({"admin"}), True),
+    "keys.post": (frozenset({"admin"}), True),
+    "keys.rotate": (frozenset({"admin"}), True),
+    "keys.delete": (frozenset({"admin"}), True),
+    "health.stats": (READ, True),
+    "health.metrics": (READ, True),
+    "docs.openapi": (READ, False),
+    "docs.page": (READ, False),
+    "static": (READ, False),
+}
+"""What opens each route that asks for a key, and whether only a key for all catalogs does: said a second time."""
 
 
 @pytest.fixture
@@ -15,77 +53,16 @@ def keys_file(tmp_path: Path) -> Path:
     return tmp_path / "keys"
 
 
-def write(file: Path, *lines: str) -> Path:
-    """Writes it so that it is seen to have changed, however coarse the clock of the disk is."""
-    before = file.stat().st_mtime_ns if file.exists() else 0
-    file.write_text("".join(f"{line}\n" for line in lines))
-    os.utime(file, ns=(before + 1_000_000_000, before + 1_000_000_000))
-    return file
+@pytest.fixture
+def make_key(keys_file: Path) -> Any:
+    """Adds a key to the file and gives its header."""
 
+    def make(name: str, scopes: list[str], catalogs: list[str] | None = None) -> dict[str, str]:
+        key, secret = new_key(name, scopes, catalogs)
+        keyring.add(keys_file, key)
+        return bearer(secret)
 
-def bearer(key: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {key}"}
-
-
-def test_a_key_is_long_and_random_and_its_hash_is_a_sha256() -> None:
-    keys = {new_key() for _ in range(100)}
-    assert len(keys) == 100 and all(key.startswith("lk_") and len(key) >= 46 for key in keys)
-    assert hashed("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-
-
-def test_a_key_is_known_by_its_name(keys_file: Path) -> None:
-    keys = Keys.load(write(keys_file, "# keys", "", f"shop:{hashed('a')} # of the shop", f"pim:{hashed('b')}"))
-    assert [keys.name_of(key) for key in ("a", "b", "c", "", hashed("a"), "\udcff")] == ["shop", "pim", *[None] * 4]
-
-
-@pytest.mark.parametrize(
-    ("lines", "says"),
-    [
-        ([], "holds none"),
-        (["# nothing"], "holds none"),
-        (["shop"], "line 1"),
-        (["", f"shop {hashed('a')}"], "line 2"),
-        ([f"shop:{hashed('a').upper()}"], "line 1"),
-        ([f"shop:{hashed('a')[:63]}"], "line 1"),
-        ([f"the shop:{hashed('a')}"], "line 1"),
-        ([f":{hashed('a')}"], "line 1"),
-        ([f"shop:{hashed('a')}", f"shop:{hashed('b')}"], "line 2"),
-        (["shop:lk_plain_key"], "line 1"),
-    ],
-)
-def test_a_file_that_is_none_is_refused_with_its_line(keys_file: Path, lines: list[str], says: str) -> None:
-    with pytest.raises(InvalidSetting) as refused:
-        Keys.load(write(keys_file, *lines))
-    assert says in str(refused.value) and str(keys_file) in str(refused.value)
-    assert "plain_key" not in str(refused.value)
-
-
-@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
-def test_a_file_that_cannot_be_read_is_refused(keys_file: Path, content: bytes | None) -> None:
-    if content:
-        keys_file.write_bytes(content)
-    with pytest.raises(InvalidSetting):
-        Keys.load(keys_file)
-
-
-def test_keys_come_and_go_with_the_file(keys_file: Path) -> None:
-    keys = Keys.load(write(keys_file, f"a:{hashed('a')}"))
-    write(keys_file, f"a:{hashed('a')}", f"b:{hashed('b')}")
-    assert (keys.name_of("a"), keys.name_of("b")) == ("a", "b")
-    write(keys_file, f"b:{hashed('b')}")
-    assert (keys.name_of("a"), keys.name_of("b")) == (None, "b")
-    write(keys_file)  # all are revoked
-    assert keys.name_of("b") is None
-
-
-def test_while_the_file_is_broken_or_away_the_keys_stay(keys_file: Path) -> None:
-    keys = Keys.load(write(keys_file, f"a:{hashed('a')}"))
-    write(keys_file, f"a:{hashed('a')}", "b:half a li")
-    assert (keys.name_of("a"), keys.name_of("b")) == ("a", None)
-    keys_file.unlink()
-    assert keys.name_of("a") == "a"
-    write(keys_file, f"b:{hashed('b')}")
-    assert (keys.name_of("a"), keys.name_of("b")) == (None, "b")
+    return make
 
 
 def paths(service: Any) -> list[tuple[str, str]]:
@@ -100,7 +77,7 @@ def paths(service: Any) -> list[tuple[str, str]]:
 
 
 def test_every_route_needs_a_key(make_service: Any, keys_file: Path) -> None:
-    service = make_service(keys=Keys.load(write(keys_file, f"shop:{hashed('a')}")))
+    service = make_service(keyring=Keyring.load(write(keys_file, f"shop:{hashed('a')}")))
     asked = paths(service)
     detail = "This needs an API key that is known here: send the header Authorization: Bearer KEY."
     assert len(asked) > 50
@@ -128,12 +105,130 @@ def test_every_route_needs_a_key(make_service: Any, keys_file: Path) -> None:
         assert service.client.open(path, method=method, headers=bearer("a")).status_code != 401, (method, path)
 
 
+def routes(app: Flask, catalog: str) -> list[tuple[str, str, str]]:
+    """Endpoint, method and path of every route, of that catalog where it is of one."""
+    urls, found = app.url_map.bind("localhost"), []
+    for rule in app.url_map.iter_rules():
+        values = {name: {"catalog": catalog, "filename": "docs.css"}.get(name, "1") for name in rule.arguments}
+        path = urls.build(rule.endpoint, values)
+        # The OPTIONS of a path are one route's, whichever of it comes first.
+        found += [(urls.match(path, method)[0], method, path) for method in sorted(rule.methods or ())]
+    return found
+
+
+def test_every_route_says_what_opens_it(make_service: Any) -> None:
+    app = make_service().app
+    told = {rule.endpoint: auth.access(app, rule.endpoint) for rule in app.url_map.iter_rules()}
+    closed = {name: access for name, access in told.items() if access.scopes}
+    assert {name: ({*access.scopes, Scope.ADMIN}, access.everywhere) for name, access in closed.items()} == OPENED_BY
+    assert told.keys() - closed.keys() == {"health.livez", "health.readyz"}
+
+
+def test_an_app_with_a_route_that_does_not_say_what_opens_it_does_not_start(make_service: Any) -> None:
+    app = Flask("api")
+    app.add_url_rule("/open", view_func=auth.opened_by()(lambda: ""), endpoint="open")
+    app.view_functions["static"] = auth.opened_by(Scope.ADMIN)(app.view_functions["static"])
+    auth.check_routes(app)
+    app.add_url_rule("/new", view_func=lambda: "", endpoint="new")
+    with pytest.raises(TypeError, match="new"):
+        auth.check_routes(app)
+
+
+@pytest.mark.parametrize("catalogs", [None, ["shoes"]], ids=["all", "shoes"])
+@pytest.mark.parametrize("scope", list(Scope))
+def test_a_key_opens_the_routes_of_its_scope_and_catalogs(
+    make_service: Any, keys_file: Path, make_key: Any, scope: str, catalogs: list[str] | None
+) -> None:
+    admin = make_key("root", ["admin"])
+    asked = 0
+    for catalog in ("shoes", "bags"):
+        service = make_service(keyring=Keyring.load(keys_file))
+        for endpoint, method, path in routes(service.app, catalog):
+            if path in OPEN:
+                continue
+            if endpoint == "catalogs.delete":
+                service.client.put(path, json={}, headers=admin)
+            key = make_key(f"key{asked}.{catalog}", [scope], catalogs)
+            with service.client.open(path, method=method, headers=key) as answer:
+                status = answer.status_code
+            scopes, everywhere = OPENED_BY[endpoint]
+            is_of_another = "catalog" in path and "/catalogs/" in path and catalogs is not None and catalog == "bags"
+            may = scope in scopes and not (everywhere and catalogs) and not is_of_another
+            assert (status not in (401, 403)) is may, (method, path, status)
+            asked += 1
+    assert asked > 100
+
+
+def test_a_key_of_another_catalog_does_not_learn_what_there_is(
+    make_service: Any, keys_file: Path, make_key: Any
+) -> None:
+    admin, shoes = make_key("root", ["admin"]), make_key("shoes", ["search", "ingest"], ["shoes"])
+    service = make_service(keyring=Keyring.load(keys_file))
+    for name in ("shoes", "bags"):
+        assert service.client.put(f"/v1/catalogs/{name}", json={}, headers=admin).status_code == 201
+    jobs = {}
+    for name in ("shoes", "bags"):
+        form = {"image": (io.BytesIO(service.picture()), "x.png")}
+        put = service.client.put(f"/v1/catalogs/{name}/products/a?wait=30", data=form, headers=admin)
+        assert put.status_code == 200, put.text
+        jobs[name] = put.json["id"]
+
+    def ask(path: str, method: str = "GET") -> Any:
+        return service.client.open(f"/v1{path}", method=method, headers=shoes)
+
+    assert [each["name"] for each in ask("/catalogs").json["catalogs"]] == ["shoes"]
+    assert [each["id"] for each in ask("/jobs").json["jobs"]] == [jobs["shoes"]]
+    assert ask("/jobs?catalog=shoes").status_code == 200 and ask("/jobs?catalog=bags").status_code == 403
+    assert ask(f"/jobs/{jobs['shoes']}").status_code == ask(f"/jobs/{jobs['shoes']}/items").status_code == 200
+    # There or not, it looks the same.
+    assert ask("/catalogs/bags").status_code == ask("/catalogs/none").status_code == 403
+    for path, method in (("", "GET"), ("/items", "GET"), ("/cancel", "POST"), ("/retry", "POST")):
+        theirs, nobodys = ask(f"/jobs/{jobs['bags']}{path}", method), ask(f"/jobs/999{path}", method)
+        assert theirs.status_code == nobodys.status_code == 404
+        assert theirs.json["detail"].replace(jobs["bags"], "999") == nobodys.json["detail"]
+
+
+def test_an_idempotency_key_is_its_api_keys_own(make_service: Any, keys_file: Path, make_key: Any) -> None:
+    """Also where the secret is another one by now: the name says whose it is."""
+    one, two = make_key("one", ["admin"]), make_key("two", ["admin"])
+    service = make_service(keyring=Keyring.load(keys_file))
+    service.client.put("/v1/catalogs/shoes", json={}, headers=one)
+
+    def put(key: dict[str, str]) -> str:
+        headers = key | {"Idempotency-Key": "x", "Content-Type": "image/png"}
+        picture = service.picture()
+        return str(service.client.put("/v1/catalogs/shoes/products/a", data=picture, headers=headers).json["id"])
+
+    first = put(one)
+    _, secret = keyring.rotate(keys_file, "one")
+    assert (put(bearer(secret)), put(two) == first) == (first, False)
+
+
+def test_a_key_that_asks_too_often_is_told_when_to_come_again(
+    make_service: Any, keys_file: Path, make_key: Any
+) -> None:
+    one, two = make_key("one", ["search"]), make_key("two", ["search"])
+    service = make_service(keyring=Keyring.load(keys_file), rate_limit=5)
+    statuses = [service.client.get("/v1/catalogs", headers=one).status_code for _ in range(7)]
+    assert statuses == [200] * 5 + [429] * 2
+    refused = service.client.get("/v1/nowhere", headers=one)
+    assert (refused.json["code"], refused.json["retryable"]) == ("rate_limited", True)
+    assert 1 <= int(refused.headers["Retry-After"]) <= 60
+    assert service.client.get("/v1/catalogs", headers=two).status_code == 200
+    assert service.client.get("/livez").status_code == 200
+
+
+def test_without_a_limit_a_key_may_ask_any_number_of_times(make_service: Any, keys_file: Path, make_key: Any) -> None:
+    key = make_key("one", ["search"])
+    service = make_service(keyring=Keyring.load(keys_file))
+    assert {service.client.get("/v1/nowhere", headers=key).status_code for _ in range(300)} == {404}
+
+
 def test_only_life_and_readiness_are_open(make_service: Any, keys_file: Path) -> None:
-    service = make_service(keys=Keys.load(write(keys_file, f"shop:{hashed('a')}")))
+    service = make_service(keyring=Keyring.load(write(keys_file, f"shop:{hashed('a')}")))
     for path in ("/livez", "/readyz"):
         assert service.client.get(path, headers={"Host": "example.com"}).status_code == 200
         assert service.client.get(f"/{path}").status_code == service.client.get(f"{path}/").status_code == 401
-    assert sorted(OPEN) == ["/livez", "/readyz"]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +248,7 @@ def test_only_life_and_readiness_are_open(make_service: Any, keys_file: Path) ->
     ],
 )
 def test_a_key_is_a_bearer_token(make_service: Any, keys_file: Path, header: str, is_let_in: bool) -> None:
-    service = make_service(keys=Keys.load(write(keys_file, f"shop:{hashed('a')}")))
+    service = make_service(keyring=Keyring.load(write(keys_file, f"shop:{hashed('a')}")))
     answer = service.client.get("/v1/catalogs", headers={"Authorization": header, "Host": "shop.example.com"})
     assert (answer.status_code == 200) is is_let_in
 

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from api.auth import Keys, hashed
+from api.keyring import Keyring, hashed
 from api.problems import statuses
 
 UNDOCUMENTED = {"docs.openapi", "docs.page", "static"}
@@ -68,7 +68,7 @@ def test_what_may_be_left_out_is_not_said_to_be_null(service: Any) -> None:
 
 def test_keys_are_asked_for_where_they_are_needed(make_service: Any, tmp_path: Path) -> None:
     (tmp_path / "keys").write_text(f"shop:{hashed('a')}\n")
-    service = make_service(keys=Keys.load(tmp_path / "keys"))
+    service = make_service(keyring=Keyring.load(tmp_path / "keys"))
     told = document(service, Authorization="Bearer a")
     assert told["security"] == [{"key": []}]
     for path, of in told["paths"].items():
@@ -84,7 +84,8 @@ def test_keys_are_asked_for_where_they_are_needed(make_service: Any, tmp_path: P
 def test_without_keys_none_are_asked_for(service: Any) -> None:
     told = document(service)
     assert "security" not in told and "401" not in json.dumps(told)
-    assert "API key" not in service.client.get("/docs").text
+    page = service.client.get("/docs").text
+    assert "needs an API key" not in page and "Authorization: Bearer KEY&#39;" not in page
 
 
 def test_the_page_loads_nothing_from_elsewhere(service: Any) -> None:

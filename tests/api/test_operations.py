@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from api import schemas
-from api.auth import Keys, hashed
+from api.keyring import Keyring, hashed
 from services.metrics import Metrics
 from services.settings import Settings
 
@@ -38,7 +38,7 @@ def test_kedas_triggers_find_what_they_ask_for(
 ) -> None:
     """Asks as KEDA does: GET with a bearer token, and a number at the place."""
     (tmp_path / "keys").write_text(f"keda:{hashed('a')}\n")
-    service = make_service(keys=Keys.load(tmp_path / "keys"))
+    service = make_service(keyring=Keyring.load(tmp_path / "keys"))
     [secret] = keda["TriggerAuthentication"]["spec"]["secretTargetRef"]
     assert secret["parameter"] == "token"
     for trigger in triggers:

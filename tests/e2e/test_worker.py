@@ -121,9 +121,9 @@ def test_it_works_and_tells_metrics(tmp_path: Path, redis: "Redis[bytes]", valke
 
 @pytest.mark.long
 def test_no_log_has_a_key(service: Service, tmp_path: Path) -> None:
-    from api.auth import hashed, new_key
+    from api.keyring import hashed, new_secret
 
-    key = new_key()
+    key = new_secret()
     (tmp_path / "keys").write_text(f"shop:{hashed(key)}\n")
     service.environment = {"LOOKALIKE_API_KEYS_FILE": str(tmp_path / "keys"), "LOOKALIKE_LOG_LEVEL": "debug"}
     service.start()

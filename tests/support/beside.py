@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from waitress import wasyncore
 
 from api.app import create_app
-from api.auth import Keys
+from api.keyring import Keyring
 from services import bootstrap, settings
 from services.catalogs import Catalogs
 from services.encoders.encoder import Encoder
@@ -60,7 +60,7 @@ def load(name: str, weights: str, resample: Resample, settings: Settings) -> Any
     return _loaded(name, weights, resample)
 
 
-def _close(server: Any) -> None:
+def close(server: Any) -> None:
     """Its own `close` pulls what its loop selects from under it, so the loop does it, once it has been told."""
     told = threading.Event()
 
@@ -73,7 +73,7 @@ def _close(server: Any) -> None:
 
 
 @contextmanager
-def beside(data: Path, *, keys: Keys | None = None, **overrides: Any) -> Iterator[Beside]:
+def beside(data: Path, *, keyring: Keyring | None = None, **overrides: Any) -> Iterator[Beside]:
     """A service on a data folder. Encoders are real, and shared by all of these."""
     given = settings.load(data=data, decode_processes=1, **overrides)
     with capture_logs(), bootstrap.catalogs(given, load=load) as catalogs, ValkeyServer(data / "queue") as valkey:
@@ -94,7 +94,7 @@ def beside(data: Path, *, keys: Keys | None = None, **overrides: Any) -> Iterato
             media=catalogs.intake.media,
             fetch=catalogs.intake.fetch,
             wake=lambda changes: drains.submit(drain),
-            keys=keys,
+            keyring=keyring,
             metrics=CollectorRegistry(),
         )
         server = waitress.create_server(app, host="127.0.0.1", port=0, threads=40)
@@ -109,6 +109,6 @@ def beside(data: Path, *, keys: Keys | None = None, **overrides: Any) -> Iterato
             working.set()
             drains.shutdown()
             server.task_dispatcher.shutdown(timeout=5)
-            _close(server)
+            close(server)
             thread.join()
             ledger._redis.close()

@@ -13,9 +13,9 @@ from beside import Beside, beside
 from click.testing import CliRunner
 from harness import picture
 
-from api.auth import Keys, hashed, new_key
 from api.cli.main import cli
 from api.cli.remote import AT_ONCE, PIXEL, RemoteCatalogs
+from api.keyring import Keyring, hashed, new_secret
 from services import settings
 from services.errors import CatalogNotFound
 from services.filters import parse
@@ -167,10 +167,10 @@ def test_a_service_that_answers_no_more_is_one_sentence(
 def test_only_a_known_key_is_let_in_and_none_is_told(
     refused: Refused, run: Run, own: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key, wrong = new_key(), new_key()
+    key, wrong = new_secret(), new_secret()
     (tmp_path / "keys").write_text(f"me:{hashed(key)}\n")
     data = Path(shutil.copytree(own, tmp_path / "data"))
-    with beside(data, keys=Keys.load(tmp_path / "keys")):
+    with beside(data, keyring=Keyring.load(tmp_path / "keys")):
         assert "LOOKALIKE_API_KEY" in refused("unauthorized", "show", "--data", data)
         monkeypatch.setenv("LOOKALIKE_API_KEY", wrong)
         assert wrong not in refused("unauthorized", "index", pictures, "--data", data)
