@@ -213,7 +213,7 @@ def test_a_demo_that_is_stopped_goes_on_at_the_next_start(tmp_path: Path) -> Non
 @pytest.mark.long
 def test_the_demo_needs_a_key_where_the_service_does_and_tells_none(tmp_path: Path) -> None:
     file = tmp_path / "keys"
-    make = [str(LOOKALIKE), "keys", "create", "demo", "--file", str(file)]
+    make = [str(LOOKALIKE), "keys", "create", "demo", "--scope", "admin", "--file", str(file)]
     key = subprocess.run(make, capture_output=True, text=True, check=True).stdout.strip()
     closed = Demo(tmp_path / "closed", LOOKALIKE_API_KEYS_FILE=str(file), LOOKALIKE_API_KEY="lk_unknown")
     closed.said(1)
