@@ -11,8 +11,8 @@ from flask import Flask, Response, current_app, request
 from flask.json.provider import DefaultJSONProvider
 from prometheus_client import CollectorRegistry
 
+from api import backup, docs, health, images, jobs, keys, products, search
 from api import catalogs as catalog_routes
-from api import docs, health, images, jobs, keys, products, search
 from api.auth import check_routes, guard, opened_by
 from api.context import Context, keep
 from api.errors import Fault, RequestInvalid
@@ -83,7 +83,7 @@ def create_app(
     app.after_request(_protect)
     app.after_request(telemetry.end)
     app.spec_processor(cast(Any, Document(keys=keyring is not None).complete))
-    for module in (catalog_routes, products, images, search, jobs, keys, health, docs):
+    for module in (catalog_routes, products, images, search, jobs, keys, backup, health, docs):
         app.register_blueprint(module.bp)
     app.view_functions["static"] = opened_by(*Scope)(app.view_functions["static"])
     check_routes(app)

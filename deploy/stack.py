@@ -70,7 +70,7 @@ class Stack:
 
     @property
     def redis_url(self) -> str:
-        return self._environment_of("api")["LOOKALIKE_REDIS_URL"]
+        return self.environment_of("api")["LOOKALIKE_REDIS_URL"]
 
     @property
     def names(self) -> list[str]:
@@ -97,7 +97,7 @@ class Stack:
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 self._command(service),
-                env=self._environment_of(service),
+                env=self.environment_of(service),
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
@@ -147,7 +147,7 @@ class Stack:
         """A key of the API, made as an operator makes one."""
         command = [str(BIN / "lookalike"), "keys", "create", name, "--scope", "admin"]
         return subprocess.run(
-            command, env=self._environment_of("api"), check=True, capture_output=True, text=True
+            command, env=self.environment_of("api"), check=True, capture_output=True, text=True
         ).stdout.strip()
 
     def log(self, name: str) -> str:
@@ -166,7 +166,8 @@ class Stack:
         command = shlex.split(self._here(self._services[service]["command"]))
         return [str(BIN / command[0]), *command[1:]]
 
-    def _environment_of(self, service: str) -> dict[str, str]:
+    def environment_of(self, service: str) -> dict[str, str]:
+        """What a process of this service is told: also for commands of an operator beside it."""
         told = self._services[service].get("environment", {})
         of_compose = {name: self._here(str(value)) for name, value in told.items()}
         return os.environ | {"LOOKALIKE_SECRETS": str(self.folder / "secrets")} | of_compose | self.environment

@@ -32,6 +32,13 @@ def needed_redis(configured: Settings) -> str:
     return configured.redis_url
 
 
+def own_redis(configured: Settings, stack: ExitStack) -> str:
+    """The URL of the data folder's own queue, which runs until `stack` is closed; the folder must be this process's."""
+    from services.valkey import ValkeyServer
+
+    return stack.enter_context(ValkeyServer(configured.data / "queue")).url
+
+
 def needed_keyring(configured: Settings, host: str) -> "Keyring | None":
     """The API keys; none are needed on loopback. Raises `InvalidSetting`."""
     from api.keyring import Keyring

@@ -4,6 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -82,6 +83,18 @@ class Client:
             return answer
         raise answer
 
+    @contextmanager
+    def stream(self, method: str, path: str) -> Iterator[Iterator[bytes]]:
+        """The bytes of an answer that is long. Raises the error that the service tells, `ServiceUnavailable`."""
+        try:
+            with self._http.stream(method, path, timeout=_timeout(ANSWER_SECONDS)) as response:
+                if response.status_code >= 400:
+                    response.read()
+                    raise self.error(response)
+                yield response.iter_bytes()
+        except httpx2.RequestError as error:
+            raise self._unavailable(error) from None
+
     def error(self, response: httpx2.Response) -> LookalikeError:
         """What a problem tells."""
         told = problem(response)
@@ -100,17 +113,20 @@ class Client:
         try:
             return self._http.request(method, path, **options)
         except httpx2.RequestError as error:
-            # What httpx2 says may hold what was sent, the key included.
-            match error:
-                case httpx2.TimeoutException():
-                    why = "does not answer in time"
-                case httpx2.ConnectError():
-                    why = "cannot be reached"
-                case _:
-                    why = "broke off"
-            return ServiceUnavailable(
-                f"The service at {self.url} {why}: see with `lookalike doctor` whether it runs, and try again."
-            )
+            return self._unavailable(error)
+
+    def _unavailable(self, error: httpx2.RequestError) -> ServiceUnavailable:
+        # What httpx2 says may hold what was sent, the key included.
+        match error:
+            case httpx2.TimeoutException():
+                why = "does not answer in time"
+            case httpx2.ConnectError():
+                why = "cannot be reached"
+            case _:
+                why = "broke off"
+        return ServiceUnavailable(
+            f"The service at {self.url} {why}: see with `lookalike doctor` whether it runs, and try again."
+        )
 
 
 def problem(response: httpx2.Response) -> dict[str, Any]:

@@ -17,6 +17,8 @@ COMMANDS = {
     "catalogs": "catalogs",
     "optimize": "catalogs",
     "migrate": "migrate",
+    "backup": "backup",
+    "restore": "backup",
     "export": "archive",
     "import": "archive",
     "doctor": "doctor",

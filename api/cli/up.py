@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import structlog
 
-from api.cli.assembly import LONGEST_HEADER, THREADS, assembled, needed_keyring
+from api.cli.assembly import LONGEST_HEADER, THREADS, assembled, needed_keyring, own_redis
 from api.cli.output import command, data_option, stdout
 from services import settings
 from services.errors import InvalidSetting, LookalikeError
@@ -62,7 +62,7 @@ def serve(configured: Settings, host: str, port: int, *, encoder: str | None = N
     with ExitStack() as stack:
         folder = stack.enter_context(bootstrap.data_folder(configured))
         catalogs = stack.enter_context(bootstrap.catalogs(configured, folder=folder, observe=metrics.observe))
-        redis_url = configured.redis_url or _own_redis(configured, stack)
+        redis_url = configured.redis_url or own_redis(configured, stack)
         ledger = bootstrap.ledger(configured, redis_url)
         if not configured.redis_url:
             ledger.expire(everything=True)  # the data folder is ours, so whoever held claims is dead
@@ -88,12 +88,6 @@ def serve(configured: Settings, host: str, port: int, *, encoder: str | None = N
                 stack.callback(_load_demo(own, server, ending, needs_key=keyring is not None))
 
         run(worker, catalogs, configured, redis_url, ready=ready, leave=stack.close)
-
-
-def _own_redis(configured: Settings, stack: ExitStack) -> str:
-    from services.valkey import ValkeyServer
-
-    return stack.enter_context(ValkeyServer(configured.data / "queue")).url
 
 
 def _listening(app: Any, host: str, port: int, configured: Settings, keyring: "Keyring | None") -> Any:

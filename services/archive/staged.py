@@ -47,5 +47,5 @@ def _disk_errors(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in FULL:
-            raise DataFull(f"The disk that holds {folder} is full; free some space and export again.") from error
-        raise DataNotWritable(f"{folder} cannot be written to ({error.strerror}); export to another folder.") from error
+            raise DataFull(f"The disk that holds {folder} is full; free some space and try again.") from error
+        raise DataNotWritable(f"{folder} cannot be written to ({error.strerror}); name another folder.") from error

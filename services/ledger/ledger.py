@@ -140,6 +140,14 @@ class Ledger:
         catalog_id = found[b"c"].decode()
         return self.accept(catalog_id, job.catalog, again, lane=lane, max_version=_gone, request_id=request_id, key=key)
 
+    def introduce(self, catalog_id: str, catalog: str, max_version: int) -> None:
+        """Makes a catalog known that is restored: the versions of what is accepted from now on are above this one.
+
+        Raises `CatalogNotFound` while it is being removed.
+        """
+        if not self._scripts.run("introduce", catalog_id, max_version, 1):
+            self._refuse(b"removed", catalog)
+
     # Reading
 
     def job(self, id: str) -> Job:
@@ -176,6 +184,28 @@ class Ledger:
             if state is State.FAILED:
                 return jobs.failed_page(self._redis, number, after, limit)
             return jobs.waiting_page(self._redis, number, int(found.get(b"n", 0)), after, limit)
+
+    def unfinished(self, catalog_id: str) -> Iterator[tuple[str, Lane, Change]]:
+        """Every change of a catalog that has been accepted and has not ended, with its job and lane, in the order in
+        which they were accepted."""
+        with translated():
+            numbers = list(self._redis.smembers(f"la:open:{catalog_id}"))
+            pipeline = self._redis.pipeline(transaction=False)
+            for number in numbers:
+                pipeline.hmget(b"la:job:" + number, "b", "n", "l")
+            found = pipeline.execute()
+        # One that has ended meanwhile may be forgotten.
+        open = [(int(each[0]), number, each) for number, each in zip(numbers, found, strict=True) if each[0]]
+        for base, number, (_, total, lane) in sorted(open):
+            for start in range(0, int(total), CHUNK):
+                lines = range(start, min(start + CHUNK, int(total)))
+                with translated():
+                    items = self._redis.hmget("la:items", [b"%b:%d" % (number, line) for line in lines])
+                for line, item in zip(lines, items, strict=True):
+                    if item is not None:
+                        own = payload.own_version(item)
+                        change = payload.unpacked(item, base + line + 1 if own is None else own)
+                        yield number.decode(), Lane(lane.decode()), change
 
     def counts(self, catalog_id: str | None = None) -> Counts:
         """Totals of a catalog, or of all."""
@@ -394,7 +424,7 @@ class Ledger:
         raise JobNotFound(f"There is no job {id[:40]!r}; finished ones are kept for {self._retention} seconds.")
 
     def _introduce(self, catalog_id: str, catalog: str, max_version: Callable[[], int]) -> None:
-        if not self._scripts.run("introduce", catalog_id, max_version()):
+        if not self._scripts.run("introduce", catalog_id, max_version(), 0):
             self._refuse(b"removed", catalog)
 
     def _refuse(self, code: bytes, catalog: str) -> NoReturn:

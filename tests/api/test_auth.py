@@ -36,6 +36,7 @@ OPENED_BY: dict[str, tuple[frozenset[str], bool]] = {
     "jobs.cancel": (frozenset({"ingest", "admin"}), False),
     "jobs.retry": (frozenset({"ingest", "admin"}), False),
     "keys.scroll": (frozenset({"admin"}), True),
+    "backup.post": (frozenset({"admin"}), True),
     "keys.post": (frozenset({"admin"}), True),
     "keys.rotate": (frozenset({"admin"}), True),
     "keys.delete": (frozenset({"admin"}), True),

@@ -1,0 +1,254 @@
+"""The file of a backup: a tar whose last member, the manifest, vouches for all the others.
+
+changes/N.jsonl                     changes that had not ended, in the order in which they were accepted
+catalogs/NAME/N.vectors.npy         float32, shape (n, dim)
+catalogs/NAME/N.products.jsonl      the n products of these vectors
+catalogs/NAME/N.tombstones.jsonl    removed products
+originals/SHA256                    images
+manifest-SHA256.json                what there is, and the SHA-256 of every member that is not named by it
+
+Members have a few megabytes, so neither who writes them nor who reads them has more in memory.
+"""
+
+import json
+import re
+import tarfile
+from collections.abc import Iterator
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from services.errors import InvalidSource
+from services.records import AttributeKind, CatalogSpec, ChangeKind, Lane, Quantization, Resample, Vectors
+
+FORMAT = 1
+AT_ONCE = 500
+"""Products, or changes, of a member."""
+
+BLOCK = 512
+END = bytes(2 * BLOCK)
+
+ORIGINAL = re.compile(r"originals/([0-9a-f]{64})")
+CHANGES = re.compile(r"changes/\d{8}\.jsonl")
+PART = re.compile(r"catalogs/([a-z0-9_-]+)/(\d{8})\.(vectors\.npy|products\.jsonl|tombstones\.jsonl)")
+_MANIFEST = re.compile(r"manifest-([0-9a-f]{64})\.json")
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Version = Annotated[int, Field(ge=0, lt=2**53)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ChangeLine(_Strict):
+    """A change that had not ended; `catalog` is the ID of its catalog, `job` tells those of one job from others."""
+
+    catalog: str
+    job: str
+    lane: Lane
+    product_id: str
+    kind: ChangeKind
+    version: Version
+    image_url: str | None = None
+    image: Sha256 | None = None
+    attributes: dict[str, Any] | None = None
+
+
+class ProductLine(_Strict):
+    """A product without its vector; what a `Point` keeps."""
+
+    product_id: str
+    version: Version
+    norm: float
+    attributes: dict[str, Any]
+    image: Sha256 | None = None
+
+
+class TombstoneLine(_Strict):
+    """A removed product: a `Tombstone`."""
+
+    product_id: str
+    version: Version
+    removed_at: float
+
+
+class CatalogEntry(_Strict):
+    """A catalog as it is described, and how much of it there is. `max_version` is the highest of its products, removed
+    ones and changes that had not ended."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+    id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    encoder: str
+    weights: str
+    resample: Resample
+    dim: int
+    fingerprint: str | None
+    created_at: str
+    indexed_attributes: dict[str, AttributeKind]
+    quantization: Quantization
+    products: int
+    tombstones: int
+    max_version: Version
+
+    @classmethod
+    def of(cls, spec: CatalogSpec, **counts: int) -> "CatalogEntry":
+        described = {name: getattr(spec, name) for name in cls.model_fields if hasattr(spec, name)}
+        return cls(**described, **counts)
+
+    @property
+    def spec(self) -> CatalogSpec:
+        """The description again; whoever makes the catalog gives it a generation."""
+        described = self.model_dump(exclude={"products", "tombstones", "max_version"})
+        return CatalogSpec(**described, generation="")
+
+
+class Manifest(_Strict):
+    """What a backup has. `made_by` is the version of Lookalike, `created_at` RFC 3339 in UTC."""
+
+    format: int
+    made_by: str
+    created_at: str
+    catalogs: list[CatalogEntry]
+    changes: int
+    originals: int
+    members: dict[str, Sha256]
+
+    @property
+    def products(self) -> int:
+        return sum(each.products for each in self.catalogs)
+
+
+Line = TypeVar("Line", bound=_Strict)
+
+
+class Packer:
+    """Members as bytes of a tar, one after the other."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = int(seconds)
+        self.hashes: dict[str, str] = {}
+
+    def add(self, name: str, data: bytes) -> Iterator[bytes]:
+        """A member that the manifest is to name."""
+        self.hashes[name] = sha256(data).hexdigest()
+        return self._member(name, data)
+
+    def add_original(self, hash: str, data: bytes) -> Iterator[bytes]:
+        """An image, which its name vouches for."""
+        return self._member(f"originals/{hash}", data)
+
+    def end(self, manifest: Manifest) -> Iterator[bytes]:
+        """The last member, and the end of the file."""
+        data = manifest.model_dump_json(indent=1).encode()
+        yield from self._member(f"manifest-{sha256(data).hexdigest()}.json", data)
+        yield END
+
+    def _member(self, name: str, data: bytes) -> Iterator[bytes]:
+        about = tarfile.TarInfo(name)
+        about.size, about.mtime, about.mode = len(data), self._seconds, 0o600
+        yield about.tobuf(tarfile.USTAR_FORMAT)
+        yield data
+        yield bytes(-len(data) % BLOCK)
+
+
+def jsonl(lines: list[Line]) -> bytes:
+    """Models as lines of JSON."""
+    return "".join(each.model_dump_json() + "\n" for each in lines).encode()
+
+
+def lines(kind: type[Line], name: str, data: bytes) -> list[Line]:
+    """Models out of lines of JSON. Raises `InvalidSource`."""
+    try:
+        return [kind.model_validate_json(line) for line in data.splitlines()]
+    except ValidationError as error:
+        raise InvalidSource(f"{name} of the backup holds a line that is none ({_first(error)}).") from error
+
+
+def npy(vectors: Vectors) -> bytes:
+    """An array as numpy keeps it in files."""
+    out = BytesIO()
+    np.save(out, vectors, allow_pickle=False)
+    return out.getvalue()
+
+
+def array(name: str, data: bytes) -> Vectors:
+    """Raises `InvalidSource`."""
+    try:
+        found = np.load(BytesIO(data), allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise InvalidSource(f"{name} of the backup is no array of numpy.") from error
+    if not isinstance(found, np.ndarray) or found.ndim != 2 or found.dtype != np.float32:
+        raise InvalidSource(f"{name} of the backup does not hold vectors.")
+    return found
+
+
+def unpacked(path: Path) -> Iterator[tuple[str, bytes]]:
+    """The members of a backup, in their order. Raises `InvalidSource`."""
+    try:
+        with tarfile.open(path, "r:") as tar:
+            while (about := tar.next()) is not None:
+                # It keeps all that it has seen.
+                tar.members.clear()  # type: ignore[attr-defined]
+                content = tar.extractfile(about) if about.isreg() else None
+                data = content.read() if content else b""
+                if content is None or len(data) != about.size:
+                    raise InvalidSource(f"{path} is damaged at {about.name!r}: take another backup.")
+                yield about.name, data
+    except tarfile.TarError as error:
+        raise InvalidSource(f"{path} is no backup, or damaged ({error}): take another.") from error
+    except OSError as error:
+        raise InvalidSource(f"{path} cannot be read ({error.strerror or error}); check the path.") from error
+
+
+def verified(path: Path) -> Manifest:
+    """The manifest of a backup, after the whole file was read and found to be what the manifest says.
+
+    Raises `InvalidSource`.
+    """
+    hashes: dict[str, str] = {}
+    originals = 0
+    manifest: Manifest | None = None
+    for name, data in unpacked(path):
+        hash = sha256(data).hexdigest()
+        if manifest:
+            raise InvalidSource(f"{path} goes on after its manifest, with {name!r}, so it is none of ours.")
+        if found := ORIGINAL.fullmatch(name) or _MANIFEST.fullmatch(name):
+            if found[1] != hash:
+                raise InvalidSource(f"{path} is damaged at {name!r}, whose bytes have changed: take another backup.")
+            if name.startswith("manifest"):
+                manifest = _manifest(path, data)
+            originals += not manifest
+        else:
+            hashes[name] = hash
+    if manifest is None:
+        raise InvalidSource(f"{path} has no manifest at its end, so it was broken off: take another backup.")
+    wrong = {*hashes.items()} ^ {*manifest.members.items()}
+    if wrong or originals != manifest.originals:
+        at = f"{min(wrong)[0]!r}" if wrong else "its originals"
+        raise InvalidSource(f"{path} is damaged at {at}, which changed or is missing: take another backup.")
+    return manifest
+
+
+def _manifest(path: Path, data: bytes) -> Manifest:
+    try:
+        told = json.loads(data)
+        if isinstance(told, dict) and told.get("format") != FORMAT:
+            raise InvalidSource(
+                f"{path} is a backup of format {told.get('format')} made by Lookalike {told.get('made_by')}, and this "
+                f"version reads format {FORMAT}: restore it with that version."
+            )
+        return Manifest.model_validate(told)
+    except ValidationError as error:
+        raise InvalidSource(f"The manifest of {path} is none ({_first(error)}).") from error
+    except ValueError as error:
+        raise InvalidSource(f"The manifest of {path} is no JSON.") from error
+
+
+def _first(error: ValidationError) -> str:
+    fault = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, fault['loc'])) or 'its text'}: {fault['msg']}"

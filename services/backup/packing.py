@@ -1,0 +1,178 @@
+"""Everything that was accepted, as the bytes of one file, while work goes on."""
+
+import time
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+
+from services.backup.members import (
+    AT_ONCE,
+    FORMAT,
+    CatalogEntry,
+    ChangeLine,
+    Manifest,
+    Packer,
+    ProductLine,
+    TombstoneLine,
+    jsonl,
+    npy,
+)
+from services.catalogs import Catalogs
+from services.errors import CatalogNotFound, Conflict, MediaNotFound
+from services.ledger import Ledger
+from services.media import Media
+from services.records import CatalogSpec, Change, Lane, Point, RemoteImage, StoredImage
+
+T = TypeVar("T")
+
+
+def backup(catalogs: Catalogs, ledger: Ledger) -> Iterator[bytes]:
+    """The bytes of a backup of all catalogs that there are now (services.backup.members).
+
+    What was accepted before it began is in it, done or still to be done, and perhaps some of what came later. For that
+    the order matters: first the changes that have not ended, then the products. A change that ends in between is in
+    both, and done again at its version it does nothing; the other way round it would be in neither.
+
+    Raises `LedgerUnavailable`, `IndexUnavailable`, `DataCorrupt`, and `Conflict` where a catalog is removed meanwhile;
+    what was given by then has no manifest, and so is no backup.
+    """
+    now = time.time()
+    run = _Run(catalogs, ledger, Packer(now))
+    specs = catalogs.specs()
+    for spec in specs:
+        yield from run.changes(spec)
+    for spec in specs:
+        yield from run.products(spec)
+    yield from run.packer.end(
+        Manifest(
+            format=FORMAT,
+            made_by=version("lookalike"),
+            created_at=datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            catalogs=run.entries,
+            changes=run.count,
+            originals=run.originals,
+            members=run.packer.hashes,
+        )
+    )
+
+
+class _Run:
+    """One backup under way, and what its manifest will say."""
+
+    def __init__(self, catalogs: Catalogs, ledger: Ledger, packer: Packer) -> None:
+        self._catalogs = catalogs
+        self._ledger = ledger
+        self.packer = packer
+        self.entries: list[CatalogEntry] = []
+        self.count = 0
+        self.originals = 0
+        self._packs = 0
+        self._highest: dict[str, int] = {}
+        # Half of each hash: 80 bytes of memory an image.
+        self._packed: set[bytes] = set()
+
+    @property
+    def _media(self) -> Media:
+        return self._catalogs.intake.media
+
+    def changes(self, spec: CatalogSpec) -> Iterator[bytes]:
+        """What of a catalog has not ended, with the images that were sent with it."""
+        for batch in _batches(self._ledger.unfinished(spec.id), AT_ONCE):
+            self._packs += 1
+            self.count += len(batch)
+            self._saw(spec, (change.version or 0 for _, _, change in batch))
+            for _, _, change in batch:
+                if isinstance(change.image, StoredImage):
+                    yield from self._original(change.image.hash)
+            lines = [_change_line(spec.id, *each) for each in batch]
+            yield from self.packer.add(f"changes/{self._packs:08}.jsonl", jsonl(lines))
+
+    def products(self, spec: CatalogSpec) -> Iterator[bytes]:
+        """The products of a catalog, with their images, and those that were removed."""
+        try:
+            catalog = self._catalogs.by_id(spec.id)
+        except CatalogNotFound:
+            raise _removed(spec) from None
+        products = tombstones = 0
+        for number, points in enumerate(_batches(catalog.points(), AT_ONCE), 1):
+            products += len(points)
+            self._saw(spec, (point.version for point in points))
+            for point in points:
+                if point.image:
+                    yield from self._original(point.image)
+            name = f"catalogs/{spec.name}/{number:08}"
+            yield from self.packer.add(f"{name}.vectors.npy", npy(np.stack([_vector(point) for point in points])))
+            yield from self.packer.add(f"{name}.products.jsonl", jsonl([_product_line(point) for point in points]))
+        for number, removed in enumerate(_batches(catalog.tombstones(), AT_ONCE), 1):
+            tombstones += len(removed)
+            self._saw(spec, (each.version for each in removed))
+            lines = [
+                TombstoneLine(product_id=each.product_id, version=each.version, removed_at=each.removed_at)
+                for each in removed
+            ]
+            yield from self.packer.add(f"catalogs/{spec.name}/{number:08}.tombstones.jsonl", jsonl(lines))
+        # Now, since its encoder may have been loaded first, or attributes declared, while its products were read.
+        described = self._catalogs.find(spec.name)
+        if described is None or described.id != spec.id:
+            raise _removed(spec)
+        highest = self._highest.get(spec.id, 0)
+        self.entries.append(CatalogEntry.of(described, products=products, tombstones=tombstones, max_version=highest))
+
+    def _saw(self, spec: CatalogSpec, versions: Iterable[int]) -> None:
+        self._highest[spec.id] = max(self._highest.get(spec.id, 0), *versions)
+
+    def _original(self, hash: str) -> Iterator[bytes]:
+        half = bytes.fromhex(hash[:32])
+        if half in self._packed:
+            return
+        try:
+            data = self._media.get(hash)
+        except MediaNotFound:
+            # Not kept (LOOKALIKE_MEDIA_KEEP=none), or replaced since, and then a newer change names another.
+            return
+        self._packed.add(half)
+        self.originals += 1
+        yield from self.packer.add_original(hash, data)
+
+
+def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    stream = iter(items)
+    while batch := list(islice(stream, size)):
+        yield batch
+
+
+def _vector(point: Point) -> "np.ndarray[tuple[int], np.dtype[np.float32]]":
+    assert point.vector is not None, "scrolled with vectors"
+    return point.vector
+
+
+def _product_line(point: Point) -> ProductLine:
+    return ProductLine(
+        product_id=point.product_id,
+        version=point.version,
+        norm=point.norm,
+        attributes=dict(point.attributes),
+        image=point.image,
+    )
+
+
+def _change_line(catalog_id: str, job: str, lane: Lane, change: Change) -> ChangeLine:
+    return ChangeLine(
+        catalog=catalog_id,
+        job=job,
+        lane=lane,
+        product_id=change.product_id,
+        kind=change.kind,
+        version=change.version or 0,
+        image_url=change.image.url if isinstance(change.image, RemoteImage) else None,
+        image=change.image.hash if isinstance(change.image, StoredImage) else None,
+        attributes=None if change.attributes is None else dict(change.attributes),
+    )
+
+
+def _removed(spec: CatalogSpec) -> Conflict:
+    return Conflict(f"The catalog {spec.name} was removed while it was backed up: take the backup again.")

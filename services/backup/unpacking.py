@@ -1,0 +1,113 @@
+"""A backup's file -> catalogs, images and changes to be done, as they were."""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+
+from services.backup.members import (
+    CHANGES,
+    ORIGINAL,
+    PART,
+    ChangeLine,
+    Manifest,
+    ProductLine,
+    TombstoneLine,
+    array,
+    lines,
+    unpacked,
+)
+from services.catalogs import Catalogs
+from services.errors import CatalogExists, Conflict, InvalidSource
+from services.ledger import Ledger
+from services.records import Change, Point, RemoteImage, StoredImage, Tombstone, Vectors
+
+Members = Iterable[tuple[str, bytes]]
+
+
+def restore(
+    path: Path,
+    manifest: Manifest,
+    catalogs: Catalogs,
+    ledger: Ledger,
+    track: Callable[[Members], Members] = lambda members: members,
+) -> None:
+    """Makes the catalogs of a backup that was `verified`, with versions and removals, puts the originals, and accepts
+    what had not ended again, for workers to do.
+
+    Nothing is begun where a catalog of one of its names is here and is another, or the same and has changed since. Cut
+    off anywhere, it can be done again, and goes on. `track` sees the members pass.
+
+    Raises `CatalogExists`, `Conflict`, `InvalidSource`, and what writing raises.
+    """
+    for entry in manifest.catalogs:
+        found = catalogs.find(entry.name)
+        if found and found.id != entry.id:
+            raise CatalogExists(
+                f"There is another catalog {entry.name} already: remove it, or restore to another data folder."
+            )
+        if found and catalogs.get(entry.name).max_version() > entry.max_version:
+            raise Conflict(
+                f"The catalog {entry.name} is here and has changed since the backup: remove it to have it as it was, "
+                "or restore to another data folder."
+            )
+    for entry in manifest.catalogs:
+        # Before anybody can find the catalog: whatever is accepted for it from now on is newer than all it will have.
+        ledger.introduce(entry.id, entry.name, entry.max_version)
+        catalogs.adopt(entry.spec)
+    catalogs.intake.media.sign()
+    _put(track(unpacked(path)), catalogs)
+    for entry in manifest.catalogs:
+        if entry.indexed_attributes:
+            catalogs.get(entry.name).declare(entry.indexed_attributes)
+    names = {entry.id: entry.name for entry in manifest.catalogs}
+    for (catalog_id, _, lane), changes in groupby(_changes(path), lambda each: (each.catalog, each.job, each.lane)):
+        name = names[catalog_id]
+        ledger.accept(
+            catalog_id,
+            name,
+            (_change(each) for each in changes),
+            lane=lane,
+            max_version=catalogs.get(name).max_version,
+        )
+
+
+def _put(members: Members, catalogs: Catalogs) -> None:
+    """Products with the vectors that stand before them, removed ones, and originals."""
+    vectors: tuple[str, Vectors] | None = None
+    for name, data in members:
+        if original := ORIGINAL.fullmatch(name):
+            catalogs.intake.check_space(len(data))
+            catalogs.intake.media.put(data, original[1])
+        elif part := PART.fullmatch(name):
+            match part[3]:
+                case "vectors.npy":
+                    vectors = part[2], array(name, data)
+                case "products.jsonl":
+                    catalogs.get(part[1]).copy(_points(name, part[2], vectors, lines(ProductLine, name, data)))
+                case "tombstones.jsonl":
+                    removed = lines(TombstoneLine, name, data)
+                    catalogs.get(part[1]).copy(
+                        Tombstone(each.product_id, each.version, each.removed_at) for each in removed
+                    )
+
+
+def _points(name: str, number: str, vectors: tuple[str, Vectors] | None, products: list[ProductLine]) -> list[Point]:
+    if vectors is None or vectors[0] != number or len(vectors[1]) != len(products):
+        raise InvalidSource(f"{name} of the backup does not follow its vectors, so it is none of ours.")
+    return [
+        Point(each.product_id, each.version, vector, each.norm, each.attributes, each.image)
+        for each, vector in zip(products, vectors[1], strict=True)
+    ]
+
+
+def _changes(path: Path) -> Iterator[ChangeLine]:
+    for name, data in unpacked(path):
+        if CHANGES.fullmatch(name):
+            yield from lines(ChangeLine, name, data)
+        elif PART.fullmatch(name):
+            return  # they stand before the products
+
+
+def _change(line: ChangeLine) -> Change:
+    image = RemoteImage(line.image_url) if line.image_url else StoredImage(line.image) if line.image else None
+    return Change(line.product_id, line.kind, image, line.attributes, line.version)
