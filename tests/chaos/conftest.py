@@ -32,13 +32,17 @@ def rng(record_property: Callable[[str, object], None]) -> random.Random:
 
 @pytest.fixture
 def make_stack(tmp_path: Path) -> Iterator[Callable[..., StackService]]:
-    """Makes a stack whose workers encode nothing, not started yet; whatever happens, nothing of it stays."""
+    """Makes a stack whose workers encode nothing (`stub`), not started yet; whatever happens, nothing of it stays."""
     made: list[StackService] = []
 
-    def make(workers: int = 3, seconds_per_batch: float = 0.0, **environment: str) -> StackService:
+    def make(
+        workers: int = 3, seconds_per_batch: float = 0.0, *, stub: bool = True, **environment: str
+    ) -> StackService:
         worker = [sys.executable, str(STUB), "", str(seconds_per_batch), "20"]
         given = {"LOOKALIKE_LEASE_SECONDS": "5"} | environment
-        service = StackService(tmp_path / f"stack{len(made)}", workers, worker=worker, environment=given)
+        service = StackService(
+            tmp_path / f"stack{len(made)}", workers, worker=worker if stub else None, environment=given
+        )
         worker[2] = service.stack.redis_url
         made.append(service)
         return service

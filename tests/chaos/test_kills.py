@@ -5,8 +5,9 @@ import signal
 import time
 from collections.abc import Callable
 
+import numpy as np
 import pytest
-from chaos import CATALOG, Callers, Supervisor, differences, open_jobs, until
+from chaos import CATALOG, Callers, Supervisor, differences, open_jobs, really_encoded, until
 from harness import Pictures, StackService
 
 pytestmark = pytest.mark.long
@@ -15,10 +16,10 @@ OPEN_SECONDS = 120.0
 """After the last fault, until no job is open."""
 
 
-def begun(service: StackService) -> None:
+def begun(service: StackService, **catalog: str) -> None:
     service.start()
     with service.client() as client:
-        made = client.put(f"/catalogs/{CATALOG}", json={"encoder": "efficientnet_lite0"})
+        made = client.put(f"/catalogs/{CATALOG}", json={"encoder": "efficientnet_lite0"} | catalog)
         assert made.status_code == 201, made.text
 
 
@@ -52,6 +53,30 @@ def test_nothing_accepted_is_lost_while_workers_broker_and_api_are_killed(
     record_property("statuses", dict(callers.log.statuses))
     assert (callers.log.unexpected, differences(service, callers.log)) == ([], [])
     assert restarted >= kills and len(callers.log.expected) == products // 4 * 4
+
+
+def test_nothing_is_lost_with_the_real_encoder(
+    make_stack: Callable[..., StackService], pictures: Pictures, rng: random.Random, scale: Callable[..., int]
+) -> None:
+    """Workers are killed while they load TensorFlow, or encode; vectors are those of one picture at a time."""
+    kills = scale(20, 3)
+    service = make_stack(2, stub=False)
+    begun(service, weights="random:1")
+    callers = Callers(service, pictures, scale(2000, 160), rng)
+    with Supervisor(service) as supervisor:
+        callers.start(10 * kills)
+        for _ in range(kills):
+            time.sleep(10 * rng.uniform(0.5, 1.5))
+            victim = f"worker-{rng.randint(1, 2)}"
+            until(lambda victim=victim: service.stack.processes[victim].poll() is None, 30)  # type: ignore[misc]
+            assert service.stack.stop(victim, signal.SIGKILL) == -signal.SIGKILL
+        callers.join(240)
+        until(lambda: not open_jobs(service, callers.log), OPEN_SECONDS)
+        assert sum(supervisor.restarts.values()) >= kills
+    vectors = really_encoded(seed for seed in callers.log.expected.values() if seed is not None)
+    one, other, *_ = vectors.values()
+    assert np.abs(one - other).max() > 1e-3  # what it tells apart is more than what it lets pass
+    assert (callers.log.unexpected, differences(service, callers.log, vectors.__getitem__)) == ([], [])
 
 
 def test_the_checker_sees_what_is_lost_wrong_or_there_too_often(

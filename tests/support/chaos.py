@@ -7,14 +7,20 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import uuid4
 
 import httpx2
 import numpy as np
 from harness import Pictures, StackService, answer
 from PIL import Image
+
+from services import bootstrap, settings
+from services.images import Limits, decode
+
+Features = np.ndarray[tuple[int], np.dtype[Any]]
 
 CATALOG = "products"
 DIM = 1280
@@ -33,11 +39,23 @@ def grid(seed: int) -> bytes:
     return out.getvalue()
 
 
-def vector(seed: int) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+def vector(seed: int) -> Features:
     """What the stub encoder makes of `grid(seed)`, brought to length one: worked out from the colors alone."""
     features = np.zeros(DIM)
     features[:48] = colors(seed).reshape(48) / 255
     return features / np.linalg.norm(features)
+
+
+def really_encoded(seeds: Iterable[int]) -> dict[int, Features]:
+    """The vectors that the real encoder, its weights random:1, makes of `grid(seed)`: in this process, one by one."""
+    encoder = bootstrap.load_encoder("efficientnet_lite0", "random:1", "nearest", settings.load(precision="float32"))
+    limits = Limits(max_bytes=1 << 20, max_pixels=1 << 20)
+    found: dict[int, Features] = {}
+    for seed in seeds:
+        [features] = encoder.encode(decode(grid(seed), encoder.size, "nearest", limits)[np.newaxis])
+        found[seed] = features / np.linalg.norm(features)
+    encoder.close()
+    return found
 
 
 @dataclass
@@ -209,8 +227,9 @@ def points(service: StackService) -> dict[str, list[tuple[dict[str, object], lis
                 return found
 
 
-def differences(service: StackService, log: Log) -> list[str]:
-    """Where the index is not what the callers were promised; nothing where it is."""
+def differences(service: StackService, log: Log, vector: Callable[[int], Features] = vector) -> list[str]:
+    """Where the index is not what the callers were promised; nothing where it is. `vector` tells what the encoder makes
+    of `grid(seed)`."""
     stored, wrong = points(service), []
     for name, seed in log.expected.items():
         there = stored.pop(name, [])
