@@ -32,18 +32,21 @@ def rng(record_property: Callable[[str, object], None]) -> random.Random:
 
 @pytest.fixture
 def make_stack(tmp_path: Path) -> Iterator[Callable[..., StackService]]:
-    """Makes a stack whose workers encode nothing (`stub`), not started yet; whatever happens, nothing of it stays."""
+    """Makes a stack, not started yet, whose workers are those of a script (`None`: real ones), which encode nothing;
+    whatever happens, nothing of it stays."""
     made: list[StackService] = []
 
     def make(
-        workers: int = 3, seconds_per_batch: float = 0.0, *, stub: bool = True, **environment: str
+        workers: int = 3, seconds_per_batch: float = 0.0, worker: Path | None = STUB, **environment: str
     ) -> StackService:
-        worker = [sys.executable, str(STUB), "", str(seconds_per_batch), "20"]
-        given = {"LOOKALIKE_LEASE_SECONDS": "5"} | environment
+        command = [sys.executable, str(worker), "", str(seconds_per_batch), "20"]
         service = StackService(
-            tmp_path / f"stack{len(made)}", workers, worker=worker if stub else None, environment=given
+            tmp_path / f"stack{len(made)}",
+            workers,
+            worker=command if worker else None,
+            environment={"LOOKALIKE_LEASE_SECONDS": "5"} | environment,
         )
-        worker[2] = service.stack.redis_url
+        command[2] = service.stack.redis_url
         made.append(service)
         return service
 

@@ -60,7 +60,7 @@ def test_nothing_is_lost_with_the_real_encoder(
 ) -> None:
     """Workers are killed while they load TensorFlow, or encode; vectors are those of one picture at a time."""
     kills = scale(20, 3)
-    service = make_stack(2, stub=False)
+    service = make_stack(2, worker=None)
     begun(service, weights="random:1")
     callers = Callers(service, pictures, scale(2000, 160), rng)
     with Supervisor(service) as supervisor:

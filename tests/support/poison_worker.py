@@ -1,0 +1,79 @@
+"""A worker that some pictures are poison for: python poison_worker.py REDIS_URL SECONDS_PER_BATCH PATIENCE
+
+What stands behind a picture's last byte is done in the child that decodes it (`POISONS`), as if its bytes had found a
+mistake of a library; a picture whose first color is `DEADLY` ends the worker itself as it is encoded.
+"""
+
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+
+import stub_worker
+
+from services import images
+from services.images import Decoder, Limits
+from services.records import Pixels, Resample, Vectors
+from services.testing import StubEncoder
+
+DEADLY = (1, 2, 3)
+
+
+def _hang() -> None:
+    while True:
+        time.sleep(1)
+
+
+def _eat() -> None:
+    held = []
+    while True:
+        held.append(bytes(1 << 24))
+
+
+POISONS: dict[bytes, tuple[Callable[[], object], str]] = {
+    b"SEGV": (lambda: ctypes.string_at(0), "image_decode_crashed"),
+    b"HANG": (_hang, "image_decode_timeout"),
+    b"EATS": (_eat, "image_decode_crashed"),
+    b"KILL": (lambda: os.kill(os.getpid(), signal.SIGKILL), "image_decode_crashed"),
+    b"EXIT": (lambda: os._exit(0), "image_decode_crashed"),
+}
+"""What a poison does, and the code that tells of it."""
+
+
+def decode(data: bytes, size: int, resample: Resample, limits: Limits) -> Pixels:
+    """Runs in the child."""
+    if data[-4:] in POISONS:
+        POISONS[data[-4:]][0]()
+    return images.decode(data, size, resample, limits)
+
+
+class Deadly(StubEncoder):
+    def encode(self, pixels: Pixels) -> Vectors:
+        if (pixels[:, 0, 0] == DEADLY).all(axis=1).any():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().encode(pixels)
+
+
+def main() -> None:
+    import poison_worker  # by its name, which the child imports
+
+    Decoder.submit = _submit(poison_worker.decode)  # type: ignore[method-assign]
+    stub_worker.load_stub = _load  # type: ignore[attr-defined]
+    stub_worker.main()
+
+
+def _submit(decode: Callable[..., Pixels]) -> Callable[[Decoder, bytes, int, Resample], "Future[Pixels]"]:
+    return lambda self, data, size, resample: self._children.submit(decode, data, size, resample, self._limits)
+
+
+def _load(name: str, weights: str, resample: Resample, settings: object) -> StubEncoder:
+    from services import bootstrap
+
+    network = bootstrap.network(name)
+    return Deadly(f"stub/{name}", size=network.size, dim=network.dim)
+
+
+if __name__ == "__main__":
+    main()
