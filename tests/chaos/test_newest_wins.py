@@ -1,0 +1,255 @@
+"""Newest wins and deletes stay: whatever is redelivered, lost, repeated or late, the index is what a dict would be."""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from redis import Redis
+from workshop import DIM, SIZE, Shop
+
+from services import bootstrap
+from services import settings as configuration
+from services.attributes import merged
+from services.faults import placed
+from services.ledger import Claim, Ledger, connect
+from services.records import Change, ChangeKind, Job, Lane, Outcome, State, StoredImage
+from services.testing import StubEncoder, load_stub, picture
+
+pytestmark = pytest.mark.long
+
+PRODUCTS = ("a", "b", "c")
+COLORS = [(200, 40, 40), (40, 200, 40), (40, 40, 200), (90, 90, 10)]
+EXPIRIES = 3
+"""Leases that end with their worker: at five such ends a change is taken for what killed it."""
+
+
+class Boom(Exception):
+    """The process ends here."""
+
+
+@dataclass
+class Held:
+    """A claim in the hands of a worker, who may be dead or late."""
+
+    claim: Claim
+    outcomes: list[Outcome] | None = None
+
+
+@dataclass
+class Product:
+    """What the model has of a product."""
+
+    image: str
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+attributes = st.dictionaries(st.sampled_from("xyz"), st.integers(0, 3) | st.none(), max_size=2)
+stored = attributes.map(lambda found: {name: value for name, value in found.items() if value is not None})
+
+
+def changes(images: list[str], missing: str) -> st.SearchStrategy[Change]:
+    """Puts, patches and deletes; the image of some is not there, and they fail, always."""
+    products = st.sampled_from(PRODUCTS)
+    image = st.sampled_from([StoredImage(each) for each in [*images, missing]])
+    patch = st.tuples(image | st.none(), attributes | st.none()).filter(any)
+    return st.one_of(
+        st.builds(lambda name, image, given: Change(name, image=image, attributes=given), products, image, stored),
+        st.builds(lambda name, image: Change(name, image=image), products, image),
+        st.builds(lambda name, given: Change(name, ChangeKind.PATCH, *given), products, patch),
+        st.builds(lambda name: Change(name, ChangeKind.DELETE), products),
+    )
+
+
+def folded(accepted: list[Change], missing: str) -> tuple[dict[str, Product], int]:
+    """What a dict has after these changes, one after the other; and how many of them it refused."""
+    products: dict[str, Product] = {}
+    refused = 0
+    for change in accepted:
+        before = products.get(change.product_id)
+        image = change.image.hash if isinstance(change.image, StoredImage) else None
+        if image == missing or (change.kind is ChangeKind.PATCH and before is None):
+            refused += 1
+        elif change.kind is ChangeKind.DELETE:
+            products.pop(change.product_id, None)
+        elif change.kind is ChangeKind.PUT:
+            kept = before.attributes if before and change.attributes is None else dict(change.attributes or {})
+            products[change.product_id] = Product(str(image), kept)
+        elif before:
+            given = dict(merged(before.attributes, change.attributes or {}))
+            products[change.product_id] = Product(image or before.image, given)
+    return products, refused
+
+
+class Work(RuleBasedStateMachine):
+    """One shop at which changes are accepted, and workers that do what they should not be able to break."""
+
+    shop: Shop
+    images: list[str]
+    vectors: dict[str, Any]
+    missing: str
+    number = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        type(self).number += 1
+        self.accepted: list[Change] = []
+        self.held: list[Held] = []
+        self.jobs: dict[str, Job] = {}
+        self.expiries = 0
+        self.retried = False
+
+    @rule(data=st.data(), lane=st.sampled_from(Lane), count=st.integers(1, 6))
+    def accept(self, data: st.DataObject, lane: Lane, count: int) -> None:
+        batch = data.draw(st.lists(changes(self.images, self.missing), min_size=1, max_size=count))
+        job = self.shop.accept([self._named(change) for change in batch], lane)
+        self.jobs[job.id] = job
+        self.accepted += batch
+
+    @rule(limit=st.integers(1, 4), alone=st.booleans())
+    def claim(self, limit: int, alone: bool) -> None:
+        claimed = self.shop.ledger.claim(f"machine/{len(self.held)}", 1 if alone else limit, alone=alone)
+        if claimed.claim:
+            self.held.append(Held(claimed.claim))
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data(), crash=st.sampled_from(["", "upsert", "upserted", "encode"]))
+    def apply(self, data: st.DataObject, crash: str) -> None:
+        """Also a second time, and where others have had the changes meanwhile."""
+        held = data.draw(st.sampled_from(self.held))
+        if crash:
+            with suppress(Boom), placed(crash, _boom):
+                self.shop.catalog.apply(held.claim.changes)
+            return
+        held.outcomes = self.shop.catalog.apply(held.claim.changes)
+
+    @precondition(lambda self: any(held.outcomes for held in self.held))
+    @rule(data=st.data(), crash=st.booleans())
+    def record(self, data: st.DataObject, crash: bool) -> None:
+        """Also again, and after the lease; a worker that dies afterwards is not told that it was heard."""
+        held = data.draw(st.sampled_from([each for each in self.held if each.outcomes]))
+        assert held.outcomes is not None
+        with suppress(Boom), placed("recorded" if crash else "accept", _boom):
+            self.shop.ledger.record(held.claim, list(zip(held.claim.refs, held.outcomes, strict=True)))
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def give_back(self, data: st.DataObject) -> None:
+        """The worker goes on with what it gave back."""
+        self.shop.ledger.give_back(data.draw(st.sampled_from(self.held)).claim)
+
+    @precondition(lambda self: self.held and self.expiries < EXPIRIES)
+    @rule()
+    def expire(self) -> None:
+        """All workers are taken for dead, and are not."""
+        self.expiries += 1
+        self.shop.ledger.expire(everything=True)
+
+    @rule()
+    def work(self) -> None:
+        """A worker does what there is, and does it well."""
+        self.shop.worker().drain()
+
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data())
+    def retry(self, data: st.DataObject) -> None:
+        """What failed is tried again, at its old version: it fails again, or is too old."""
+        id = data.draw(st.sampled_from(sorted(self.jobs)))
+        job = self.shop.ledger.job(id)
+        if job.finished_at and job.failed:
+            again = self.shop.ledger.retry(id)
+            self.jobs[again.id] = again
+            self.retried = True
+
+    @invariant()
+    def progress_never_goes_back(self) -> None:
+        for id, before in self.jobs.items():
+            now = self.shop.ledger.job(id)
+            for name in ("applied", "unchanged", "superseded", "failed", "canceled"):
+                assert getattr(before, name) <= getattr(now, name)
+            assert now.done <= now.total and (now.finished_at is not None) == (now.done == now.total)
+            self.jobs[id] = now
+
+    def teardown(self) -> None:
+        shop = self.shop
+        shop.ledger.expire(everything=True)
+        shop.worker().drain()
+        for held in self.held:  # as late as can be
+            shop.catalog.apply(held.claim.changes)
+            shop.ledger.record(held.claim, [(ref, Outcome("", State.APPLIED)) for ref in held.claim.refs])
+        self.progress_never_goes_back()
+        prefix = f"{self.number}-"
+        found = {
+            point.product_id.removeprefix(prefix): point
+            for point in shop.catalog.points()
+            if point.product_id.startswith(prefix)
+        }
+        products, refused = folded(self.accepted, self.missing)
+        assert {name: (each.image, dict(each.attributes)) for name, each in found.items()} == {
+            name: (each.image, each.attributes) for name, each in products.items()
+        }
+        for name, point in found.items():
+            assert point.vector is not None
+            np.testing.assert_allclose(point.vector, self.vectors[products[name].image], atol=1e-6)
+        jobs = [shop.ledger.job(id) for id in self.jobs]
+        assert all(job.finished_at and job.done == job.total for job in jobs)
+        if not self.retried:
+            # What was superseded before it was looked at is not refused.
+            assert sum(job.failed for job in jobs) <= refused
+        counts = shop.counts()
+        assert counts.waiting == counts.in_flight == 0
+        shop.catalog.remove([point.product_id for point in found.values()])
+
+    def _named(self, change: Change) -> Change:
+        """Each run has products of its own, so that all can be in one catalog."""
+        return Change(f"{self.number}-{change.product_id}", change.kind, change.image, change.attributes)
+
+
+def _boom() -> None:
+    raise Boom
+
+
+@pytest.fixture
+def shop(tmp_path: Path, redis: "Redis[bytes]", valkey_url: str) -> Iterator[Shop]:
+    redis.config_set("appendfsync", "no")
+    with bootstrap.catalogs(configuration.load(data=tmp_path / "data", decode_processes=1), load=load_stub) as catalogs:
+        catalog = catalogs.create(bootstrap.new_spec("shop", "efficientnet_lite0", "random:1", "nearest"))
+        ledger = Ledger(connect(valkey_url), lease=600)
+        yield Shop(catalogs, ledger, catalog)
+
+
+def test_the_index_is_what_a_dict_would_be(shop: Shop, rng: random.Random, scale: Callable[..., int]) -> None:
+    examples, steps = scale(2000, 100), scale(50, 30)
+    media, encoder = shop.catalogs.intake.media, StubEncoder(size=SIZE, dim=DIM)
+    images, vectors = [], {}
+    for color in COLORS:
+        data = picture(color)
+        images.append(media.put(data))
+        pixels = shop.catalogs.intake.decoder.submit(data, SIZE, "nearest").result()
+        features = encoder.encode(pixels[np.newaxis])[0]
+        vectors[images[-1]] = features / np.linalg.norm(features)
+
+    class Machine(Work):
+        pass
+
+    Machine.shop, Machine.images, Machine.vectors, Machine.missing = shop, images, vectors, "0" * 64
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        seed(rng.getrandbits(32))(Machine),
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            database=None,
+            print_blob=True,
+            phases=[Phase.generate, Phase.shrink],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    assert Machine.number >= examples
