@@ -76,6 +76,8 @@ COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(VENV)-lock/bin/pip-compile --quie
 lock:  ## Compile the three lock files anew from pyproject.toml
 	@$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet pip-tools
 	@$(COMPILE) --extra dev --output-file requirements.lock
+	@# It drops the markers of extras, and this one has wheels for these machines only.
+	@sed -i "s/^atheris==[^ ]*/& ; sys_platform == 'linux' and platform_machine == 'x86_64'/" requirements.lock
 	@$(COMPILE) --constraint requirements.lock --output-file requirements-cpu.lock
 	@$(COMPILE) --extra gpu --constraint requirements.lock --output-file requirements-gpu.lock
 	@rm -rf $(VENV)-lock

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from chaos import CATALOG, Callers, Log, Supervisor, differences, open_jobs, until
+from chaos import CATALOG, Callers, Log, Supervisor, closed, differences, until
 from harness import Pictures, StackService
 
 from services.faults import POINTS
@@ -73,7 +73,7 @@ def test_every_crash_point_is_safe(
         thread.join()
         for each in rounds:
             each.join(240)
-        until(lambda: not open_jobs(service, log), 120)
+        closed(service, log, 120)
     killed = len(list(tmp_path.glob("orders.*")))
     record_property("kills", dict(supervisor.restarts))
     record_property("statuses", dict(log.statuses))

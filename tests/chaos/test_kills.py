@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from chaos import CATALOG, Callers, Supervisor, differences, open_jobs, really_encoded, until
+from chaos import CATALOG, Callers, Supervisor, closed, differences, open_jobs, really_encoded, until
 from harness import Pictures, StackService
 
 pytestmark = pytest.mark.long
@@ -46,7 +46,7 @@ def test_nothing_accepted_is_lost_while_workers_broker_and_api_are_killed(
             assert stack.stop(victim, signal.SIGKILL) == -signal.SIGKILL
         last = time.monotonic()
         callers.join(scale(900, 240))
-        until(lambda: not open_jobs(service, callers.log), max(1.0, OPEN_SECONDS - (time.monotonic() - last)))
+        closed(service, callers.log, max(1.0, OPEN_SECONDS - (time.monotonic() - last)))
         record_property("seconds until no job was open after the last kill", round(time.monotonic() - last, 1))
         restarted = sum(supervisor.restarts.values())
     record_property("kills", dict(supervisor.restarts))
@@ -71,7 +71,7 @@ def test_nothing_is_lost_with_the_real_encoder(
             until(lambda victim=victim: service.stack.processes[victim].poll() is None, 30)  # type: ignore[misc]
             assert service.stack.stop(victim, signal.SIGKILL) == -signal.SIGKILL
         callers.join(240)
-        until(lambda: not open_jobs(service, callers.log), OPEN_SECONDS)
+        closed(service, callers.log, OPEN_SECONDS)
         assert sum(supervisor.restarts.values()) >= kills
     vectors = really_encoded(seed for seed in callers.log.expected.values() if seed is not None)
     one, other, *_ = vectors.values()
@@ -88,7 +88,7 @@ def test_the_checker_sees_what_is_lost_wrong_or_there_too_often(
     callers = Callers(service, pictures, 40, rng)
     callers.start()
     callers.join(60)
-    until(lambda: not open_jobs(service, callers.log), 60)
+    closed(service, callers.log, 60)
     log = callers.log
     assert differences(service, log) == []
     [there, gone] = [

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 import httpx2
 import pytest
-from chaos import CATALOG, Callers, differences, open_jobs, until
+from chaos import CATALOG, Callers, closed, differences, until
 from harness import Pictures, StackService
 from proxy import Proxy
 
@@ -121,7 +121,7 @@ def test_outages_pass(
                 until(goes_on, CONSUMING_SECONDS)
                 consuming.append(round(time.monotonic() - over, 1))
         callers.join(300)
-        until(lambda: not open_jobs(service, callers.log), 120)
+        closed(service, callers.log, 120)
         record_property("faults", faults)
         record_property("seconds until a new change was done", consuming)
         record_property("slowest 503, seconds", round(asking.slowest, 2))

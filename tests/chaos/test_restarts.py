@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from chaos import CATALOG, Callers, differences, open_jobs, until
+from chaos import CATALOG, Callers, closed, differences
 from harness import Pictures, StackService
 
 pytestmark = pytest.mark.long
@@ -41,7 +41,7 @@ def test_restarts_are_free(
         seconds.append(round(time.monotonic() - began, 1))
         stack.start(name)
     callers.join(300)
-    until(lambda: not open_jobs(service, callers.log), 120)
+    closed(service, callers.log, 120)
     record_property("seconds to end", seconds)
     record_property("statuses", dict(callers.log.statuses))
     assert max(seconds) <= EXIT_SECONDS and {status for _, status in ends} == {0}, ends

@@ -1,6 +1,4 @@
 import struct
-import zlib
-from collections.abc import Iterator
 from functools import cache
 from io import BytesIO
 
@@ -8,7 +6,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms
+from image_files import (
+    FORMATS,
+    bombs,
+    cmyk_whose_cyan_ink_is_red,
+    gray_without_gamma,
+    in_lab,
+    photo,
+    plain,
+    png_of,
+    samples,
+    saved,
+    srgb_with_red_and_green_swapped,
+)
+from PIL import Image
 
 from services.errors import (
     ImageCorrupt,
@@ -27,38 +38,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 LIMITS = Limits(max_bytes=25_000_000, max_pixels=50_000_000)
 MEMORY = 1 << 30
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 RESAMPLES: tuple[Resample, ...] = ("nearest", "bilinear", "bicubic", "lanczos")
-
-
-def photo(mode: str = "RGB", width: int = 61, height: int = 43) -> Image.Image:
-    """Something with edges, colors and noise; `A` is a gradient from clear to solid."""
-    y, x = np.mgrid[0:height, 0:width]
-    noise = np.random.default_rng(0).integers(0, 60, (height, width))
-    rgb = np.stack([x * 255 // width, y * 255 // height, (x // 9 + y // 7) % 2 * 190 + noise], axis=2)
-    image = Image.fromarray(rgb.astype(np.uint8))
-    if mode == "LAB":
-        return in_lab(image)
-    if mode in ("RGBA", "LA"):
-        image.putalpha(Image.fromarray((x * 255 // (width - 1)).astype(np.uint8)))
-    return image.convert(mode)
-
-
-def in_lab(image: Image.Image) -> Image.Image:
-    srgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
-    converted = ImageCms.profileToProfile(image, srgb, lab, outputMode="LAB")
-    assert converted
-    return converted
-
-
-def saved(image: Image.Image, format: str, **options: object) -> bytes:
-    out = BytesIO()
-    image.save(out, format, **options)
-    return out.getvalue()
-
-
-def plain(color: object, mode: str = "RGB", size: tuple[int, int] = (8, 8)) -> Image.Image:
-    return Image.new(mode, size, color)  # type: ignore[arg-type]
 
 
 def only_color(pixels: Pixels) -> tuple[int, ...]:
@@ -241,38 +221,6 @@ def test_of_several_frames_the_first_counts(format: str) -> None:
 # Profiles
 
 
-def srgb_with_red_and_green_swapped() -> bytes:
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    return profile.replace(b"rXYZ", b"????", 1).replace(b"gXYZ", b"rXYZ", 1).replace(b"????", b"gXYZ", 1)
-
-
-def profile(space: bytes, connection: bytes, tags: dict[bytes, bytes]) -> bytes:
-    """A minimal ICC profile of version 2."""
-    table, body, start = b"", b"", 132 + 12 * len(tags)
-    for tag, content in tags.items():
-        table += tag + struct.pack(">II", start + len(body), len(content))
-        body += content + bytes(-len(content) % 4)
-    head = struct.pack(">I4xI4s4s4s12x4s", start + len(body), 0x02400000, b"prtr", space, connection, b"acsp")
-    head = head.ljust(68, b"\0") + struct.pack(">III", 0xF6D6, 0x10000, 0xD32D)
-    return head.ljust(128, b"\0") + struct.pack(">I", len(tags)) + table + body
-
-
-def gray_without_gamma() -> bytes:
-    curve = b"curv" + bytes(4) + struct.pack(">I", 0)
-    white = b"XYZ " + bytes(4) + struct.pack(">III", 0xF6D6, 0x10000, 0xD32D)
-    return profile(b"GRAY", b"XYZ ", {b"kTRC": curve, b"wtpt": white})
-
-
-def cmyk_whose_cyan_ink_is_red() -> bytes:
-    identity = struct.pack(">9i", *(65536 * (n % 4 == 0) for n in range(9)))
-    ramp = bytes(range(256))
-    paper, red, black = bytes([255, 128, 128]), bytes([136, 208, 195]), bytes([0, 128, 128])
-    inks = [(c, k) for c in (0, 1) for _ in range(4) for k in (0, 1)]
-    grid = b"".join(black if k else red if c else paper for c, k in inks)
-    table = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + identity + ramp * 4 + grid + ramp * 3
-    return profile(b"CMYK", b"Lab ", {b"A2B0": table})
-
-
 @pytest.mark.parametrize("resample", ["nearest", "bicubic"])
 @pytest.mark.parametrize(
     ("image", "format", "icc", "color"),
@@ -346,31 +294,6 @@ def test_one_pixel_more_than_allowed_is_refused(format: str) -> None:
         decode(data, 5, "nearest", Limits(10_000, 109))
 
 
-def png_of(width: int, height: int) -> bytes:
-    chunks = [
-        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
-        (b"IDAT", zlib.compress(bytes(100_000))),
-        (b"IEND", b""),
-    ]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
-    )
-
-
-def bombs() -> dict[str, bytes]:
-    side = 65_535
-    screen = struct.pack("<HHBBB", side, side, 0x80, 0, 0) + bytes(6)
-    gif = b"GIF89a" + screen + b"," + struct.pack("<HHHHB", 0, 0, side, side, 0) + b"\x02\x02\x4c\x01\0;"
-    bmp = b"BM" + struct.pack("<IHHIIiiHHIIiiII", 1054, 0, 0, 54, 40, side, side, 1, 24, *[0] * 6) + bytes(1000)
-    jpeg = bytearray(saved(photo(), "JPEG"))
-    size = jpeg.index(b"\xff\xc0") + 5
-    jpeg[size : size + 4] = struct.pack(">HH", side, side)
-    tiff = saved(plain(0, "L", (258, 259)), "TIFF").replace(struct.pack("<H", 258) + b"\0\0", b"\xff\xff\0\0")
-    frame = b"\x2f" + struct.pack("<I", 16382 | 16382 << 14) + bytes(50)
-    webp = b"RIFF" + struct.pack("<I", 12 + len(frame)) + b"WEBPVP8L" + struct.pack("<I", len(frame)) + frame
-    return {"PNG": png_of(side, side), "GIF": gif, "BMP": bmp, "JPEG": bytes(jpeg), "WEBP": webp, "TIFF": tiff}
-
-
 def test_a_bomb_is_refused_by_its_header_within_little_memory() -> None:
     limits = Limits(LIMITS.max_bytes, 60_000)
     with Decoder(1, 10, 256 << 20, limits) as decoder:
@@ -384,18 +307,6 @@ def test_a_bomb_is_refused_by_its_header_within_little_memory() -> None:
 def test_an_image_of_no_size_is_corrupt(width: int, height: int) -> None:
     with pytest.raises(ImageCorrupt):
         decode(png_of(width, height), 5, "nearest", LIMITS)
-
-
-def samples() -> Iterator[tuple[str, bytes]]:
-    yield from ((format, saved(photo(), format)) for format in FORMATS)
-    yield "PNG with a profile", saved(photo("RGBA"), "PNG", icc_profile=srgb_with_red_and_green_swapped())
-    yield "JPEG, progressive, turned", saved(photo(), "JPEG", progressive=True, exif=b"Exif\0\0" + bytes(60))
-    yield "CMYK JPEG", saved(photo("CMYK"), "JPEG", icc_profile=cmyk_whose_cyan_ink_is_red())
-    yield "GIF, animated", saved(photo(), "GIF", save_all=True, append_images=[photo("L").convert("RGB")])
-    yield "WebP, animated", saved(photo("RGBA"), "WEBP", save_all=True, append_images=[photo("RGB")])
-    yield "TIFF, LZW", saved(photo(), "TIFF", compression="tiff_lzw")
-    yield "TIFF, JPEG", saved(photo(), "TIFF", compression="jpeg")
-    yield "TIFF, 16 bits", saved(plain(3000, "I;16"), "TIFF")
 
 
 @pytest.mark.parametrize("data", [pytest.param(data, id=name) for name, data in samples()])

@@ -262,3 +262,11 @@ def until(holds: Callable[[], bool], seconds: float) -> None:
     while not holds():
         assert time.monotonic() < deadline, f"not after {seconds} s"
         time.sleep(0.05)
+
+
+def closed(service: StackService, log: Log, seconds: float) -> None:
+    """Waits until every job has ended well. Raises `AssertionError` after so many seconds, with those that have not."""
+    deadline = time.monotonic() + seconds
+    while left := open_jobs(service, log):
+        assert time.monotonic() < deadline, f"not after {seconds} s: {left[:5]}"
+        time.sleep(0.05)
