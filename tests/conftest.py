@@ -1,12 +1,10 @@
 """What tests of every part share."""
 
 import os
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from harness import Pictures
+from harness import Pictures, serving
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -35,21 +33,5 @@ def redis(valkey_url: str) -> Iterator[Redis]:
 @pytest.fixture
 def pictures() -> Iterator[Pictures]:
     """A web server that answers as the test says."""
-    served = Pictures({}, "")
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            served.requests.append(self.path)
-            served.answers.get(self.path, lambda handler: handler.send_error(404))(self)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        served.url = f"http://127.0.0.1:{server.server_port}"
+    with serving() as served:
         yield served
-        server.shutdown()

@@ -9,10 +9,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO, Any
 
@@ -195,6 +195,29 @@ class Pictures:
     answers: dict[str, Callable[[BaseHTTPRequestHandler], None]]
     url: str
     requests: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def serving(address: str = "127.0.0.1") -> Iterator[Pictures]:
+    """A web server at an address of this machine while the block runs."""
+    served = Pictures({}, "")
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            served.requests.append(self.path)
+            served.answers.get(self.path, lambda handler: handler.send_error(404))(self)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer((address, 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        served.url = f"http://{address}:{server.server_port}"
+        yield served
+        server.shutdown()
 
 
 def picture(seed: int, side: int = 96, format: str = "JPEG") -> bytes:
