@@ -24,6 +24,10 @@ Resolve = Callable[[str, int], list[Address]]
 # h11 would take 100 KB, and any number of interim answers (1xx) before.
 HEAD_BYTES = 64 * 1024
 
+# Who asks waits so long for nothing; then every so many bytes buy the other side another second.
+SLOW_SECONDS = 5.0
+BYTES_A_SECOND = 10_000
+
 
 class NotPermitted(Exception):
     """The host is at an address that may not be connected to."""
@@ -31,6 +35,10 @@ class NotPermitted(Exception):
 
 class HeadTooLarge(Exception):
     """More than `HEAD_BYTES` came before the body."""
+
+
+class TooSlow(Exception):
+    """For `slow_seconds` fewer bytes came than `BYTES_A_SECOND`."""
 
 
 def resolve(host: str, port: int) -> list[Address]:
@@ -44,18 +52,21 @@ class GuardedNetwork(httpcore2.NetworkBackend):
     """Looks a host up once, checks every address and connects to these addresses, not to the name.
 
     So a name that changes its mind after the check is of no use. One address that is not permitted refuses the host.
-    An address has `connect_seconds` to accept, and as long again for TLS.
+    An address has `connect_seconds` to accept, and as long again for TLS. For `slow_seconds` an answer may be slower
+    than `BYTES_A_SECOND`.
     """
 
     def __init__(
         self,
         allowed: Allowed,
         connect_seconds: float,
+        slow_seconds: float = SLOW_SECONDS,
         resolve: Resolve = resolve,
         network: httpcore2.NetworkBackend | None = None,
     ) -> None:
         self._allowed = allowed
         self._connect_seconds = connect_seconds
+        self._slow_seconds = slow_seconds
         self._resolve = resolve
         self._network = network or httpcore2.SyncBackend()
 
@@ -90,7 +101,7 @@ class GuardedNetwork(httpcore2.NetworkBackend):
                 # Something below us has a will of its own.
                 stream.close()
                 raise NotPermitted(f"{host} is at {address}, and {peer} accepted")
-            return GuardedStream(stream, self._connect_seconds)
+            return GuardedStream(stream, self._connect_seconds, self._slow_seconds)
         raise failure
 
     def _look_up(self, host: str, port: int, deadline: float | None) -> list[Address]:
@@ -117,26 +128,40 @@ class GuardedNetwork(httpcore2.NetworkBackend):
 
 
 class GuardedStream(httpcore2.NetworkStream):
-    """A connection whose every read and write ends at the deadline, and whose answers have heads of bounded size.
+    """A connection whose every read and write ends at the deadline, and whose answers have heads of bounded size and a
+    minimum rate.
 
     Writing begins a request; `head_ended` has to be called before the answer's body is read.
     """
 
-    def __init__(self, stream: httpcore2.NetworkStream, connect_seconds: float) -> None:
+    def __init__(self, stream: httpcore2.NetworkStream, connect_seconds: float, slow_seconds: float) -> None:
         self._stream = stream
         self._connect_seconds = connect_seconds
+        self._slow_seconds = slow_seconds
         self._readable = HEAD_BYTES
+        self._slow_at = 0.0
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Raises `HeadTooLarge` and the errors of httpcore2."""
+        """Raises `HeadTooLarge`, `TooSlow` and the errors of httpcore2."""
         if not self._readable:
             raise HeadTooLarge
-        data = self._stream.read(min(max_bytes, self._readable), _left(timeout, httpcore2.ReadTimeout))
+        seconds = _left(timeout, httpcore2.ReadTimeout)
+        patience = self._slow_at - monotonic()
+        if patience <= 0:
+            raise TooSlow
+        try:
+            data = self._stream.read(min(max_bytes, self._readable), min(seconds, patience))
+        except httpcore2.ReadTimeout as error:
+            if patience < seconds:
+                raise TooSlow from error
+            raise
         self._readable -= len(data)
+        self._slow_at += len(data) / BYTES_A_SECOND
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._readable = HEAD_BYTES
+        self._slow_at = monotonic() + self._slow_seconds
         self._stream.write(buffer, _left(timeout, httpcore2.WriteTimeout))
 
     def head_ended(self) -> None:
@@ -149,7 +174,8 @@ class GuardedStream(httpcore2.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.NetworkStream:
         seconds = min(self._connect_seconds, _left(timeout, httpcore2.ConnectTimeout))
-        return GuardedStream(self._stream.start_tls(ssl_context, server_hostname, seconds), self._connect_seconds)
+        secure = self._stream.start_tls(ssl_context, server_hostname, seconds)
+        return GuardedStream(secure, self._connect_seconds, self._slow_seconds)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

@@ -2,7 +2,9 @@
 
 import random
 import ssl
+import threading
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -16,7 +18,17 @@ import httpcore2
 import httpx2
 
 from services.addresses import Allowed
-from services.connections import HEAD_BYTES, GuardedNetwork, HeadTooLarge, NotPermitted, Resolve, resolve
+from services.connections import (
+    BYTES_A_SECOND,
+    HEAD_BYTES,
+    SLOW_SECONDS,
+    GuardedNetwork,
+    HeadTooLarge,
+    NotPermitted,
+    Resolve,
+    TooSlow,
+    resolve,
+)
 from services.errors import (
     FetchError,
     FetchFailed,
@@ -31,6 +43,8 @@ from services.urls import parsed, redirected, shown
 
 MAX_REDIRECTS = 3
 CONNECTIONS = 64
+# So a slow host leaves half of the connections to the others.
+OF_ONE_HOST = CONNECTIONS // 2
 
 # What else stands in Content-Encoding (aws-chunked, none, utf-8) is a mistake of the server and packs nothing.
 PACKINGS = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress"})
@@ -50,6 +64,8 @@ class Fetcher:
         allow: str = "",
         connect_seconds: float = 3.0,
         total_seconds: float = 15.0,
+        slow_seconds: float = SLOW_SECONDS,
+        of_one_host: int = OF_ONE_HOST,
         attempts: int = 3,
         resolve: Resolve = resolve,
         network: httpcore2.NetworkBackend | None = None,
@@ -57,21 +73,24 @@ class Fetcher:
         self._max_bytes = max_bytes
         self._total_seconds = total_seconds
         self._attempts = attempts
+        self._hosts = _Hosts(of_one_host)
         self._pool = httpcore2.ConnectionPool(
             # SSL_CERT_FILE and SSL_CERT_DIR hold: they are how an operator adds the authority of internal hosts.
             ssl_context=httpx2.create_ssl_context(),
             max_connections=CONNECTIONS,
             max_keepalive_connections=CONNECTIONS // 2,
             keepalive_expiry=5.0,
-            network_backend=GuardedNetwork(Allowed(allow), connect_seconds, resolve, network),
+            network_backend=GuardedNetwork(Allowed(allow), connect_seconds, slow_seconds, resolve, network),
         )
 
     def fetch(self, url: str) -> bytes:
         """The bytes at the URL: at least one, at most `max_bytes`, unpacked where they came as gzip or deflate.
 
-        Follows up to three redirects and tries again what may pass, all within `total_seconds`. Raises a `FetchError`.
+        Follows up to three redirects and tries again what may pass, all within `total_seconds`. An answer that keeps
+        below `BYTES_A_SECOND` for `slow_seconds` is cut, and not tried again; `of_one_host` are asked of one host at a
+        time. Raises a `FetchError`.
         """
-        visit = _Visit(self._pool, url, self._max_bytes, self._total_seconds)
+        visit = _Visit(self._pool, self._hosts, url, self._max_bytes, self._total_seconds)
         for attempts in count(1):
             try:
                 return visit.attempt()
@@ -90,21 +109,27 @@ class Fetcher:
 class _Visit:
     """One `fetch`: its URL, its deadline, and what the server said about coming again."""
 
-    def __init__(self, pool: httpcore2.ConnectionPool, url: str, max_bytes: int, seconds: float) -> None:
+    def __init__(
+        self, pool: httpcore2.ConnectionPool, hosts: "_Hosts", url: str, max_bytes: int, seconds: float
+    ) -> None:
         self._deadline = monotonic() + seconds
         self._pool = pool
+        self._hosts = hosts
         self._max_bytes = max_bytes
         self._seconds = seconds
         self._name = shown(url)
         self._url = parsed(url, self._name)
         self._retry_after = 0.0
+        self._slow = False
         self._pauses = (seconds * (0.02 * 2**n + random.uniform(0, 0.02)) for n in count())
 
     def pause(self) -> float | None:
-        """Seconds until another attempt; None where no time is left for it."""
+        """Seconds until another attempt; None where no time is left for it, or the host has had its time."""
         # Not stamina: its limit of time is asked before a pause, not for after it, so it would sleep past the deadline.
         seconds = max(next(self._pauses), self._retry_after)
         self._retry_after = 0.0
+        if self._slow:
+            return None
         return seconds if monotonic() + seconds < self._deadline else None
 
     def attempt(self) -> bytes:
@@ -122,7 +147,39 @@ class _Visit:
     @contextmanager
     def _answer(self, url: httpx2.URL, what: str) -> Iterator[httpcore2.Response]:
         """The head of the answer; the body may be read within. Whatever goes wrong within becomes a `FetchError`."""
-        request = httpcore2.Request(
+        try:
+            with (
+                self._hosts.visit(url.host, self._deadline),
+                closing(self._pool.handle_request(self._request(url))) as answer,
+            ):
+                yield answer
+        except NotPermitted as error:
+            raise FetchRefused(
+                f"{what} leads to an address that is not public; "
+                "if images may come from there, add its host to LOOKALIKE_FETCH_ALLOW."
+            ) from error
+        except HeadTooLarge as error:
+            raise FetchTooLarge(
+                f"{what} is answered with a head of more than {HEAD_BYTES:,} bytes; give another URL."
+            ) from error
+        except TooSlow as error:
+            self._slow = True
+            raise FetchTimeout(
+                f"{what} is answered with fewer than {BYTES_A_SECOND:,} bytes a second; try again later."
+            ) from error
+        except httpcore2.TimeoutException as error:
+            if isinstance(error, httpcore2.ConnectTimeout) and monotonic() < self._deadline:
+                raise FetchTimeout(f"{what} accepts no connection; check its host and try again later.") from error
+            raise FetchTimeout(f"{what} took more than {self._seconds:g} seconds; try again later.") from error
+        except httpcore2.ConnectError as error:
+            raise FetchUnreachable(
+                f"{what} cannot be reached ({_reason(error)}); check its host and try again later."
+            ) from error
+        except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
+            raise FetchUnreachable(f"{what} broke off or is no valid HTTP; try again later.") from error
+
+    def _request(self, url: httpx2.URL) -> httpcore2.Request:
+        return httpcore2.Request(
             b"GET",
             httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
             headers=[
@@ -137,28 +194,6 @@ class _Visit:
                 | {"pool": max(self._deadline - monotonic(), 0.0)}
             },
         )
-        try:
-            with closing(self._pool.handle_request(request)) as answer:
-                yield answer
-        except NotPermitted as error:
-            raise FetchRefused(
-                f"{what} leads to an address that is not public; "
-                "if images may come from there, add its host to LOOKALIKE_FETCH_ALLOW."
-            ) from error
-        except HeadTooLarge as error:
-            raise FetchTooLarge(
-                f"{what} is answered with a head of more than {HEAD_BYTES:,} bytes; give another URL."
-            ) from error
-        except httpcore2.TimeoutException as error:
-            if isinstance(error, httpcore2.ConnectTimeout) and monotonic() < self._deadline:
-                raise FetchTimeout(f"{what} accepts no connection; check its host and try again later.") from error
-            raise FetchTimeout(f"{what} took more than {self._seconds:g} seconds; try again later.") from error
-        except httpcore2.ConnectError as error:
-            raise FetchUnreachable(
-                f"{what} cannot be reached ({_reason(error)}); check its host and try again later."
-            ) from error
-        except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
-            raise FetchUnreachable(f"{what} broke off or is no valid HTTP; try again later.") from error
 
     def _image(self, answer: httpcore2.Response, headers: httpx2.Headers, what: str) -> bytes:
         if answer.status in (408, 429) or 500 <= answer.status <= 599:
@@ -215,6 +250,31 @@ class _Visit:
             f"{what} has more than the {self._max_bytes:,} bytes that are allowed; "
             "give a smaller image or raise LOOKALIKE_MAX_IMAGE_BYTES."
         )
+
+
+class _Hosts:
+    """The hosts that are asked now, each by at most `at_once` requests."""
+
+    def __init__(self, at_once: int) -> None:
+        self._at_once = at_once
+        self._asked: Counter[str] = Counter()
+        self._change = threading.Condition()
+
+    @contextmanager
+    def visit(self, host: str, deadline: float) -> Iterator[None]:
+        """Waits for a turn. Raises `PoolTimeout` where none comes until the deadline."""
+        with self._change:
+            if not self._change.wait_for(lambda: self._asked[host] < self._at_once, deadline - monotonic()):
+                raise httpcore2.PoolTimeout
+            self._asked[host] += 1
+        try:
+            yield
+        finally:
+            with self._change:
+                self._asked[host] -= 1
+                if not self._asked[host]:
+                    del self._asked[host]
+                self._change.notify_all()
 
 
 @cache

@@ -675,6 +675,62 @@ def test_an_answer_that_drips_is_cut(start: bytes, drop: bytes) -> None:
         fetch(server.url, total_seconds=0.3, attempts=3)
 
 
+@pytest.mark.parametrize(
+    "start, drop",
+    [
+        (b"", b""),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (HEAD + b"X: ", b"y"),
+        (HEAD + b"Content-Length: 1000\r\n\r\n", b"x"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    ],
+)
+def test_an_answer_below_the_minimum_rate_is_cut_long_before_the_budget_and_not_asked_for_again(
+    start: bytes, drop: bytes
+) -> None:
+    with Server() as server, within(2.0), pytest.raises(FetchTimeout, match="fewer than 10,000 bytes a second"):
+        server.answers(server.dripping(start, drop))
+        fetch(server.url, slow_seconds=0.3, attempts=3)
+    assert server.connections == 1
+
+
+def test_an_answer_above_the_minimum_rate_may_take_its_time() -> None:
+    with Server() as server:
+
+        def talk(connection: socket.socket) -> None:
+            server.read_request(connection)
+            connection.sendall(HEAD + b"Content-Length: 40000\r\nConnection: close\r\n\r\n")
+            for _ in range(10):
+                connection.sendall(b"x" * 4000)
+                time.sleep(0.05)
+
+        server.answers(talk)
+        assert fetch(server.url, slow_seconds=0.2) == b"x" * 40_000
+
+
+def test_one_host_is_asked_so_many_times_at_once_and_others_do_not_wait_for_it() -> None:
+    asked, over = threading.Semaphore(0), threading.Event()
+
+    def silent(connection: socket.socket) -> None:
+        asked.release()
+        over.wait(5)
+
+    with (
+        Server(silent) as slow,
+        Server(reply()) as good,
+        fetching(of_one_host=2, allow="127.0.0.1,localhost", total_seconds=1.0) as fetcher,
+        ThreadPoolExecutor(5) as threads,
+        within(3.0),
+    ):
+        failures = [threads.submit(fetcher.fetch, slow.url) for _ in range(5)]
+        assert asked.acquire(timeout=5) and asked.acquire(timeout=5)
+        url = good.url.replace("127.0.0.1", "localhost")
+        assert [fetcher.fetch(url) for _ in range(3)] == [IMAGE] * 3
+        assert not asked.acquire(timeout=0.2)
+        assert all(isinstance(failure.exception(), FetchTimeout) for failure in failures)
+        over.set()
+
+
 def test_redirects_that_drip_share_one_budget() -> None:
     with Server() as server, within(2.0), pytest.raises(FetchTimeout):
 
