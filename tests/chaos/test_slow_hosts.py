@@ -39,8 +39,10 @@ KINDS: dict[str, tuple[bytes, bytes, float]] = {
 
 
 class Tarpits:
-    """A server at every address 127.x.x.x, of which each is a host of its own. It never ends an answer by itself;
-    `held` tells for each URL how many seconds each of its connections was open: a batch that is put back comes again."""
+    """A server at every address 127.x.x.x, of which each is a host of its own. It never ends an answer by itself.
+
+    `held` tells for each URL how many seconds each connection was open; a batch that is put back comes again.
+    """
 
     def __init__(self, port: int) -> None:
         self.port = port
