@@ -4,8 +4,9 @@
 if redis.call('ZSCORE', 'la:dropping', ARGV[1]) then return 0 end
 local key = 'la:version:' .. ARGV[1]
 if ARGV[3] == '1' then
-  redis.call('ZREM', 'la:removed', ARGV[1])
+  -- First what a full Redis refuses: after a write it would let all of a script pass.
   redis.call('SET', key, int(math.max(tonumber(redis.call('GET', key) or 0), tonumber(ARGV[2]))))
+  redis.call('ZREM', 'la:removed', ARGV[1])
 elseif redis.call('ZSCORE', 'la:removed', ARGV[1]) then
   return 0
 end

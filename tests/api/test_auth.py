@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from flask import Flask
 from key_files import bearer, write
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from api import auth, keyring
 from api.keyring import Keyring, Scope, hashed, new_key
@@ -160,24 +162,23 @@ def test_a_key_opens_the_routes_of_its_scope_and_catalogs(
     assert asked > 100
 
 
-def test_no_key_is_in_an_answer_or_a_log(
-    make_service: Any, keys_file: Path, make_key: Any, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_no_key_is_in_an_answer_or_a_log(make_service: Any, keys_file: Path, make_key: Any) -> None:
     """One that is known and one that is not, on every route, and in the wrong places, too."""
     known = make_key("root", ["admin"])["Authorization"].removeprefix("Bearer ")
     service = make_service(keyring=Keyring.load(keys_file))
     assert known not in keys_file.read_text()
     told, asked = b"", 0
-    for secret in (known, "lk_canary_that_nobody_knows"):
-        ways = [{"Authorization": f"{scheme}{secret}"} for scheme in ("Bearer ", "Basic ", "", "Bearer")]
-        for _, method, path in routes(service.app, "shoes"):
-            for headers in [*ways, {"X-Api-Key": secret, "Cookie": f"key={secret}"}]:
-                for query in ("", f"?api_key={secret}"):
-                    with service.client.open(path + query, method=method, headers=headers) as answer:
-                        told += answer.data + str(answer.headers).encode()
-                    asked += 1
-    logged = "".join(capfd.readouterr())
-    assert asked > 300 and logged.count("request_id=") > 300
+    with capture_logs([merge_contextvars]) as logs:
+        for secret in (known, "lk_canary_that_nobody_knows"):
+            ways = [{"Authorization": f"{scheme}{secret}"} for scheme in ("Bearer ", "Basic ", "", "Bearer")]
+            for _, method, path in routes(service.app, "shoes"):
+                for headers in [*ways, {"X-Api-Key": secret, "Cookie": f"key={secret}"}]:
+                    for query in ("", f"?api_key={secret}"):
+                        with service.client.open(path + query, method=method, headers=headers) as answer:
+                            told += answer.data + str(answer.headers).encode()
+                        asked += 1
+    logged = str(logs)
+    assert asked > 300 and logged.count("'request_id'") > 300
     for secret in (known, "canary"):
         assert secret.encode() not in told and secret not in logged
 

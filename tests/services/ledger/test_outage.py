@@ -67,6 +67,7 @@ class Work:
         """What takes something in."""
         return {
             "due": lambda: self.ledger.due("chore", 60),
+            "introduce": lambda: self.ledger.introduce(CATALOG, "products", 1),
             "exclusive": lambda: self.ledger.exclusive("chore").__enter__(),
             "accept": lambda: self.accept([Change("q", image=CHANGES[0].image)]),
             "accept chunks": self.large,
@@ -106,6 +107,7 @@ class Work:
             "counts": ledger.counts,
             "stats": ledger.stats,
             "counts of one": lambda: ledger.counts(CATALOG),
+            "unfinished": lambda: list(ledger.unfinished(CATALOG)),
             "oldest": lambda: ledger.oldest(CATALOG),
             "images": lambda: list(ledger.images()),
             "reap": lambda: ledger.reap(60),
