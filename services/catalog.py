@@ -49,7 +49,7 @@ from services.records import (
 )
 from services.stream import applied
 from services.versions import Versions
-from services.writer import Writer, failed
+from services.writer import Finish, Writer, failed
 
 MAX_LIMIT = 1000
 PURGED_AT_ONCE = 1000
@@ -127,6 +127,12 @@ class Catalog:
         `DecodingUnavailable`): applying it again is then right, too.
         """
         return self._writer.apply(changes)
+
+    def apply_early(self, changes: Sequence[Change]) -> tuple[list[Outcome], Finish | None]:
+        """Does a batch as `apply`, but goes on without images that are late (`services.intake` says which are): gives
+        the outcomes of the other changes, and what waits for those and does them, None where none is late.
+        """
+        return self._writer.apply_early(changes)
 
     def put(self, changes: Iterable[Change]) -> Iterator[Outcome]:
         """Does a stream of changes: an outcome for each, in the order in which they are done.

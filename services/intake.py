@@ -4,7 +4,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -19,6 +19,11 @@ from services.records import ImageSource, Pixels, RemoteImage, Resample, StoredI
 
 IN_HAND = 64 << 20
 """Bytes of originals in memory at a time, of all batches together; one larger image goes alone."""
+
+LATE = 32
+"""Images at most that a batch may go on without, of all batches together: half of what is fetched at a time."""
+QUIET_SECONDS = 0.5
+"""Where no image of a batch came for so long, those that are missing are late."""
 
 Fault = ImageError | FetchError | InvalidInput | NotFound
 """What one image does wrong. Anything else is no image's fault and concerns all."""
@@ -44,6 +49,10 @@ class Picture:
 
     hash: str
     pixels: Pixels
+
+
+Taken = Picture | Fault | None
+"""What became of an image; None where it is the one that was known."""
 
 
 class Intake:
@@ -72,6 +81,8 @@ class Intake:
         self._room = Room(IN_HAND)
         # No child is idle with that, and a search or a thumbnail has few before it.
         self._decoding = threading.Semaphore(2 * decoder.processes)
+        self._late = 0
+        self._lock = threading.Lock()
         self._closed = False
 
     def pictures(
@@ -80,16 +91,19 @@ class Intake:
         size: int,
         resample: Resample,
         observe: Observe,
-    ) -> list[Picture | Fault | None]:
+        *,
+        early: bool = False,
+    ) -> list[Taken | Future[Taken]]:
         """Takes in each image that has not the hash given with it: None where it has, a fault where it cannot be.
 
-        Observes the stages fetch and decode. Raises what is no image's fault: `DecodingUnavailable`, `DataFull`,
-        `DataNotWritable`.
+        With `early` it waits for no image that is late, unless there are too many, and gives the future of such a one.
+        Observes the stages fetch and decode. Raises, as a future does, what is no image's fault:
+        `DecodingUnavailable`, `DataFull`, `DataNotWritable`.
         """
         started = time.perf_counter()
         spent: list[tuple[float, float]] = []
 
-        def take(source: ImageSource, known: str | None) -> Picture | Fault | None:
+        def take(source: ImageSource, known: str | None) -> Taken:
             try:
                 with self._room.hold(self._expected(source)) as correct:
                     begun = time.perf_counter()
@@ -110,11 +124,36 @@ class Intake:
         pool = ThreadPoolExecutor(self._threads, thread_name_prefix="intake")
         try:
             futures = [pool.submit(take, *image) for image in images]
-            taken = [future.result() for future in futures]
-        finally:
+            late = self._late_of(futures) if early else frozenset()
+            taken = [future if future in late else future.result() for future in futures]
+        except BaseException:
             pool.shutdown(cancel_futures=True)
-        _observe(observe, spent, time.perf_counter() - started)
+            raise
+        # Its threads end after what is late.
+        pool.shutdown(wait=False)
+        _observe(observe, list(spent), time.perf_counter() - started)
         return taken
+
+    def _late_of(self, futures: Sequence[Future[Taken]]) -> frozenset[Future[Taken]]:
+        """Waits until all have come, or those that have not may be called late."""
+        missing = set(futures)
+        while missing:
+            came, missing = wait(missing, QUIET_SECONDS)
+            if missing and not came and self._may_be_late(len(missing)):
+                for each in missing:
+                    each.add_done_callback(self._is_late_no_more)
+                break
+        return frozenset(missing)
+
+    def _may_be_late(self, count: int) -> bool:
+        with self._lock:
+            may = self._late + count <= LATE
+            self._late += count if may else 0
+            return may
+
+    def _is_late_no_more(self, _: Future[Taken]) -> None:
+        with self._lock:
+            self._late -= 1
 
     def fetch(self, url: str) -> bytes:
         """The bytes that a URL names. Raises `FetchError`s."""

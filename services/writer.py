@@ -3,8 +3,10 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,7 @@ from services.errors import (
 from services.faults import reach
 from services.features import normalized
 from services.index.vector_index import VectorIndex
-from services.intake import Intake, Observe, Picture
+from services.intake import Intake, Observe, Picture, Taken
 from services.product_id import checked_product_id
 from services.records import (
     Attributes,
@@ -61,18 +63,39 @@ class _Task:
         return None if self.change.kind is ChangeKind.DELETE else self.change.image
 
     @property
+    def known(self) -> str | None:
+        """The hash of the image that the product has now."""
+        return self.point.image if self.point else None
+
+    @property
     def has_new_attributes(self) -> bool:
         return self.point is None or not _same(self.attributes, self.point.attributes)
 
 
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """An image that was late when its batch went on, and the hash of the image that its product had then."""
+
+    known: str | None
+    taken: Future[Taken]
+
+
+Finish = Callable[[], list[Outcome]]
+"""Waits for the images that were late; gives how their changes ended. Raises what `Catalog.apply` does."""
+
+
 @dataclass(slots=True)
 class _Plan:
-    """What becomes of a batch: how changes have ended, what is to be written, and how the others end when it is."""
+    """What becomes of a batch: how changes have ended, what is to be written, and how the others end when it is.
+
+    Whose image is late has no part in it.
+    """
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     points: list[Point | Tombstone] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
     ends: dict[str, State] = field(default_factory=dict)
+    late: dict[str, _Arrival] = field(default_factory=dict)
 
     def end(self, product_id: str, state: State) -> None:
         self.outcomes[product_id] = Outcome(product_id, state)
@@ -120,32 +143,58 @@ class Writer:
 
     def apply(self, changes: Sequence[Change]) -> list[Outcome]:
         """See `Catalog.apply`."""
+        outcomes, _ = self._apply(changes, early=False)
+        return outcomes
+
+    def apply_early(self, changes: Sequence[Change]) -> tuple[list[Outcome], Finish | None]:
+        """See `Catalog.apply_early`."""
+        return self._apply(changes, early=True)
+
+    def _apply(self, changes: Sequence[Change], *, early: bool) -> tuple[list[Outcome], Finish | None]:
         _check_once(changes)
         self._observe("batch", len(changes))
+        outcomes, late = self._rounds(changes, {}, early=early)
+        left = [change for change in changes if change.product_id in late]
+        return _in_order(outcomes, changes), partial(self._finish, left, late) if left else None
+
+    def _finish(self, changes: Sequence[Change], arrivals: Mapping[str, _Arrival]) -> list[Outcome]:
+        # What is stored is read when all are here, or it would be old by the time of the write.
+        wait([each.taken for each in arrivals.values()])
+        outcomes, _ = self._rounds(changes, arrivals, early=False)
+        return _in_order(outcomes, changes)
+
+    def _rounds(
+        self, changes: Sequence[Change], arrivals: Mapping[str, _Arrival], *, early: bool
+    ) -> tuple[dict[str, Outcome], dict[str, _Arrival]]:
+        """The outcomes by product, and which images are late; each change is in one of them."""
         outcomes: dict[str, Outcome] = {}
+        late: dict[str, _Arrival] = {}
         for _ in range(ROUNDS):
-            left = [change for change in changes if change.product_id not in outcomes]
+            left = [each for each in changes if each.product_id not in outcomes and each.product_id not in late]
             if not left:
-                return [outcomes[change.product_id] for change in changes]
-            outcomes |= self._round(left)
+                return outcomes, late
+            plan = self._round(left, arrivals, early=early)
+            outcomes |= plan.outcomes
+            late |= plan.late
         raise IndexUnavailable(f"Product {left[0].product_id!r} changes faster than it can be written; try again.")
 
-    def _round(self, changes: Sequence[Change]) -> dict[str, Outcome]:
-        """The outcomes by product. A change that met another writer has none: it is to be planned anew."""
+    def _round(self, changes: Sequence[Change], arrivals: Mapping[str, _Arrival], *, early: bool) -> _Plan:
+        """What became of them. A change that met another writer has no outcome: it is to be planned anew."""
         self._check_space(0)
         plan = _Plan()
         tasks = self._tasks(changes, plan)
-        pictures = self._pictures(tasks, plan)
+        pictures = self._pictures(tasks, plan, arrivals, early=early)
         self._plan_points([task for task in tasks if task.product_id in pictures], pictures, plan)
+        planned = plan.outcomes.keys() | plan.ends.keys() | plan.late.keys()
         for task in tasks:
-            if task.product_id in plan.outcomes or task.product_id in plan.ends:
+            if task.product_id in planned:
                 continue
             if task.change.kind is ChangeKind.DELETE:
                 self._plan_removal(task, plan)
             else:
                 self._plan_move(task, plan)
         self._write(plan)
-        return plan.outcomes
+        return plan
 
     def _tasks(self, changes: Sequence[Change], plan: _Plan) -> list[_Task]:
         """What there is to do; the outcomes of the other changes are known from what is stored."""
@@ -175,17 +224,28 @@ class Writer:
             return point.attributes if point else {}
         return checked_attributes(change.attributes)
 
-    def _pictures(self, tasks: Sequence[_Task], plan: _Plan) -> dict[str, Picture]:
+    def _pictures(
+        self, tasks: Sequence[_Task], plan: _Plan, arrivals: Mapping[str, _Arrival], *, early: bool
+    ) -> dict[str, Picture]:
         """The images that are to be encoded, by product."""
-        images = [(task, task.image) for task in tasks if task.image is not None]
-        if not images:
-            return {}
-        wanted = [(image, task.point.image if task.point else None) for task, image in images]
-        taken = self._intake.pictures(wanted, self._size, self._resample, self._observe)
+        taken: list[tuple[_Task, Taken | Future[Taken]]] = []
+        wanted: list[tuple[_Task, ImageSource]] = []
+        for task in tasks:
+            arrival = arrivals.get(task.product_id)
+            if arrival and arrival.known == task.known:
+                taken.append((task, arrival.taken.result()))
+            elif task.image is not None:
+                wanted.append((task, task.image))
+        if wanted:
+            images = [(image, task.known) for task, image in wanted]
+            found = self._intake.pictures(images, self._size, self._resample, self._observe, early=early)
+            taken += zip((task for task, _ in wanted), found, strict=True)
         pictures = {}
-        for (task, _), picture in zip(images, taken, strict=True):
+        for task, picture in taken:
             if isinstance(picture, Picture):
                 pictures[task.product_id] = picture
+            elif isinstance(picture, Future):
+                plan.late[task.product_id] = _Arrival(task.known, picture)
             elif picture is not None:
                 plan.fail_image(task.change, picture)
         return pictures
@@ -254,6 +314,10 @@ class Writer:
 def failed(product_id: str, error: LookalikeError) -> Outcome:
     """The outcome of a change that ended with this error."""
     return Outcome(product_id, State.FAILED, error.code, str(error))
+
+
+def _in_order(outcomes: Mapping[str, Outcome], changes: Sequence[Change]) -> list[Outcome]:
+    return [outcomes[change.product_id] for change in changes if change.product_id in outcomes]
 
 
 def _check_once(changes: Sequence[Change]) -> None:

@@ -4,31 +4,39 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Self
 from uuid import uuid4
 
 import stamina
 import structlog
 
-from services.catalog import Catalog
 from services.catalogs import Catalogs
 from services.errors import CatalogNotFound, IndexUnavailable, LedgerUnavailable, LookalikeError
+from services.intake import LATE
 from services.ledger import Claim, Claimed, Ledger
 from services.records import Change, ChangeKind, Outcome, State
 from services.settings import Settings
+from services.writer import Finish, failed
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 FORGOTTEN_SECONDS = 300.0
 """Where nothing of a catalog has failed for so long, its trouble is another one."""
 AWAY_SECONDS = 1.0
+LATE_SECONDS = 0.25
+"""A drain that waits for late images only looks so often for what else there is to do."""
 ALONE_EVERY = 16
 """Batches between two turns of a change that ended workers before."""
 TELL_SECONDS = 60.0
 NAMED = 5
 """Jobs and requests that the log of a batch names."""
+
+Applied = tuple[Sequence[Outcome], Finish | None]
+"""How changes ended, and what does the others, whose images are late."""
 
 log = structlog.get_logger("workers")
 
@@ -39,6 +47,7 @@ class InHand:
 
     claim: Claim
     taken: float = field(default_factory=time.monotonic)
+    catalog: str = ""
     since: float | None = None
     lost: bool = False
 
@@ -55,8 +64,9 @@ class Trouble:
 class Worker:
     """One process's work on the ledger's changes: as many `drain`s at once as it has slots.
 
-    While one batch is encoded, the next is fetched, decoded or written. `give_up` is how many seconds a catalog may
-    be in trouble (Qdrant away, disk full, weights not to be had) until its changes fail with the reason.
+    While one batch is encoded, the next is fetched, decoded or written. A batch whose images are late gives its slot to
+    the next, and ends when they are here. `give_up` is how many seconds a catalog may be in trouble (Qdrant away, disk
+    full, weights not to be had) until its changes fail with the reason.
     """
 
     def __init__(self, ledger: Ledger, catalogs: Catalogs, *, batch_size: int, slots: int, give_up: float) -> None:
@@ -70,6 +80,7 @@ class Worker:
         self._free = threading.Semaphore(slots)
         self._taking_all = threading.Lock()
         self._lock = threading.Lock()
+        self._given_up = threading.Condition(self._lock)
         self._drains: set[str] = set()
         self._in_hand: dict[str, InHand] = {}
         self._trouble: dict[str, Trouble] = {}
@@ -86,29 +97,33 @@ class Worker:
         )
 
     def drain(self) -> int:
-        """Works until nothing waits or the worker stops; gives how many batches that were."""
+        """Works until nothing waits or the worker stops, and ends what it took; gives how many batches that were."""
         drain = f"{self.id}/{uuid4().hex[:8]}"
         with self._lock:
             self._drains.add(drain)
         batches = 0
         away = False
-        while not self.stopping:
-            try:
-                claimed = self._claim_and_work(drain)
-                batches += claimed.claim is not None
-                if claimed.suspects and (not claimed.claim or batches % ALONE_EVERY == 0):
-                    batches += self._work_alone(drain)
-                elif not claimed.claim and not claimed.more and not self.stopping:
-                    with self._lock:
-                        self._drains.discard(drain)
-                    break
-                away = False
-            except LedgerUnavailable as error:
-                # It stays a drain, because for the ledger it is one: until its next claim finds nothing.
-                if not away:
-                    log.warning("the ledger is away", reason=str(error))
-                away = True
-                self._stopping.wait(AWAY_SECONDS)
+        with _Late() as late:
+            while not self.stopping:
+                try:
+                    claimed = self._claim_and_work(drain, late)
+                    away = False
+                    batches += claimed.claim is not None
+                    if claimed.suspects and (not claimed.claim or batches % ALONE_EVERY == 0):
+                        batches += self._work_alone(drain)
+                    elif not claimed.claim and not claimed.more and not self.stopping:
+                        if late:
+                            late.wait(LATE_SECONDS)
+                            continue
+                        with self._lock:
+                            self._drains.discard(drain)
+                        break
+                except LedgerUnavailable as error:
+                    # It stays a drain, because for the ledger it is one: until its next claim finds nothing.
+                    if not away:
+                        log.warning("the ledger is away", reason=str(error))
+                    away = True
+                    self._stopping.wait(AWAY_SECONDS)
         return batches
 
     def stop(self) -> None:
@@ -143,14 +158,14 @@ class Worker:
             drains = set(self._drains)
         self.ledger.leave(self.id, self.slots, drains)
 
-    def _claim_and_work(self, drain: str) -> Claimed:
+    def _claim_and_work(self, drain: str, late: "_Late") -> Claimed:
         with self._free:
             # Waiting may have taken long.
             if self.stopping:
                 return Claimed(None)
             claimed = self.ledger.claim(drain, self.batch_size)
             if claimed.claim:
-                self._work(claimed.claim)
+                self._work(claimed.claim, late)
             return claimed
 
     def _work_alone(self, drain: str) -> int:
@@ -158,6 +173,8 @@ class Worker:
         with self._taking_all:
             for _ in range(self.slots):
                 self._free.acquire()
+            with self._given_up:
+                self._given_up.wait_for(lambda: not self._in_hand)
             try:
                 claim = None if self.stopping else self.ledger.claim(drain, 1, alone=True).claim
                 if claim:
@@ -166,52 +183,70 @@ class Worker:
             finally:
                 self._free.release(self.slots)
 
-    def _work(self, claim: Claim) -> None:
-        named = {"claim": claim.id, "jobs": _named(claim.jobs), "requests": _named(claim.requests)}
-        with self._held(claim) as held, structlog.contextvars.bound_contextvars(**named):
+    def _work(self, claim: Claim, late: "_Late | None" = None) -> None:
+        """Does a claim, all of it where `late` is not given."""
+        with ExitStack() as stack:
+            held = stack.enter_context(self._held(claim))
+            finish = self._step(held, partial(self._applied, held, early=late is not None))
+            if finish and late is not None:
+                late.add(partial(self._finish, stack.pop_all(), held, finish))
+
+    def _finish(self, stack: ExitStack, held: InHand, finish: Finish) -> None:
+        """Does the rest of a claim, whose images were late."""
+        with stack:
             try:
-                outcomes = self._applied(held)
+                self._step(held, lambda: (finish(), None))
+            except LedgerUnavailable as error:
+                log.warning("what came late is done again, because the ledger is away", reason=str(error))
+
+    def _step(self, held: InHand, apply: Callable[[], Applied]) -> Finish | None:
+        """Applies changes of a claim and records how they ended; gives what does the rest, if some images are late."""
+        claim = held.claim
+        named = {"claim": claim.id, "jobs": _named(claim.jobs), "requests": _named(claim.requests)}
+        with structlog.contextvars.bound_contextvars(**named):
+            try:
+                outcomes, finish = apply()
             except LookalikeError as error:
                 self._set_back(held, error)
+                return None
             except Exception:
                 # A mistake of ours, or of what is beneath us. If it is about one change, that will show when each
                 # runs alone; if about all of them, the pauses keep most from failing for it.
                 pause = self._troubled(held).pause
                 log.exception("a batch failed", seconds=pause)
                 self._tell(claim, lambda: self.ledger.give_back(claim, pause=pause, crashed=True))
-            else:
-                self._trouble.pop(claim.catalog_id, None)
-                self._record(claim, outcomes)
+                return None
+            self._trouble.pop(claim.catalog_id, None)
+            if outcomes:
+                self._record(held, outcomes)
+            return finish
 
-    def _applied(self, held: InHand) -> dict[str, Outcome]:
-        """Outcomes by ref."""
+    def _applied(self, held: InHand, *, early: bool) -> Applied:
         claim = held.claim
-        changes = dict(zip(claim.refs, claim.changes, strict=True))
         catalog = self._catalogs.by_id(claim.catalog_id)
+        held.catalog = catalog.spec.name
         try:
             if any(_has_image(change) for change in claim.changes):
                 catalog.load_encoder()
         except LookalikeError:
             # What needs no encoder is not to wait or fail for the want of one.
-            others = {ref: change for ref, change in changes.items() if not _has_image(change)}
-            self._record(claim, self._apply(catalog, held, others))
+            self._record(held, catalog.apply([change for change in claim.changes if not _has_image(change)]))
             raise
-        return self._apply(catalog, held, changes)
-
-    def _apply(self, catalog: Catalog, held: InHand, changes: dict[str, Change]) -> dict[str, Outcome]:
         held.since = time.monotonic()
-        outcomes = dict(zip(changes, catalog.apply(list(changes.values())), strict=True))
+        return catalog.apply_early(claim.changes) if early else (catalog.apply(claim.changes), None)
+
+    def _record(self, held: InHand, outcomes: Sequence[Outcome]) -> None:
+        claim = held.claim
         log.info(
             "batch",
-            catalog=catalog.spec.name,
+            catalog=held.catalog,
             changes=len(outcomes),
-            failed=sum(outcome.state is State.FAILED for outcome in outcomes.values()),
+            failed=sum(outcome.state is State.FAILED for outcome in outcomes),
             seconds=round(time.monotonic() - held.taken, 3),
         )
-        return outcomes
-
-    def _record(self, claim: Claim, outcomes: dict[str, Outcome]) -> None:
-        self._tell(claim, lambda: self.ledger.record(claim, list(outcomes.items())))
+        refs = {change.product_id: ref for ref, change in zip(claim.refs, claim.changes, strict=True)}
+        ended = [(refs[outcome.product_id], outcome) for outcome in outcomes]
+        self._tell(claim, lambda: self.ledger.record(claim, ended))
 
     def _tell(self, claim: Claim, tell: Callable[[], bool]) -> None:
         """Tells the ledger what became of a claim, which may take its Redis a while to hear."""
@@ -239,8 +274,7 @@ class Worker:
             self._tell(claim, lambda: self.ledger.give_back(claim, pause=trouble.pause))
             return
         log.error("a batch fails", code=error.code, reason=str(error))
-        failed = [Outcome(change.product_id, State.FAILED, error.code, str(error)) for change in claim.changes]
-        self._record(claim, dict(zip(claim.refs, failed, strict=True)))
+        self._record(held, [failed(change.product_id, error) for change in claim.changes])
 
     def _is_gone(self, catalog_id: str) -> bool:
         try:
@@ -269,8 +303,35 @@ class Worker:
         try:
             yield held
         finally:
-            with self._lock:
+            with self._given_up:
                 del self._in_hand[claim.id]
+                self._given_up.notify_all()
+
+
+class _Late:
+    """The batches of a drain that wait for images. At its end it waits for them."""
+
+    def __init__(self) -> None:
+        # Each has an image that is late, so there are no more of them; and none of them fails.
+        self._threads = ThreadPoolExecutor(LATE, thread_name_prefix="late")
+        self._batches: set[Future[None]] = set()
+
+    def add(self, finish: Callable[[], None]) -> None:
+        self.wait(0.0)
+        self._batches.add(self._threads.submit(finish))
+
+    def __bool__(self) -> bool:
+        return bool(self._batches)
+
+    def wait(self, seconds: float) -> None:
+        """Waits until all have ended, so many seconds at most."""
+        _, self._batches = wait(self._batches, seconds)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.shutdown()
 
 
 def _named(ids: Sequence[str]) -> list[str]:
