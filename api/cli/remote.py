@@ -51,8 +51,8 @@ WAIT = 5
 """Seconds that one request waits for its outcome; Ctrl-C waits no longer."""
 
 PATIENCE = 150.0
-"""Seconds in which a change that the service cannot take now is tried again: for two minutes it may take a request that
-a killed predecessor had begun for one under way."""
+"""Seconds in which a change that the service cannot take now is tried again: it may be started anew, and for half a
+minute it takes a request that was begun before for one under way."""
 
 POLL = 0.5
 SILENCE = 10.0

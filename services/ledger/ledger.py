@@ -37,7 +37,7 @@ KEY_SECONDS = 86_400
 EXCLUSIVE_SECONDS = 60.0
 PATIENCE_SECONDS = 1.5
 """How long somebody who waits for an answer is kept waiting for another's turn to end."""
-BEGUN_SECONDS = 120
+BEGUN_SECONDS = 30
 """How long an idempotency key stays with a request that says nothing: then its process is taken for dead."""
 
 

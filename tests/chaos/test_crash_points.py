@@ -53,8 +53,8 @@ def test_every_crash_point_is_safe(
     rounds, log, ended = [], Log(), threading.Event()
 
     def load() -> None:
-        """Goes on until every point was reached. Who asked a process that died may have to repeat for two minutes, and
-        the others do not wait for that."""
+        """Goes on until every point was reached. Who asked a process that died may have to repeat for half a minute,
+        and the others do not wait for that."""
         while not ended.wait(0.5):
             if sum(not each.done for each in rounds) < 8:
                 rounds.append(Callers(service, pictures, 40, rng, prefix=f"{len(rounds)}-", log=log))
