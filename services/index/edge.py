@@ -1,5 +1,6 @@
 """The vector index in this process: Qdrant Edge, one shard in one folder."""
 
+import math
 import os
 import re
 import threading
@@ -41,7 +42,8 @@ class EdgeIndex:
         self._quantization: Quantization = quantization
         self._open_shard = shard
         self._wal = path / "wal"
-        self._flushed = time.monotonic()
+        # Soon after the start, too: a process that never lived long enough would leave the next a longer log each time.
+        self._flushed = -math.inf
         # A write is followed by reading back what became of it; no other write may come in between.
         self._writing = threading.Lock()
         self._calls = 0

@@ -110,7 +110,8 @@ def test_nothing_told_is_lost(
         acts = round(operations / kills * rng.uniform(0.5, 1.5))
         seconds.append(live(tmp_path / "data", rng.getrandbits(31), acts, rng.uniform(0, 0.02), model))
         assert model.wrong == []
-    record_property("operations, slowest opening", (model.done, round(max(seconds), 2)))
+    slowest = sorted(((round(each, 2), life) for life, each in enumerate(seconds)), reverse=True)[:3]
+    record_property("operations, slowest openings and which", (model.done, slowest))
     assert model.done >= operations * 0.8 and len(model.products) > 10
     assert max(seconds) <= OPEN_SECONDS
 

@@ -197,6 +197,7 @@ def test_a_power_cut_after_flush_loses_nothing(path: Path, tmp_path: Path, monke
     index.close()
     left = shutil.copytree(path, tmp_path / "left")
     index = EdgeIndex.open(path, 4)
+    index.flush()  # the first one syncs more
     index.upsert([Point("new", 20, looks(1)[0]), Tombstone("shoe 1", 21, 1.0)])
     index.move([Move("shoe 2", 22, {"color": "green"})])
     inodes = synced(monkeypatch)
@@ -228,6 +229,19 @@ def test_the_log_does_not_grow_for_ever(path: Path, monkeypatch: pytest.MonkeyPa
         index.flush()
         sizes.append(sum(each.stat().st_size for each in (path / "wal").iterdir()))
     assert sizes[-1] < 1.5 * sizes[1], "four fifths of 123 MB went through it in between"
+    index.close()
+
+
+def test_the_first_flush_takes_everything_out_of_the_log(path: Path, tmp_path: Path) -> None:
+    """Or processes that are killed young would leave each other a log that grows: I expect nothing to need it."""
+    index = EdgeIndex.open(path, 4)
+    index.upsert(points(10))
+    index.flush()
+    left = shutil.copytree(path, tmp_path / "left")
+    shutil.rmtree(left / "wal")
+    again = EdgeIndex.open(left, 4)
+    assert (again.count(), again.max_version()) == (10, 10)
+    again.close()
     index.close()
 
 
