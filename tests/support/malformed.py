@@ -289,6 +289,9 @@ def _json(request: Request, rng: random.Random) -> None:
     request.body = json.dumps(found).encode()
     if rng.random() < 0.2 and request.body.startswith(b"{") and len(request.body) > 2:
         request.body = request.body[:-1] + b"," + request.body[1:]
+    if rng.random() < 0.3:
+        # Where a value is expected, as deep as Python reads no more.
+        request.body = re.sub(rb"(?<=: )[^{\[,}]+|$", b"[" * 2000, request.body, count=1)
 
 
 def _cut(request: Request, rng: random.Random) -> None:
