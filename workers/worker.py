@@ -30,7 +30,9 @@ AWAY_SECONDS = 1.0
 LATE_SECONDS = 0.25
 """A drain that waits for late images only looks so often for what else there is to do."""
 ALONE_EVERY = 16
-"""Batches between two turns of a change that ended workers before."""
+"""Batches between two turns of changes that ended workers before."""
+ALONE_AT_ONCE = 16
+"""Such changes in a turn, one after the other: most are innocent, and a crash may have made suspects of hundreds."""
 TELL_SECONDS = 60.0
 NAMED = 5
 """Jobs and requests that the log of a batch names."""
@@ -169,17 +171,19 @@ class Worker:
             return claimed
 
     def _work_alone(self, drain: str) -> int:
-        """One change that has ended workers before, while this worker has nothing else in hand."""
+        """Changes that have ended workers before, one by one, while this worker has nothing else in hand."""
         with self._taking_all:
             for _ in range(self.slots):
                 self._free.acquire()
             with self._given_up:
                 self._given_up.wait_for(lambda: not self._in_hand)
             try:
-                claim = None if self.stopping else self.ledger.claim(drain, 1, alone=True).claim
-                if claim:
+                for done in range(ALONE_AT_ONCE):
+                    claim = None if self.stopping else self.ledger.claim(drain, 1, alone=True).claim
+                    if not claim:
+                        return done
                     self._work(claim)
-                return int(claim is not None)
+                return ALONE_AT_ONCE
             finally:
                 self._free.release(self.slots)
 

@@ -243,6 +243,25 @@ def test_while_a_suspect_runs_alone_nothing_else_is_in_hand(make_shop: MakeShop,
     assert max(count for _, count in encoder.together) > 1
 
 
+def test_suspects_do_not_wait_until_nothing_else_does(
+    make_shop: MakeShop, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash may make suspects of many innocent changes, and a busy queue is never empty."""
+    monkeypatch.setattr(workers, "ALONE_EVERY", 4)
+    encoder = Red()
+    shop = make_shop(lambda: encoder)
+    suspects = shop.accept(shop.puts(30))
+    for _ in range(2):
+        claim = shop.ledger.claim("another", 64).claim
+        assert claim and shop.ledger.give_back(claim, crashed=True)
+    others = shop.accept(shop.puts(64 * 12, 100))
+    worker = encoder.worker = shop.worker()
+    worker.drain()
+    assert (shop.job(suspects).applied, shop.job(others).applied) == (30, 64 * 12)
+    alone = [is_alone for is_alone, _ in encoder.together]
+    assert alone.count(True) == 30 and not any(alone[-3:])
+
+
 def test_where_everything_fails_the_pauses_keep_changes_from_failing_fast(
     make_shop: MakeShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
