@@ -309,8 +309,10 @@ def asked(port: int, raw: bytes, rng: random.Random, seconds: float = 30.0) -> b
             line.sendall(raw[:at])
             line.sendall(raw[at:])
             line.shutdown(socket.SHUT_WR)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # it has answered before it read all, and that answer counts
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN):
+                raise
+            # It has answered before it read all, and that answer counts.
         try:
             while part := line.recv(65_536):
                 answer += part
