@@ -1,5 +1,6 @@
 """Requests that are none: what OpenAPI tells of the routes, sent right, and then bent."""
 
+import errno
 import json
 import random
 import re
