@@ -58,8 +58,7 @@ def test_every_crash_point_is_safe(
         while not ended.wait(0.5):
             if sum(not each.done for each in rounds) < 8:
                 rounds.append(Callers(service, pictures, 40, rng, prefix=f"{len(rounds)}-", log=log))
-                # More than the workers could do would have to be done after the last kill.
-                rounds[-1].start(10)
+                rounds[-1].start(30)
 
     with Supervisor(service) as supervisor:
         thread = threading.Thread(target=load, daemon=True)
@@ -74,7 +73,8 @@ def test_every_crash_point_is_safe(
         thread.join()
         for each in rounds:
             each.join(240)
-        closed(service, log, 120)
+        # What died with two workers runs alone, and after sixty kills that is nearly all there is.
+        closed(service, log, scale(300, 120))
     killed = len(list(tmp_path.glob("orders.*")))
     record_property("kills", dict(supervisor.restarts))
     record_property("statuses", dict(log.statuses))
