@@ -20,7 +20,7 @@ KEPT = 0.8
 """The part of its rate that other work keeps."""
 ENCODING_SECONDS = 1.3
 """A batch, as a processor takes for 64 images."""
-AMONG = 64
+AMONG = 32
 """Good images for each that is slow: about one of these is in every batch of a worker."""
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n"
