@@ -21,7 +21,7 @@ KEPT = 0.8
 ENCODING_SECONDS = 1.3
 """A batch, as a processor takes for 64 images."""
 AMONG = 32
-"""Good images for each that is slow: about one of these is in every batch of a worker."""
+"""Good images for each that is slow: about two of these are in every batch of a worker."""
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n"
 BOMB = gzip.compress(bytes(200_000_000), 9)
