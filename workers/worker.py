@@ -175,9 +175,9 @@ class Worker:
         with self._taking_all:
             for _ in range(self.slots):
                 self._free.acquire()
-            with self._given_up:
-                self._given_up.wait_for(lambda: not self._in_hand)
             try:
+                with self._given_up:
+                    self._given_up.wait_for(lambda: not self._in_hand)
                 for done in range(ALONE_AT_ONCE):
                     claim = None if self.stopping else self.ledger.claim(drain, 1, alone=True).claim
                     if not claim:
@@ -234,6 +234,7 @@ class Worker:
                 catalog.load_encoder()
         except LookalikeError:
             # What needs no encoder is not to wait or fail for the want of one.
+            held.since = time.monotonic()
             self._record(held, catalog.apply([change for change in claim.changes if not _has_image(change)]))
             raise
         held.since = time.monotonic()

@@ -5,14 +5,13 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from redis import Redis
-from workshop import Shop, Stub, until
+from workshop import Shop, Stub, draining, until
 
 from services.encoders.encoder import Encoder
 from services.errors import EncoderMismatch, LedgerUnavailable, LookalikeError, WeightsNotFound, WeightsUnreachable
@@ -25,20 +24,6 @@ from workers.worker import Worker
 MakeShop = Callable[..., Shop]
 
 RED = (250, 0, 0)
-
-
-@contextmanager
-def draining(*ones: Worker) -> Iterator[list[threading.Thread]]:
-    """A drain of each, in threads of their own; they have ended when the block has."""
-    threads = [threading.Thread(target=one.drain) for one in ones]
-    for thread in threads:
-        thread.start()
-    try:
-        yield threads
-    finally:
-        for thread in threads:
-            thread.join(30)
-            assert not thread.is_alive()
 
 
 class Failing:
@@ -250,10 +235,7 @@ def test_suspects_do_not_wait_until_nothing_else_does(
     monkeypatch.setattr(workers, "ALONE_EVERY", 4)
     encoder = Red()
     shop = make_shop(lambda: encoder)
-    suspects = shop.accept(shop.puts(30))
-    for _ in range(2):
-        claim = shop.ledger.claim("another", 64).claim
-        assert claim and shop.ledger.give_back(claim, crashed=True)
+    suspects = shop.accept_suspects(shop.puts(30))
     others = shop.accept(shop.puts(64 * 12, 100))
     worker = encoder.worker = shop.worker()
     worker.drain()
@@ -334,10 +316,7 @@ def test_stop_ends_after_the_batch_in_hand(make_shop: MakeShop, redis: Redis) ->
 def test_stop_ends_before_a_suspect_runs_alone(make_shop: MakeShop, redis: Redis) -> None:
     stub = Stub()
     shop = make_shop(lambda: stub)
-    suspect = shop.accept(shop.puts(1))
-    for _ in range(2):
-        claim = shop.ledger.claim("earlier", 1).claim
-        assert claim and shop.ledger.give_back(claim, crashed=True)
+    suspect = shop.accept_suspects(shop.puts(1))
     worker = shop.worker(slots=2)
     stub.open.clear()
     job = shop.accept(shop.puts(64, 10))
