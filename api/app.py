@@ -11,23 +11,23 @@ from flask import Flask, Response, current_app, request
 from flask.json.provider import DefaultJSONProvider
 from prometheus_client import CollectorRegistry
 
-from api import backup, docs, health, images, jobs, keys, products, search
-from api import catalogs as catalog_routes
-from api.auth import check_routes, guard, opened_by
+from api.access.auth import check_routes, guard, opened_by
+from api.access.keyring import Keyring, Scope
+from api.access.quota import Quota
 from api.context import Context, keep
 from api.errors import Fault, RequestInvalid
-from api.keyring import Keyring, Scope
-from api.openapi import Document
-from api.paths import RawPaths, Segment, unquoted
-from api.problems import register
-from api.quota import Quota
+from api.openapi.document import Document
+from api.requests.paths import RawPaths, Segment, unquoted
+from api.responses.problems import register
+from api.routes import backup, docs, health, images, jobs, keys, products, search
+from api.routes import catalogs as catalog_routes
 from api.telemetry import Telemetry, Timers
 from services.settings import Settings
 
 if TYPE_CHECKING:
-    from services.catalogs import Catalogs
+    from services.catalog.catalogs import Catalogs
     from services.ledger import Ledger
-    from services.media import Media
+    from services.storage.media import Media
 
 
 DESCRIPTION = (

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from flask import Flask, current_app
 from prometheus_client import CollectorRegistry
 
-from api.keyring import Keyring
+from api.access.keyring import Keyring
 from api.telemetry import Timers
 from services.errors import CatalogNotFound
 from services.settings import Settings
 
 if TYPE_CHECKING:
-    from services.catalog import Catalog
-    from services.catalogs import Catalogs
+    from services.catalog.catalog import Catalog
+    from services.catalog.catalogs import Catalogs
     from services.ledger import Ledger
-    from services.media import Media
+    from services.storage.media import Media
 
 NAME = "lookalike"
 

@@ -22,16 +22,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow
 from ingest import LOOKALIKE, family, make_pictures, make_weights
 from results import keep
 from service import make_catalog, picture_server, put_feed, serving
 
 from services import bootstrap, settings
-from services.fetch import Fetcher
-from services.images import Decoder, Limits
+from services.encoders import networks
+from services.images.decoder import Decoder, Limits
 from services.index.edge import EdgeIndex
-from services.media import Media
+from services.outbound.fetcher import Fetcher
 from services.records import Point, Vectors
+from services.storage.media import Media
 
 BATCH = 64
 TURN = 8
@@ -76,7 +78,7 @@ def parsed() -> argparse.Namespace:
 
 def alone(images: Sequence[bytes], work: Path, arguments: argparse.Namespace) -> dict[str, float]:
     """Milliseconds of processor time that an image takes in each stage."""
-    network = bootstrap.network(arguments.encoder)
+    network = networks.network(arguments.encoder)
     limits = Limits(MAX_BYTES, 100_000_000)
     with fetching(images) as fetch:
         stages = {"fetch": per_image(fetch, len(images))}
@@ -195,11 +197,10 @@ def phases(weights: str, began: float, precision: str) -> dict[str, float]:
 
     timed("TensorFlow and Keras", imports)
 
-    from services.encoders import tensorflow
-    from services.encoders import weights as network_weights
+    from services.encoders.keras import weights as network_weights
     from services.encoders.network import Patience
 
-    network = bootstrap.network("inception_v3")
+    network = networks.network("inception_v3")
     tensorflow._start_tensorflow(precision)
     model = timed("network and weights", lambda: network_weights.load(network, weights, Patience()))
     timed("hash of the weights", lambda: network_weights.digest(model))
@@ -213,7 +214,7 @@ def phases(weights: str, began: float, precision: str) -> dict[str, float]:
 
 
 def imports() -> None:
-    from services.encoders.starting import starting
+    from services.encoders.keras.starting import starting
 
     with starting():
         import keras  # noqa: F401

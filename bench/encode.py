@@ -23,6 +23,8 @@ from typing import Any
 import numpy as np
 from results import keep
 
+from services.encoders import networks
+
 SIDES = (2048, 4096)
 """Of the matrices: which is fastest depends on the caches and on the library."""
 IN_HAND = 3
@@ -64,7 +66,7 @@ def parsed() -> argparse.Namespace:
 
 
 def precisions() -> list[str]:
-    from services.encoders.tensorflow import has_bfloat16
+    from services.encoders.keras.encoder import has_bfloat16
 
     return ["float32", "bfloat16"] if has_bfloat16() else ["float32"]
 
@@ -100,7 +102,7 @@ def encoder(name: str, precision: str, batch: int) -> tuple[Callable[[], object]
     from services import bootstrap, settings
     from services.encoders.shared import SharedEncoder
 
-    network = bootstrap.network(name)
+    network = networks.network(name)
     weights = "imagenet" if name == "efficientnet_lite0" else "random:1"
     configured = settings.load(precision=precision)
     shared = SharedEncoder(lambda: bootstrap.load_encoder(name, weights, "nearest", configured))

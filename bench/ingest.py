@@ -63,7 +63,7 @@ def parsed() -> argparse.Namespace:
 
 
 def sides(arguments: argparse.Namespace) -> list[str]:
-    from services.encoders.tensorflow import has_bfloat16
+    from services.encoders.keras.encoder import has_bfloat16
 
     possible = ["float32", "bfloat16"] if has_bfloat16() else ["float32"]
     return ["script", *(arguments.precision or possible)]

@@ -23,14 +23,17 @@ from typing import Any
 import numpy as np
 from results import keep
 
-from services import bootstrap, logs, settings
-from services.catalogs import Catalogs
+from services import bootstrap, settings
+from services.catalog.catalogs import Catalogs
+from services.catalog.opening import new_spec
+from services.encoders import networks
 from services.ledger import Ledger
-from services.media import Media
+from services.queue.valkey import ValkeyServer
 from services.records import Change, Job, Lane, Pixels, Resample, StoredImage, Vectors
 from services.settings import Settings
+from services.storage.media import Media
+from services.telemetry import logs
 from services.testing import picture
-from services.valkey import ValkeyServer
 
 BATCH = 64
 UNCOUNTED = 2
@@ -99,7 +102,7 @@ def work(redis_url: str, seconds: float) -> None:
 
 def catalogs(configured: Settings, seconds: float) -> Catalogs:
     def load(name: str, weights: str, resample: Resample, settings: Settings) -> SlowDevice:
-        network = bootstrap.network(name)
+        network = networks.network(name)
         return SlowDevice(network.size, network.dim, seconds)
 
     return bootstrap.catalogs(configured, load=load)
@@ -124,7 +127,7 @@ def qdrant(stack: ExitStack) -> str:
 
 
 def _rate(folder: Path, count: int, arguments: argparse.Namespace, qdrant_url: str) -> float:
-    spec = bootstrap.new_spec("products", ENCODER, "random:1", "nearest")
+    spec = new_spec("products", ENCODER, "random:1", "nearest")
     originals = folder / "originals"
     originals.mkdir(parents=True)
     shared = {"qdrant_url": qdrant_url, "qdrant_prefix": folder.parent.name, "media": str(originals)}

@@ -25,8 +25,8 @@ import numpy.typing as npt
 from features import DIM, Features, features
 from results import keep
 
-from services.filters import parse
 from services.index.edge import EdgeIndex
+from services.query.filters import parse
 from services.records import AttributeKind, Point, Quantization
 
 LIMIT = 10

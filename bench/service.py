@@ -92,7 +92,7 @@ def serving(command: list[str], environment: dict[str, str]) -> Iterator[tuple[i
 
 def accept(work: Path, lines: int, attribute_bytes: int) -> dict[str, float]:
     """Lines a second that one API process accepts, and by how much its private memory grew at most."""
-    from services.valkey import ValkeyServer
+    from services.queue.valkey import ValkeyServer
 
     work.mkdir()
     feed = work / "feed.ndjson"

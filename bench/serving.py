@@ -29,6 +29,7 @@ from results import keep
 from service import LOOKALIKE, make_catalog, picture_server, put_feed, serving
 
 from services import bootstrap, settings
+from services.catalog.opening import new_spec
 from services.records import Embedding
 
 RATE = 20.0
@@ -67,7 +68,7 @@ def fill(data: Path, count: int) -> None:
     """A catalog of so many products, whose features are random: who asks for neighbors waits as long for any."""
     random = np.random.default_rng(0)
     with bootstrap.catalogs(settings.load(data=data)) as catalogs:
-        catalog = catalogs.create(bootstrap.new_spec(CATALOG, "inception_v3", "random:1", "nearest"))
+        catalog = catalogs.create(new_spec(CATALOG, "inception_v3", "random:1", "nearest"))
         made = (Embedding(f"p{n}", random.random(catalog.spec.dim, np.float32), {"n": n}) for n in range(count))
         for _ in catalog.put_embeddings(made):
             pass

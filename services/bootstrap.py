@@ -2,54 +2,36 @@
 
 import gc
 import threading
-import uuid
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from services.catalog import Catalog, check_fingerprint
-from services.catalogs import Alone, Catalogs, Save
-from services.data import DataFolder, checked_catalog_name
-from services.disk import check_space
-from services.encoders import efficientnet_lite0, inception_v3
+from services.catalog.catalog import Catalog
+from services.catalog.catalogs import Alone, Catalogs, Save
 from services.encoders.encoder import Encoder
-from services.encoders.gpus import gpus as gpus
-from services.encoders.network import Network, Patience
+from services.encoders.keras.encoder import TensorFlowEncoder
+from services.encoders.keras.encoder import has_bfloat16 as has_bfloat16
+from services.encoders.keras.gpus import gpus as gpus
+from services.encoders.network import Patience
+from services.encoders.networks import network
 from services.encoders.shared import SharedEncoder
-from services.encoders.tensorflow import TensorFlowEncoder
-from services.encoders.tensorflow import has_bfloat16 as has_bfloat16
-from services.encoders.weights import IMAGENET, checked_spec
-from services.errors import DataCorrupt, EncoderMismatch, EncoderUnknown
-from services.images import Decoder, Limits
+from services.errors import DataCorrupt
+from services.images.decoder import Decoder, Limits
+from services.images.intake import Intake, Observe, nothing
 from services.index.edge import EdgeIndex
-from services.intake import Intake, Observe, nothing
 from services.ledger import Ledger, connect
-from services.media import Media
-from services.records import CatalogSpec, Quantization, Resample
+from services.records import CatalogSpec, Resample
 from services.settings import Settings
+from services.storage.disk import check_space
+from services.storage.folder import DataFolder
+from services.storage.media import Media
 
 if TYPE_CHECKING:
-    from services.fetch import Fetcher
     from services.index.collections import Collections
+    from services.outbound.fetcher import Fetcher
 
 Load = Callable[[str, str, Resample, Settings], Encoder]
-
-
-def networks() -> dict[str, Network]:
-    """Every network there is an encoder for, by name."""
-    entries = [inception_v3.network(), efficientnet_lite0.network()]
-    return {entry.name: entry for entry in entries}
-
-
-def network(name: str) -> Network:
-    """Raises `EncoderUnknown`."""
-    known = networks()
-    if name not in known:
-        raise EncoderUnknown(f"There is no encoder {name!r}; there are {', '.join(known)}.")
-    return known[name]
 
 
 def load_encoder(name: str, weights_spec: str, resample: Resample, settings: Settings) -> Encoder:
@@ -195,59 +177,6 @@ def ledger(settings: Settings, redis_url: str) -> Ledger:
     )
 
 
-def open_catalog_with(
-    catalogs: Catalogs,
-    name: str,
-    *,
-    encoder: str | None = None,
-    weights: str | None = None,
-    resample: Resample | None = None,
-) -> Catalog:
-    """An existing catalog, or a new one if there is none of that name; None takes what the catalog has.
-
-    A new one is there only when its encoder could be loaded. Raises `EncoderMismatch` where a catalog exists with
-    another encoder, resampling or weights, and `EncoderError`s.
-    """
-    spec = catalogs.find(name)
-    if spec is None:
-        spec = new_spec(name, encoder or "inception_v3", checked_spec(weights or IMAGENET), resample or "nearest")
-        return catalogs.create(replace(spec, fingerprint=catalogs.encoder(spec).fingerprint()))
-    for option, wanted, is_ in (("encoder", encoder, spec.encoder), ("resample", resample, spec.resample)):
-        if wanted not in (None, is_):
-            raise EncoderMismatch(
-                f"Catalog {name} was made with {option} {is_}, so it cannot take {option} {wanted}: leave out "
-                f"--{option}, or give another --catalog."
-            )
-    if weights not in (None, spec.weights):
-        spec = replace(spec, weights=checked_spec(weights))
-        check_fingerprint(spec, catalogs.encoder(spec).fingerprint())
-        catalogs.save(spec)
-    return catalogs.get(name)
-
-
-def new_spec(
-    name: str,
-    encoder: str,
-    weights: str,
-    resample: Resample,
-    fingerprint: str | None = None,
-    quantization: Quantization = "none",
-) -> CatalogSpec:
-    """The description of a new catalog."""
-    return CatalogSpec(
-        name=checked_catalog_name(name),
-        id=uuid.uuid4().hex,
-        encoder=encoder,
-        weights=weights,
-        resample=resample,
-        dim=network(encoder).dim,
-        fingerprint=fingerprint,
-        generation=uuid.uuid4().hex,
-        created_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        quantization=quantization,
-    )
-
-
 class _LateFetcher:
     """A `Fetcher` that is made at the first URL, which most runs do not have."""
 
@@ -259,7 +188,7 @@ class _LateFetcher:
     def fetch(self, url: str) -> bytes:
         with self._lock:
             if self._made is None:
-                from services.fetch import Fetcher
+                from services.outbound.fetcher import Fetcher
 
                 self._made = Fetcher(max_bytes=self._settings.max_image_bytes, allow=self._settings.fetch_allow)
             made = self._made

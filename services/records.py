@@ -9,6 +9,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from services.errors import LookalikeError
+
 Attributes = Mapping[str, Any]
 """Free JSON of a product: str keys; values str, int, float, bool, None, lists and objects of these."""
 
@@ -267,3 +269,8 @@ class Item:
     message: str | None = None
     image: str | None = None
     line: int | None = None
+
+
+def failed(product_id: str, error: LookalikeError) -> Outcome:
+    """The outcome of a change that ended with this error."""
+    return Outcome(product_id, State.FAILED, error.code, str(error))

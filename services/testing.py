@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from services import bootstrap
+from services.encoders import networks
 from services.errors import FetchError, FetchNotFound
-from services.filters import FieldCondition, Filter, IsEmpty, Match, Range, Steps, is_key, steps
 from services.index.vector_index import checked_attributes, checked_cursor, checked_vector, done, no_facets, point_id
+from services.query.filters import FieldCondition, Filter, IsEmpty, Match, Range, Steps, is_key, steps
 from services.records import (
     AttributeKind,
     Attributes,
@@ -302,5 +302,5 @@ def picture(color: tuple[int, int, int], seed: int = 0, size: int = 64) -> bytes
 
 def load_stub(name: str, weights: str, resample: Resample, settings: Settings) -> StubEncoder:
     """For `bootstrap.catalogs(load=...)`: a stub in the place of the encoder of that name."""
-    network = bootstrap.network(name)
+    network = networks.network(name)
     return StubEncoder(f"stub/{name}/{weights}/{resample}", size=network.size, dim=network.dim)

@@ -9,7 +9,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from services.valkey import ValkeyServer
+from services.queue.valkey import ValkeyServer
 
 # TensorFlow must not speak into the output of the tests' own process.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

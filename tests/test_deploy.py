@@ -22,8 +22,8 @@ from packaging.utils import canonicalize_name
 
 from api.cli.main import cli
 from services import settings
-from services.broker import QUEUE
 from services.index.client import OLDEST
+from services.queue.broker import QUEUE
 from services.settings import Settings
 
 ROOT = Path(__file__).parent.parent

@@ -22,7 +22,7 @@ import pytest
 from PIL import Image
 
 from api.cli.main import COMMANDS
-from api.problems import statuses
+from api.responses.problems import statuses
 from services.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -107,7 +107,7 @@ def workspace(tmp_path: Path) -> Path:
     keras_models = tmp_path / "keras" / "models"
     keras_models.mkdir(parents=True)
     code = (
-        "from services.encoders import inception_v3, weights\n"
+        "from services.encoders.keras import inception_v3, weights\n"
         "model = inception_v3.network().build(True)\nweights._randomize(model, 1)\n"
         f"model.save({str(keras_models / 'inception_v3_weights_tf_dim_ordering_tf_kernels.h5')!r})\n"
     )

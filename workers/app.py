@@ -17,9 +17,9 @@ from celery.worker.request import Request
 from kombu.exceptions import OperationalError
 from kombu.transport.virtual import QoS
 
-from services.broker import DRAIN, celery_config
-from services.catalogs import Catalogs
+from services.catalog.catalogs import Catalogs
 from services.errors import LedgerUnavailable
+from services.queue.broker import DRAIN, celery_config
 from services.settings import Settings
 from workers.upkeep import Upkeep
 from workers.worker import Worker

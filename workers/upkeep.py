@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import structlog
 
-from services.catalogs import Catalogs
+from services.catalog.catalogs import Catalogs
 from services.errors import CatalogNotFound, LedgerUnavailable, LookalikeError
-from services.faults import reach
-from workers.leftovers import collect
+from services.failpoints import reach
+from workers.media_gc import collect
 from workers.worker import Worker
 
 EVERY = 1.0

@@ -4,7 +4,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,18 +13,15 @@ from uuid import uuid4
 import stamina
 import structlog
 
-from services.catalogs import Catalogs
+from services.catalog.catalogs import Catalogs
+from services.catalog.writer import Finish
 from services.errors import CatalogNotFound, IndexUnavailable, LedgerUnavailable, LookalikeError
-from services.intake import LATE
 from services.ledger import Claim, Claimed, Ledger
-from services.records import Change, ChangeKind, Outcome, State
+from services.records import Change, ChangeKind, Outcome, State, failed
 from services.settings import Settings
-from services.writer import Finish, failed
+from workers.backoff import FIRST_PAUSE, FORGOTTEN_SECONDS, LONGEST_PAUSE, Trouble
+from workers.late import LateBatches
 
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 30.0
-FORGOTTEN_SECONDS = 300.0
-"""Where nothing of a catalog has failed for so long, its trouble is another one."""
 AWAY_SECONDS = 1.0
 LATE_SECONDS = 0.25
 """A drain that waits for late images only looks so often for what else there is to do."""
@@ -52,15 +48,6 @@ class InHand:
     catalog: str = ""
     since: float | None = None
     lost: bool = False
-
-
-@dataclass
-class Trouble:
-    """A catalog whose changes cannot be applied for now. `since` and `last` are times of `time.monotonic`."""
-
-    since: float
-    last: float
-    pause: float
 
 
 class Worker:
@@ -105,7 +92,7 @@ class Worker:
             self._drains.add(drain)
         batches = 0
         away = False
-        with _Late() as late:
+        with LateBatches() as late:
             while not self.stopping:
                 try:
                     claimed = self._claim_and_work(drain, late)
@@ -160,7 +147,7 @@ class Worker:
             drains = set(self._drains)
         self.ledger.leave(self.id, self.slots, drains)
 
-    def _claim_and_work(self, drain: str, late: "_Late") -> Claimed:
+    def _claim_and_work(self, drain: str, late: "LateBatches") -> Claimed:
         with self._free:
             # Waiting may have taken long.
             if self.stopping:
@@ -187,7 +174,7 @@ class Worker:
             finally:
                 self._free.release(self.slots)
 
-    def _work(self, claim: Claim, late: "_Late | None" = None) -> None:
+    def _work(self, claim: Claim, late: "LateBatches | None" = None) -> None:
         """Does a claim, all of it where `late` is not given."""
         with ExitStack() as stack:
             held = stack.enter_context(self._held(claim))
@@ -311,32 +298,6 @@ class Worker:
             with self._given_up:
                 del self._in_hand[claim.id]
                 self._given_up.notify_all()
-
-
-class _Late:
-    """The batches of a drain that wait for images. At its end it waits for them."""
-
-    def __init__(self) -> None:
-        # Each has an image that is late, so there are no more of them; and none of them fails.
-        self._threads = ThreadPoolExecutor(LATE, thread_name_prefix="late")
-        self._batches: set[Future[None]] = set()
-
-    def add(self, finish: Callable[[], None]) -> None:
-        self.wait(0.0)
-        self._batches.add(self._threads.submit(finish))
-
-    def __bool__(self) -> bool:
-        return bool(self._batches)
-
-    def wait(self, seconds: float) -> None:
-        """Waits until all have ended, so many seconds at most."""
-        _, self._batches = wait(self._batches, seconds)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._threads.shutdown()
 
 
 def _named(ids: Sequence[str]) -> list[str]:

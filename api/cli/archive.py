@@ -24,9 +24,10 @@ from api.cli.workspace import own_catalog, printable, product_ids
 from services import bootstrap, settings
 from services.archive.archive import About, Archive, Format, check_fit, checked, claimed
 from services.archive.formats import formats, read
-from services.catalog import Catalog
-from services.catalogs import Catalogs
-from services.encoders.weights import checked_spec
+from services.catalog.catalog import Catalog
+from services.catalog.catalogs import Catalogs
+from services.catalog.opening import new_spec
+from services.encoders.specs import checked_spec
 from services.records import CatalogSpec, Outcome, Resample, State
 
 
@@ -133,7 +134,7 @@ def _target(catalogs: Catalogs, archive: Archive, about: About, name: str) -> Ca
 
 def _new_spec(name: str, about: About) -> CatalogSpec:
     assert about.encoder and about.weights and about.resample, "claimed fills them"
-    return bootstrap.new_spec(name, about.encoder, about.weights, about.resample, about.fingerprint)
+    return new_spec(name, about.encoder, about.weights, about.resample, about.fingerprint)
 
 
 def _check(archive: Archive) -> None:

@@ -10,17 +10,17 @@ from typing import Any
 
 import click
 
-from api.backup import FILE
-from api.cli.assembly import own_redis
 from api.cli.output import command, data_option, json_option, print_json, progress, shown, stdout
 from api.cli.workspace import printable
+from api.routes.backup import FILE
+from api.servers.assembly import own_redis
 from services import bootstrap, settings
 from services.archive.staged import staged
 from services.backup import Manifest, backup, restore, verified
-from services.catalogs import Catalogs
-from services.data import service_url
+from services.catalog.catalogs import Catalogs
 from services.ledger import Ledger
 from services.settings import Settings
+from services.storage.folder import service_url
 
 
 @click.command("backup")
@@ -80,7 +80,7 @@ def restore_command(file: Path, data: str | None, as_json: bool) -> None:
 @contextmanager
 def _backed_up(configured: Settings) -> Iterator[Iterator[bytes]]:
     if url := configured.service_url or service_url(configured.data):
-        from api.cli.client import Client
+        from api.client.connection import Client
 
         client = Client(url, configured.api_key.get_secret_value())
         try:

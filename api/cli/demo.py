@@ -15,14 +15,14 @@ from api.cli.search import show_neighbors
 from api.cli.sheet import write_sheet
 from api.cli.workspace import AnyCatalog, AnyCatalogs, open_catalog_with, opened_catalogs, product_ids
 from services import demo, settings
-from services.children import Children
 from services.errors import WeightsUnreachable
+from services.feeds.sources import Source
+from services.images.processes import Children
 from services.records import AttributeKind
 from services.settings import Settings
-from services.sources import Source
 
 if TYPE_CHECKING:
-    from api.cli.remote import RemoteCatalogs
+    from api.client.catalogs import RemoteCatalogs
 
 CATALOG = "demo"
 INDEXED = {

@@ -12,10 +12,11 @@ from rich.table import Table
 
 from api.cli.output import command, data_option, json_option, print_json, shown, stdout
 from services import bootstrap, settings
-from services.data import service_url
-from services.encoders.gpus import Gpus
+from services.encoders.keras.gpus import Gpus
+from services.encoders.networks import networks
 from services.errors import ServiceUnavailable
 from services.settings import Precision, Settings
+from services.storage.folder import service_url
 
 PACKAGES = ("lookalike", "tensorflow", "keras", "qdrant-edge-py", "numpy", "pillow", "pyarrow")
 
@@ -41,7 +42,7 @@ def doctor_command(data: str | None, as_json: bool) -> None:
         "bfloat16": bootstrap.has_bfloat16(),
         "gpus": list(gpus.names),
         "nvidia_driver": gpus.driver,
-        "weights": {name: entry.imagenet_at_hand() for name, entry in bootstrap.networks().items()},
+        "weights": {name: entry.imagenet_at_hand() for name, entry in networks().items()},
         "data": {
             "folder": str(folder),
             "exists": folder.exists(),
@@ -63,7 +64,7 @@ def _service(configured: Settings) -> dict[str, Any] | None:
     url = configured.service_url or service_url(configured.data)
     if not url:
         return None
-    from api.cli.client import Client
+    from api.client.connection import Client
 
     with closing(Client(url)) as client:
         try:

@@ -29,13 +29,12 @@ from api.cli.output import (
 )
 from api.cli.workspace import AnyCatalog, open_catalog_with, opened_catalogs, printable
 from services import settings
-from services.catalogs import Catalogs
+from services.catalog.catalogs import Catalogs
 from services.errors import DuplicateProduct, InvalidInput
-from services.records import Change, ImageSource, Outcome, Resample, State
+from services.feeds.sources import IdRule, Source, attributes_table, sources
+from services.feeds.sources import Table as AttributesTable
+from services.records import Change, ImageSource, Outcome, Resample, State, failed
 from services.settings import Precision
-from services.sources import IdRule, Source, attributes_table, sources
-from services.sources import Table as AttributesTable
-from services.writer import failed
 
 
 def _file(source: Source) -> ImageSource:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from api import keyring
+from api.access import keyring
+from api.access.keyring import EVERY, Key, Scope, new_key
 from api.cli.output import command, json_option, print_json, shown, stderr, stdout
-from api.keyring import EVERY, Key, Scope, new_key
 from services import settings
 from services.errors import InvalidSetting
 

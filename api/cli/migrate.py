@@ -8,7 +8,7 @@ import click
 
 from api.cli.output import catalog_option, command, data_option, json_option, print_json, progress, shown, stdout
 from services import bootstrap, settings
-from services.catalogs import Catalogs
+from services.catalog.catalogs import Catalogs
 from services.errors import InvalidSetting
 from services.settings import Settings
 

@@ -11,7 +11,7 @@ from api.cli.search import described
 from api.cli.workspace import opened_catalog, opened_catalogs
 from services import settings
 from services.errors import InvalidInput
-from services.filters import parse
+from services.query.filters import parse
 from services.records import Product, State
 
 

@@ -9,10 +9,10 @@ from rich.table import Table
 from api.cli.output import catalog_option, command, data_option, json_option, print_json, shown, stderr, stdout
 from api.cli.sheet import write_sheet
 from api.cli.workspace import AnyCatalog, opened_catalog, printable
-from services.catalog import SearchOptions
+from services.catalog.search import SearchOptions
 from services.errors import ImageError, InvalidInput
-from services.filters import parse
-from services.intake import read
+from services.images.files import read
+from services.query.filters import parse
 from services.records import Attributes, Neighbor
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from api.cli.workspace import AnyCatalog
 from services.errors import ImageError, InvalidInput, MediaNotFound
-from services.intake import read
+from services.images.files import read
 from services.records import Neighbor
 
 Answer = tuple[dict[str, str], list[Neighbor]]

@@ -8,20 +8,17 @@ from typing import TYPE_CHECKING, Any
 import click
 import structlog
 
-from api.cli.assembly import LONGEST_HEADER, THREADS, assembled, needed_keyring, own_redis
 from api.cli.output import command, data_option, stdout
+from api.servers.assembly import assembled, needed_keyring, own_redis
+from api.servers.embedded import answer, hang_up, listening, url_of
 from services import settings
-from services.errors import InvalidSetting, LookalikeError
+from services.errors import LookalikeError
 from services.settings import Settings
 
 if TYPE_CHECKING:
-    from api.cli.remote import RemoteCatalogs
-    from api.keyring import Keyring
+    from api.client.catalogs import RemoteCatalogs
 
 LOADER_SECONDS = 10.0
-FORM_BYTES = 64 << 20
-"""What a body may have beyond the largest that is taken: a form around an image, or a JSON array, which the app refuses
-in its own words."""
 
 log = structlog.get_logger("api")
 
@@ -38,7 +35,7 @@ def up_command(data: str | None, host: str, port: int, encoder: str | None, demo
 
     Ctrl-C stops it. Whatever was accepted is kept, and done when it runs again.
     """
-    from services.logs import configure
+    from services.telemetry.logs import configure
 
     configured = settings.load(data=data)
     # Who looks at the demo looks at this terminal: a line for each request would hide what it says.
@@ -50,8 +47,8 @@ def up_command(data: str | None, host: str, port: int, encoder: str | None, demo
 def serve(configured: Settings, host: str, port: int, *, encoder: str | None = None, demo: bool = False) -> None:
     """Serves until a signal ends it. Raises `InvalidSetting`, `DataLocked`, `LedgerUnavailable`..."""
     from services import bootstrap
-    from services.broker import check_url
-    from services.metrics import Metrics
+    from services.queue.broker import check_url
+    from services.telemetry.metrics import Metrics
     from workers.app import run
     from workers.worker import Worker
 
@@ -71,11 +68,11 @@ def serve(configured: Settings, host: str, port: int, *, encoder: str | None = N
         app = assembled(
             configured, stack, redis_url=redis_url, catalogs=catalogs, ledger=ledger, metrics=metrics, keyring=keyring
         )
-        server = _listening(app, host, port, configured, keyring)
-        url = _url(host, server)
+        server = listening(app, host, port, configured, keyring)
+        url = url_of(host, server)
         ending = threading.Event()
-        stack.callback(_hang_up, server, ending)
-        threading.Thread(target=_answer, args=(server, ending), name="http", daemon=True).start()
+        stack.callback(hang_up, server, ending)
+        threading.Thread(target=answer, args=(server, ending), name="http", daemon=True).start()
         folder.announce(url)
         if encoder:
             _warm(configured, catalogs, encoder)
@@ -90,46 +87,11 @@ def serve(configured: Settings, host: str, port: int, *, encoder: str | None = N
         run(worker, catalogs, configured, redis_url, ready=ready, leave=stack.close)
 
 
-def _listening(app: Any, host: str, port: int, configured: Settings, keyring: "Keyring | None") -> Any:
-    import waitress
-
-    from api.auth import bearer
-    from api.unparsed import told_by_waitress
-
-    try:
-        server = waitress.create_server(
-            app,
-            host=host,
-            port=port,
-            threads=THREADS,
-            connection_limit=1000,
-            max_request_header_size=LONGEST_HEADER,
-            max_request_body_size=max(configured.max_feed_bytes, configured.max_image_bytes) + FORM_BYTES,
-            recv_bytes=256 << 10,
-            inbuf_overflow=256 << 10,
-            ident=None,
-            clear_untrusted_proxy_headers=True,
-        )
-    except (OSError, ValueError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InvalidSetting(
-            f"{host}:{port} cannot be listened on ({reason}): take another with --port (make run PORT=8081)."
-        ) from error
-    told_by_waitress(server, lambda authorization: keyring is None or bearer(keyring, authorization) is not None)
-    return server
-
-
-def _url(host: str, server: Any) -> str:
-    listening = server.effective_listen if hasattr(server, "effective_listen") else [(host, server.effective_port)]
-    port = listening[0][1]
-    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
-    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
-
-
 def _warm(configured: Settings, catalogs: Any, encoder: str) -> None:
-    from services import bootstrap
 
-    spec = bootstrap.new_spec("warm", encoder, "imagenet", "nearest")
+    from services.catalog.opening import new_spec
+
+    spec = new_spec("warm", encoder, "imagenet", "nearest")
 
     def load() -> None:
         try:
@@ -140,24 +102,8 @@ def _warm(configured: Settings, catalogs: Any, encoder: str) -> None:
     threading.Thread(target=load, name="warm", daemon=True).start()
 
 
-def _answer(server: Any, ending: threading.Event) -> None:
-    try:
-        server.run()
-    except (OSError, ValueError):
-        # Hanging up takes the sockets from under its loop.
-        if not ending.is_set():
-            raise
-
-
-def _hang_up(server: Any, ending: threading.Event) -> None:
-    from waitress import wasyncore
-
-    ending.set()
-    wasyncore.close_all(server.map if hasattr(server, "map") else server._map, ignore_all=True)
-
-
 def _client(url: str, configured: Settings) -> "RemoteCatalogs":
-    from api.cli.remote import RemoteCatalogs
+    from api.client.catalogs import RemoteCatalogs
 
     return RemoteCatalogs(url, configured)
 
@@ -178,7 +124,7 @@ def _load_demo(
 
     def stop() -> None:
         catalogs.hurry()
-        _hang_up(server, ending)
+        hang_up(server, ending)
         # Its progress bar must be gone before the terminal is another's.
         loader.join(LOADER_SECONDS)
 

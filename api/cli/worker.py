@@ -6,8 +6,8 @@ from contextlib import ExitStack
 
 import click
 
-from api.cli.assembly import needed_redis
 from api.cli.output import command, data_option, stdout
+from api.servers.assembly import needed_redis
 from services import settings
 from services.errors import InvalidSetting
 
@@ -28,7 +28,7 @@ def worker_command(data: str | None, concurrency: int | None, device: str) -> No
     One process for each device. SIGTERM or Ctrl-C ends it: what it has in hand is finished, or given back after 20
     seconds, or at once at a second Ctrl-C.
     """
-    from services.logs import configure
+    from services.telemetry.logs import configure
 
     configured = settings.load(data=data, concurrency=concurrency)
     configure(configured.log_format, configured.log_level)
@@ -72,7 +72,7 @@ def _visible(device: str, given: str | None) -> str:
 def serve(configured: settings.Settings) -> None:
     """Works until a signal ends it."""
     from services import bootstrap
-    from services.metrics import Metrics
+    from services.telemetry.metrics import Metrics
     from workers.app import run
     from workers.worker import Worker
 

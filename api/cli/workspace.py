@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from services import bootstrap, settings
-from services.catalog import MAX_LIMIT, Catalog
-from services.catalogs import Catalogs
-from services.data import service_url
-from services.pages import every
+from services.catalog import opening
+from services.catalog.catalog import Catalog
+from services.catalog.catalogs import Catalogs
+from services.catalog.search import MAX_LIMIT
+from services.paging import every
 from services.records import Resample
 from services.settings import Settings
+from services.storage.folder import service_url
 
 if TYPE_CHECKING:
-    from api.cli.remote import RemoteCatalog, RemoteCatalogs
+    from api.client.catalogs import RemoteCatalog, RemoteCatalogs
 
 AnyCatalogs: TypeAlias = "Catalogs | RemoteCatalogs"
 AnyCatalog: TypeAlias = "Catalog | RemoteCatalog"
@@ -26,7 +28,7 @@ def opened_catalogs(configured: Settings, *, create: bool = True) -> Iterator[An
     """The catalogs of the running service on the data folder, else the folder's own, closed at the end."""
     catalogs: AnyCatalogs
     if url := configured.service_url or service_url(configured.data):
-        from api.cli.remote import RemoteCatalogs
+        from api.client.catalogs import RemoteCatalogs
 
         catalogs = RemoteCatalogs(url, configured)
     else:
@@ -59,7 +61,7 @@ def open_catalog_with(
 ) -> AnyCatalog:
     """An existing catalog, or a new one if there is none of that name; None takes what the catalog has."""
     if isinstance(catalogs, Catalogs):
-        return bootstrap.open_catalog_with(catalogs, name, encoder=encoder, weights=weights, resample=resample)
+        return opening.open_catalog_with(catalogs, name, encoder=encoder, weights=weights, resample=resample)
     return catalogs.open(name, encoder=encoder, weights=weights, resample=resample)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from services.errors import EncoderMismatch, InvalidSource
-from services.filters import is_key
+from services.query.filters import is_key
 from services.records import AttributeKind, Attributes, CatalogSpec, Embedding, Resample
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -6,8 +6,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from services.disk import FULL
 from services.errors import DataFull, DataNotWritable
+from services.storage.disk import FULL
 
 
 @contextmanager

@@ -21,11 +21,11 @@ from services.backup.members import (
     jsonl,
     npy,
 )
-from services.catalogs import Catalogs
+from services.catalog.catalogs import Catalogs
 from services.errors import CatalogNotFound, Conflict, MediaNotFound
 from services.ledger import Ledger
-from services.media import Media
 from services.records import CatalogSpec, Change, Lane, Point, RemoteImage, StoredImage
+from services.storage.media import Media
 
 T = TypeVar("T")
 

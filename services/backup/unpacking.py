@@ -16,7 +16,7 @@ from services.backup.members import (
     lines,
     unpacked,
 )
-from services.catalogs import Catalogs
+from services.catalog.catalogs import Catalogs
 from services.errors import CatalogExists, Conflict, InvalidSource
 from services.ledger import Ledger
 from services.records import Change, Point, RemoteImage, StoredImage, Tombstone, Vectors

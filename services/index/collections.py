@@ -11,11 +11,11 @@ from typing import Any
 
 from qdrant_client import models
 
-from services.data import checked_catalog_name
 from services.errors import CatalogNotFound, DataCorrupt, IndexRefused
 from services.index.client import WRITE_SECONDS, Client
 from services.index.payload import VECTOR
 from services.index.server import ServerIndex, declared, vectors_config
+from services.names import checked_catalog_name
 from services.records import CatalogSpec
 
 _METADATA = ("id", "encoder", "weights", "resample", "fingerprint", "created_at", "quantization")

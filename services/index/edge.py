@@ -19,10 +19,10 @@ from services.errors import (
     IndexUnavailable,
     LookalikeError,
 )
-from services.filters import Filter, is_key, steps
 from services.index import edge_filters, edge_points, payload
 from services.index.vector_index import checked_attributes, checked_cursor, checked_vector, done, no_facets, point_id
-from services.pages import every
+from services.paging import every
+from services.query.filters import Filter, is_key, steps
 from services.records import AttributeKind, Facet, Move, Neighbor, Point, Quantization, Tombstone, Vector
 
 FLUSH_SECONDS = 5.0

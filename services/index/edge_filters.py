@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import qdrant_edge as qdrant
 
-from services.filters import FieldCondition, Filter, IsEmpty, Match, Range
 from services.index.vector_index import point_id
+from services.query.filters import FieldCondition, Filter, IsEmpty, Match, Range
 from services.records import Move, Tombstone
 
 

@@ -7,7 +7,6 @@ from typing import Any
 from qdrant_client import models
 
 from services.errors import IndexUnavailable
-from services.filters import Filter, is_key, steps
 from services.index import payload, server_filters
 from services.index.client import WRITE_SECONDS, Client
 from services.index.vector_index import (
@@ -18,7 +17,8 @@ from services.index.vector_index import (
     no_facets,
     point_id,
 )
-from services.pages import every
+from services.paging import every
+from services.query.filters import Filter, is_key, steps
 from services.records import AttributeKind, Facet, Move, Neighbor, Point, Quantization, Tombstone, Vector
 
 _PAGE = 1000

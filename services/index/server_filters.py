@@ -5,8 +5,8 @@ from typing import Any
 
 from qdrant_client.models import Filter as ServerFilter
 
-from services.filters import Filter
 from services.index.vector_index import point_id
+from services.query.filters import Filter
 from services.records import Move, Tombstone
 
 Condition = dict[str, Any]

@@ -24,7 +24,7 @@ from pydantic_core import to_json
 from qdrant_client import models
 from qdrant_client.local.qdrant_local import QdrantLocal
 
-from services.filters import steps
+from services.query.filters import steps
 
 VERSION = "1.18.0"
 _FACETED = {"keyword": str, "integer": int, "bool": bool}

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from services.errors import AttributeNotIndexed, InvalidInput, InvalidVector
-from services.filters import Filter, is_key
+from services.query.filters import Filter, is_key
 from services.records import AttributeKind, Facet, Move, Neighbor, Point, Tombstone, Vector
 
 _PRODUCTS = uuid.UUID("9d6a3f0e-6f0b-4c53-8f0f-4b7c1f4a5e21")

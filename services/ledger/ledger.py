@@ -22,11 +22,11 @@ from services.errors import (
     ProductBusy,
     QueueFull,
 )
-from services.faults import reach
+from services.failpoints import reach
 from services.ledger import jobs, payload
 from services.ledger.rate import keys, rate
 from services.ledger.records import Claim, Claimed, Counts, Refusal, Stats
-from services.ledger.scripts import Scripts, translated
+from services.ledger.store import Scripts, translated
 from services.records import Change, Item, Job, JobState, Lane, Outcome, State
 
 CHUNK = 256
@@ -407,7 +407,7 @@ class Ledger:
 
     def let_go(self, key: str) -> None:
         """Frees a key that was begun, because nothing was accepted under it."""
-        self._scripts.run("let_go", key)
+        self._scripts.run("release_key", key)
 
     # Parts
 

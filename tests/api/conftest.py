@@ -19,15 +19,15 @@ from PIL import Image
 from prometheus_client import CollectorRegistry
 from redis import Redis
 
+from api.access.keyring import Keyring
 from api.app import create_app
-from api.keyring import Keyring
 from services import bootstrap, settings
-from services.catalogs import Catalogs
+from services.catalog.catalogs import Catalogs
 from services.errors import FetchNotFound, LookalikeError
 from services.ledger import Ledger
 from services.ledger.ledger import connect
-from services.media import Media
 from services.records import Change, Outcome, RemoteImage, State
+from services.storage.media import Media
 from services.testing import load_stub
 
 

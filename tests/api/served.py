@@ -11,11 +11,12 @@ from flask import Flask
 from prometheus_client import CollectorRegistry
 
 from api.app import create_app
-from api.unparsed import told_by_gunicorn, told_by_waitress
-from services import bootstrap, logs, settings
+from api.servers.refusals import told_by_gunicorn, told_by_waitress
+from services import bootstrap, settings
 from services.ledger import Ledger
 from services.ledger.ledger import connect
-from services.media import Media
+from services.storage.media import Media
+from services.telemetry import logs
 from services.testing import load_stub
 
 

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from api import schemas
-from api.keyring import Keyring, hashed
-from services.metrics import Metrics
+from api.access.keyring import Keyring, hashed
+from api.responses import schemas
 from services.settings import Settings
+from services.telemetry.metrics import Metrics
 
 ROOT = Path(__file__).parent.parent.parent
 URL = "https://images.example.com/1.jpg"

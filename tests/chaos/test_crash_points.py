@@ -11,7 +11,7 @@ import pytest
 from chaos import CATALOG, Callers, Log, Supervisor, closed, differences, until
 from harness import Pictures, StackService
 
-from services.faults import POINTS
+from services.failpoints import POINTS
 
 pytestmark = pytest.mark.long
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from edge_writer import features
 
-from services.features import normalized
+from services.catalog.features import normalized
 
 pytestmark = pytest.mark.long
 

@@ -20,7 +20,8 @@ from PIL import Image
 
 from services import settings
 from services.errors import ImageError
-from services.images import SIGNATURES, Decoder, Limits
+from services.images.decoder import Decoder, Limits
+from services.images.formats import SIGNATURES
 
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore")]
 

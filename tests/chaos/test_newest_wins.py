@@ -18,7 +18,8 @@ from workshop import DIM, SIZE, Shop
 from services import bootstrap
 from services import settings as configuration
 from services.attributes import merged
-from services.faults import placed
+from services.catalog.opening import new_spec
+from services.failpoints import placed
 from services.ledger import Claim, Ledger, connect
 from services.records import Change, ChangeKind, Job, Lane, Outcome, State, StoredImage
 from services.testing import StubEncoder, load_stub, picture
@@ -220,7 +221,7 @@ def _boom() -> None:
 def shop(tmp_path: Path, redis: "Redis[bytes]", valkey_url: str) -> Iterator[Shop]:
     redis.config_set("appendfsync", "no")
     with bootstrap.catalogs(configuration.load(data=tmp_path / "data", decode_processes=1), load=load_stub) as catalogs:
-        catalog = catalogs.create(bootstrap.new_spec("shop", "efficientnet_lite0", "random:1", "nearest"))
+        catalog = catalogs.create(new_spec("shop", "efficientnet_lite0", "random:1", "nearest"))
         ledger = Ledger(connect(valkey_url), lease=600)
         yield Shop(catalogs, ledger, catalog)
 

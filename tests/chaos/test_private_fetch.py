@@ -19,10 +19,10 @@ import pytest
 from chaos import grid
 from harness import Pictures, answer, serving
 
-from services.addresses import Address
-from services.connections import resolve
 from services.errors import FetchError
-from services.fetch import Fetcher
+from services.outbound.addresses import Address
+from services.outbound.connections import resolve
+from services.outbound.fetcher import Fetcher
 
 pytestmark = pytest.mark.long
 

@@ -15,6 +15,7 @@ from harness import ENVIRONMENT, LOOKALIKE, Service, picture
 from redis import Redis
 
 from services import bootstrap, settings
+from services.catalog.opening import new_spec
 from services.ledger import Ledger
 from services.records import Change, Lane, StoredImage
 
@@ -96,7 +97,7 @@ def free_port() -> Iterator[str]:
 def test_it_works_and_tells_metrics(tmp_path: Path, redis: "Redis[bytes]", valkey_url: str, free_port: str) -> None:
     data = tmp_path / "data"
     with bootstrap.catalogs(settings.load(data=data, decode_processes=1)) as catalogs:
-        spec = bootstrap.new_spec("products", "efficientnet_lite0", "imagenet", "nearest")
+        spec = new_spec("products", "efficientnet_lite0", "imagenet", "nearest")
         catalogs.create(spec)
         media = catalogs.intake.media
         changes = [Change(f"p{n}", image=StoredImage(media.put(picture(n))), attributes={}) for n in range(80)]
@@ -121,7 +122,7 @@ def test_it_works_and_tells_metrics(tmp_path: Path, redis: "Redis[bytes]", valke
 
 @pytest.mark.long
 def test_no_log_has_a_key(service: Service, tmp_path: Path) -> None:
-    from api.keyring import hashed, new_secret
+    from api.access.keyring import hashed, new_secret
 
     key = new_secret()
     (tmp_path / "keys").write_text(f"shop:{hashed(key)}\n")

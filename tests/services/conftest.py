@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from indexes import opened
 
-from services.catalog import Catalog
+from services.catalog.catalog import Catalog
 from services.encoders.encoder import Encoder
 from services.encoders.shared import SharedEncoder
-from services.images import Decoder, Limits
+from services.images.decoder import Decoder, Limits
+from services.images.intake import Fetches, Intake, Observe, nothing
 from services.index.vector_index import VectorIndex
-from services.intake import Fetches, Intake, Observe, nothing
-from services.media import Media
 from services.records import CatalogSpec
+from services.storage.media import Media
 from services.testing import StubEncoder, StubFetcher
 
 SPEC = CatalogSpec(

@@ -15,15 +15,15 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 from waitress import wasyncore
 
+from api.access.keyring import Keyring
 from api.app import create_app
-from api.keyring import Keyring
 from services import bootstrap, settings
-from services.catalogs import Catalogs
+from services.catalog.catalogs import Catalogs
 from services.encoders.encoder import Encoder
 from services.ledger import Ledger
+from services.queue.valkey import ValkeyServer
 from services.records import Resample
 from services.settings import Settings
-from services.valkey import ValkeyServer
 from workers.worker import Worker
 
 

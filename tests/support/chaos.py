@@ -18,7 +18,7 @@ from harness import Pictures, StackService, answer
 from PIL import Image
 
 from services import bootstrap, settings
-from services.images import Limits, decode
+from services.images.decoder import Limits, decode
 
 Features = np.ndarray[tuple[int], np.dtype[Any]]
 

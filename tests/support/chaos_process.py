@@ -11,7 +11,7 @@ from pathlib import Path
 
 import stub_worker
 
-from services import faults
+from services import failpoints
 
 
 def obey(orders: Path) -> None:
@@ -26,8 +26,8 @@ def obey(orders: Path) -> None:
             return  # nothing is ordered, or another process was faster
         os.kill(os.getpid(), signal.SIGKILL)
 
-    for point in faults.POINTS:
-        faults.place(point, lambda point=point: pass_by(point))  # type: ignore[misc]
+    for point in failpoints.POINTS:
+        failpoints.place(point, lambda point=point: pass_by(point))  # type: ignore[misc]
 
 
 def main() -> None:

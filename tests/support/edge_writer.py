@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from services import bootstrap, settings
+from services.catalog.opening import new_spec
 from services.records import Change, ChangeKind, Embedding, State, Vector
 from services.testing import load_stub
 
@@ -42,7 +43,7 @@ def main() -> None:
     began = time.monotonic()
     with bootstrap.catalogs(settings.load(data=Path(sys.argv[1])), load=load_stub) as catalogs:
         if catalogs.find("shoes") is None:
-            catalogs.create(bootstrap.new_spec("shoes", "efficientnet_lite0", "random:1", "nearest"))
+            catalogs.create(new_spec("shoes", "efficientnet_lite0", "random:1", "nearest"))
         catalog = catalogs.get("shoes")
         catalog.count()
         say("open", time.monotonic() - began)

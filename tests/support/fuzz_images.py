@@ -8,8 +8,8 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["PIL", "services.images"]):
-    from services.images import Limits, decode, thumbnail
+with atheris.instrument_imports(include=["PIL", "services.images.decoder"]):
+    from services.images.decoder import Limits, decode, thumbnail
 
 from services.errors import ImageError
 

@@ -13,8 +13,9 @@ from concurrent.futures import Future
 
 import stub_worker
 
-from services import images
-from services.images import Decoder, Limits
+from services.encoders import networks
+from services.images import decoder as images
+from services.images.decoder import Decoder, Limits
 from services.records import Pixels, Resample, Vectors
 from services.testing import StubEncoder
 
@@ -69,9 +70,8 @@ def _submit(decode: Callable[..., Pixels]) -> Callable[[Decoder, bytes, int, Res
 
 
 def _load(name: str, weights: str, resample: Resample, settings: object) -> StubEncoder:
-    from services import bootstrap
 
-    network = bootstrap.network(name)
+    network = networks.network(name)
     return Deadly(f"stub/{name}", size=network.size, dim=network.dim)
 
 

@@ -6,9 +6,10 @@ The rest is told by LOOKALIKE_*. It says `ready` on stdout.
 import signal
 import sys
 
-from services import bootstrap, logs, settings
+from services import bootstrap, settings
 from services.records import Resample
 from services.settings import Settings
+from services.telemetry import logs
 from services.testing import StubEncoder, load_stub
 from workers import upkeep
 from workers.app import run

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from services.catalog import Catalog
-from services.catalogs import Catalogs
+from services.catalog.catalog import Catalog
+from services.catalog.catalogs import Catalogs
 from services.ledger import Counts, Ledger
 from services.records import Change, Job, Lane, Pixels, StoredImage, Vectors
 from services.testing import StubEncoder, picture

@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 from workshop import Shop, Stub, in_memory
 
 from services import bootstrap, settings
-from services.catalogs import Catalogs
+from services.catalog.catalogs import Catalogs
+from services.catalog.opening import new_spec
 from services.encoders.encoder import Encoder
 from services.ledger import Ledger, connect
 from services.records import Resample
@@ -57,7 +58,7 @@ def make_shop(catalogs: Catalogs, redis: Redis, valkey_url: str) -> Iterator[Mak
         number = next(_numbers)
         weights = f"random:{number}"
         _loads[weights] = load
-        spec = bootstrap.new_spec(f"shop-{number}", "efficientnet_lite0", weights, "nearest")
+        spec = new_spec(f"shop-{number}", "efficientnet_lite0", weights, "nearest")
         clients.append(connect(url))
         made.append(Shop(catalogs, Ledger(clients[-1], lease=lease), catalogs.create(spec)))
         return made[-1]

@@ -20,13 +20,14 @@ from redis import Redis
 from workshop import in_memory, until
 
 from services import bootstrap, settings
-from services.broker import DRAIN, QUEUE, celery_config
+from services.catalog.opening import new_spec
 from services.errors import LedgerUnavailable
 from services.ledger import Ledger, connect
-from services.media import Media
+from services.queue.broker import DRAIN, QUEUE, celery_config
+from services.queue.valkey import ValkeyServer
 from services.records import CatalogSpec, Change, Job, Lane, StoredImage
+from services.storage.media import Media
 from services.testing import load_stub, picture
-from services.valkey import ValkeyServer
 
 SCRIPT = Path(__file__).parent.parent / "support" / "stub_worker.py"
 
@@ -140,7 +141,7 @@ def make_fleet() -> Iterator[Callable[[str], Fleet]]:
     with TemporaryDirectory(dir=in_memory()) as folder:
 
         def make(url: str) -> Fleet:
-            spec = bootstrap.new_spec("products", "efficientnet_lite0", "random:1", "nearest")
+            spec = new_spec("products", "efficientnet_lite0", "random:1", "nearest")
             made.append(Fleet(Path(folder), spec, url))
             return made[-1]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from workshop import Shop, Stub, draining, until
 
-from services import intake
+from services.images import intake
 from services.records import Change, RemoteImage
 from services.testing import picture
 

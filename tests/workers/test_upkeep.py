@@ -10,11 +10,11 @@ from kombu.exceptions import OperationalError
 from redis import Redis
 from workshop import Shop, Stub, until
 
-from api.hints import Hints
-from services.broker import QUEUE
+from api.wakeups import Hints
 from services.encoders.encoder import Encoder
 from services.errors import LedgerUnavailable
 from services.ledger import Ledger
+from services.queue.broker import QUEUE
 from services.records import Change, ChangeKind, JobState, Lane, RemoteImage
 from workers import upkeep as module
 from workers.app import _wake, create_app

@@ -16,8 +16,8 @@ from workshop import Shop, Stub, draining, until
 from services.encoders.encoder import Encoder
 from services.errors import EncoderMismatch, LedgerUnavailable, LookalikeError, WeightsNotFound, WeightsUnreachable
 from services.ledger import Claim, Claimed, Ledger
+from services.queue.valkey import ValkeyServer
 from services.records import Change, ChangeKind, JobState, Outcome, Pixels, State, Vectors
-from services.valkey import ValkeyServer
 from workers import worker as workers
 from workers.worker import Worker
 

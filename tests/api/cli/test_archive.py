@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 
 from api.cli.main import cli
 from services import bootstrap, settings
+from services.catalog.opening import new_spec
 from services.records import AttributeKind, CatalogSpec, Embedding
 
 DIM = 1280
@@ -46,7 +47,7 @@ def source(run, rows, tmp_path) -> CatalogSpec:
 
 def made_catalog(name: str, rows: list[Embedding], *, fingerprint: str | None) -> CatalogSpec:
     configured = settings.load()
-    spec = bootstrap.new_spec(name, "efficientnet_lite0", "random:1", "bicubic", fingerprint)
+    spec = new_spec(name, "efficientnet_lite0", "random:1", "bicubic", fingerprint)
     with bootstrap.catalogs(configured) as catalogs:
         catalog = catalogs.create(spec)
         catalog.declare({"n": AttributeKind.INTEGER})

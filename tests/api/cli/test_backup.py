@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from services import bootstrap, settings
+from services.catalog.opening import new_spec
 from services.testing import load_stub, picture
 
 Run = Callable[..., tuple[int, dict[str, Any]]]
@@ -19,7 +20,7 @@ def data(tmp_path: Path) -> Path:
     from services.records import Change
 
     with bootstrap.catalogs(settings.load(data=tmp_path / "data"), load=load_stub) as catalogs:
-        shoes = catalogs.create(bootstrap.new_spec("shoes", "efficientnet_lite0", "random:1", "nearest"))
+        shoes = catalogs.create(new_spec("shoes", "efficientnet_lite0", "random:1", "nearest"))
         list(shoes.put([Change(f"p{n}", image=picture((n, 40, 90), size=8), attributes={"n": n}) for n in range(3)]))
     return tmp_path / "data"
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from services import bootstrap, demo, settings
-from services.catalog import Catalog
+from services.catalog.catalog import Catalog
 
 LOOKALIKE = Path(sys.executable).parent / "lookalike"
 K = 5

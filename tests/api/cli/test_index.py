@@ -129,7 +129,7 @@ def test_a_full_disk_is_said_and_nothing_is_lost(
 
 def test_a_data_folder_in_use_is_refused_by_every_command(refused: Refused, pictures: Path, tmp_path: Path) -> None:
     code = (
-        "import sys\nfrom pathlib import Path\nfrom services.data import DataFolder\n"
+        "import sys\nfrom pathlib import Path\nfrom services.storage.folder import DataFolder\n"
         "folder = DataFolder(Path(sys.argv[1])); print('locked', flush=True); sys.stdin.read()\n"
     )
     commands: list[tuple[object, ...]] = [

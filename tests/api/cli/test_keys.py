@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from api.access.keyring import Keyring
 from api.cli.main import cli
-from api.keyring import Keyring
 
 Run = Callable[..., tuple[int, dict[str, Any]]]
 Refused = Callable[..., str]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from services import bootstrap, settings
+from services.catalog.opening import new_spec
 from services.index.twin import QdrantTwin
 from services.records import AttributeKind, Embedding
 from services.settings import Settings
@@ -32,7 +33,7 @@ def test_a_catalog_goes_to_a_server_and_back(run: Run, tmp_path: Path, products:
     random = np.random.default_rng(1)
     source, back = settings.load(data=tmp_path / "source"), settings.load(data=tmp_path / "back")
     with bootstrap.catalogs(source, load=load_stub) as catalogs:
-        shoes = catalogs.create(bootstrap.new_spec("shoes", "efficientnet_lite0", "random:1", "nearest"))
+        shoes = catalogs.create(new_spec("shoes", "efficientnet_lite0", "random:1", "nearest"))
         shoes.declare({"n": AttributeKind.INTEGER})
         features = (
             Embedding(f"p/{n}", random.random(1280, np.float32), {"n": n % 7, "of": [{"n": n}]})

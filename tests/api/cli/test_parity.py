@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from services.encoders.tensorflow import has_bfloat16
+from services.encoders.keras.encoder import has_bfloat16
 
 ROOT = Path(__file__).parents[3]
 LOOKALIKE = Path(sys.executable).parent / "lookalike"
@@ -23,7 +23,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """InceptionV3 with its classifier and He-normal weights of a fixed seed, as Keras saves it."""
     path = tmp_path_factory.mktemp("weights") / "inception_v3.h5"
     code = (
-        "from services.encoders import inception_v3, weights\n"
+        "from services.encoders.keras import inception_v3, weights\n"
         "model = inception_v3.network().build(True)\n"
         "weights._randomize(model, 11)\n"
         f"model.save({str(path)!r})\n"

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from api.cli.doctor import gpu_problems
 from api.cli.main import cli
 from services import bootstrap
-from services.encoders.gpus import Gpus
+from services.encoders.keras.gpus import Gpus
 
 Run = Callable[..., tuple[int, dict[str, Any]]]
 Refused = Callable[..., str]

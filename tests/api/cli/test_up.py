@@ -18,6 +18,7 @@ import pytest
 from harness import ENVIRONMENT, LOOKALIKE, Service, picture
 
 from services import bootstrap
+from services.catalog.opening import new_spec
 from services.records import Embedding
 
 LITE = ("--encoder", "efficientnet_lite0")
@@ -233,7 +234,7 @@ def test_the_demo_needs_a_key_where_the_service_does_and_tells_none(tmp_path: Pa
 
 def test_neighbors_are_answered_before_tensorflow_is_imported(service: Service) -> None:
     with bootstrap.catalogs(service.settings) as catalogs:
-        catalog = catalogs.create(bootstrap.new_spec("products", "efficientnet_lite0", "imagenet", "nearest"))
+        catalog = catalogs.create(new_spec("products", "efficientnet_lite0", "imagenet", "nearest"))
         made = [Embedding(name, np.eye(catalog.spec.dim, dtype=np.float32)[n], {}) for n, name in enumerate("abc")]
         assert all(outcome.code is None for outcome in catalog.put_embeddings(made))
     service.start()

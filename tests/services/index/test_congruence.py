@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from indexes import SERVER, opened
 
-from services.filters import Filter, parse
 from services.index.vector_index import VectorIndex
+from services.query.filters import Filter, parse
 from services.records import AttributeKind, Move, Point, Tombstone
 from services.testing import MemoryIndex
 

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from services.errors import DataCorrupt, DataLocked, DataNotWritable, IndexUnavailable
-from services.filters import parse
 from services.index import edge
 from services.index.edge import EdgeIndex
+from services.query.filters import parse
 from services.records import AttributeKind, Facet, Move, Point, Tombstone, Vectors
 
 WRITER = """

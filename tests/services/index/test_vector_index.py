@@ -16,8 +16,8 @@ from indexes import SERVER, opened
 
 from services.attributes import checked_attributes
 from services.errors import AttributeNotIndexed, InvalidInput, InvalidVector
-from services.filters import parse
 from services.index.vector_index import VectorIndex, point_id
+from services.query.filters import parse
 from services.records import AttributeKind, Facet, Move, Neighbor, Point, Quantization, Tombstone, Vector
 
 RED, GREEN, BLUE = ([1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0])

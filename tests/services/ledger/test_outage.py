@@ -17,8 +17,8 @@ from redis.retry import Retry
 
 from services.errors import LedgerUnavailable
 from services.ledger import Claim, Ledger, connect
+from services.queue.valkey import ValkeyServer
 from services.records import Change, Job, JobState, Lane, Outcome, RemoteImage, State
-from services.valkey import ValkeyServer
 
 CHANGES = [Change(f"p{i}", image=RemoteImage("http://x.example/1")) for i in range(8)]
 SOON = 2.0

@@ -1,0 +1,138 @@
+"""Taking changes in: once, whatever the caller repeats, and with the outcome where it is waited for."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from threading import Thread
+
+import structlog
+from flask import Response, g, request, url_for
+
+from api.access.auth import asking
+from api.context import Context, context
+from api.errors import Malformed, TooManyWaits
+from api.responses import schemas
+from api.responses.jobs import shown
+from api.responses.problems import problem_of_item
+from services.catalog.catalog import Catalog
+from services.errors import IdempotencyConflict, LedgerUnavailable
+from services.ledger import Refusal
+from services.records import Change, Job, Lane, State
+
+INTERACTIVE = 64
+"""Changes of which somebody waits for the outcome; more are nobody's hurry."""
+
+MAX_KEY = 255
+
+Answer = tuple[schemas.Job, int, dict[str, str]]
+
+
+def accepted(catalog: Catalog, changes: Callable[[], Iterable[Change | Refusal]], total: int, digest: str) -> Answer:
+    """202 and the job of the changes, which are asked for when the request turns out to be a new one."""
+    here = context()
+    return _answer(*_once(here, digest, lambda key: _taken_in(here, catalog, changes(), total, key)), status=202)
+
+
+def retried(job_id: str, digest: str) -> Answer:
+    """202 and a new job of what failed in a finished one."""
+    here = context()
+    return _answer(
+        *_once(here, digest, lambda key: here.ledger.retry(job_id, request_id=g.request_id, key=key)), status=202
+    )
+
+
+def ended(catalog: Catalog, change: Callable[[], Change], digest: str, seconds: float) -> Answer | Response:
+    """The outcome of one change: 200 and its job, the problem where it failed, or 202 after so many seconds."""
+    here = context()
+    with waiting(here, "send this without wait, and ask for the job"):
+        job, replayed = _once(here, digest, lambda key: _taken_in(here, catalog, [change()], 1, key))
+        job = _waited(here, job, seconds)
+    if job.finished_at is None:
+        return _answer(job, replayed, status=202)
+    if not job.failed:
+        return _answer(job, replayed, status=200)
+    [item], _ = here.ledger.items(job.id, state=State.FAILED, limit=1)
+    _, _, headers = _answer(job, replayed, status=422)
+    return problem_of_item(item, headers, job=shown(job).model_dump(mode="json"))
+
+
+def _taken_in(here: Context, catalog: Catalog, changes: Iterable[Change | Refusal], total: int, key: str) -> Job:
+    return here.ledger.accept(
+        catalog.spec.id,
+        catalog.spec.name,
+        changes,
+        lane=Lane.INTERACTIVE if total <= INTERACTIVE else Lane.BULK,
+        max_version=catalog.max_version,
+        request_id=g.request_id,
+        key=key,
+    )
+
+
+def _once(here: Context, digest: str, take_in: Callable[[str], Job]) -> tuple[Job, bool]:
+    """The job, and whether it is that of a request before this one. `take_in` is given the idempotency key."""
+    key = _key()
+    if key and (first := _begun(here, key, digest)):
+        return first, True
+    try:
+        job = take_in(key)
+    except LedgerUnavailable:
+        # The answer does not wait for a ledger that does not answer.
+        if key:
+            Thread(target=_let_go, args=(here, key), daemon=True).start()
+        raise
+    except BaseException:
+        if key:
+            _let_go(here, key)
+        raise
+    here.wake(job.total)
+    structlog.get_logger("api").info("accepted", job_id=job.id, catalog=job.catalog, changes=job.total)
+    return job, False
+
+
+def _key() -> str:
+    """The caller's idempotency key, which is its own: other API keys may use the same. Empty: none was sent."""
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return ""
+    if not (1 <= len(key) <= MAX_KEY and all("!" <= character <= "~" for character in key)):
+        raise Malformed(f"Idempotency-Key: it takes 1 to {MAX_KEY} visible ASCII characters.", "Idempotency-Key")
+    return f"{asking().name}:{key}"
+
+
+def _begun(here: Context, key: str, digest: str) -> Job | None:
+    try:
+        return here.ledger.begin(key, digest)
+    except IdempotencyConflict as error:
+        # Whose key it is, is no business of the sentence.
+        raise IdempotencyConflict(key.partition(":")[2], in_flight=error.in_flight) from None
+
+
+def _let_go(here: Context, key: str) -> None:
+    try:
+        here.ledger.let_go(key)
+    except LedgerUnavailable:
+        return  # it is let go by itself after a while
+
+
+@contextmanager
+def waiting(here: Context, way_out: str) -> Iterator[None]:
+    """A place among those who wait for what takes long, so that the others are answered. Raises `TooManyWaits`."""
+    if not here.waits.acquire(blocking=False):
+        raise TooManyWaits(f"Too many requests wait already: {way_out}.")
+    try:
+        yield
+    finally:
+        here.waits.release()
+
+
+def _waited(here: Context, job: Job, seconds: float) -> Job:
+    try:
+        return here.ledger.wait(job.id, seconds)
+    except LedgerUnavailable:
+        return job  # accepted it is
+
+
+def _answer(job: Job, replayed: bool, *, status: int) -> Answer:
+    headers = {"Location": url_for("jobs.read", job=job.id)}
+    if replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return shown(job), status, headers

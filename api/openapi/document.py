@@ -1,0 +1,163 @@
+"""The OpenAPI document: what APIFlask knows of the routes, and what it cannot know."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel
+
+from api.openapi.handwritten import COMPONENTS, IDEMPOTENCY_KEY, PATH
+from api.responses.problems import MEDIA_TYPE, RETRY_AFTER
+
+Schema = type[BaseModel] | dict[str, Any]
+PREFIX = "#/components/schemas/"
+BINARY = {"type": "string", "format": "binary"}
+
+
+@dataclass(frozen=True, slots=True)
+class More:
+    """What is told of an operation beside what APIFlask finds: `more`."""
+
+    problems: tuple[int, ...] = ()
+    body: Mapping[str, Schema] = field(default_factory=dict)
+    answers: Mapping[int, tuple[str, Mapping[str, Schema]]] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    models: tuple[type[BaseModel], ...] = ()
+    accepts: bool = False
+    is_open: bool = False
+    curl: str | None = None
+    query: str = ""
+
+
+def more(
+    *problems: int,
+    body: Mapping[str, Schema] | None = None,
+    answers: Mapping[int, tuple[str, Mapping[str, Schema]]] | None = None,
+    headers: Mapping[str, str] | None = None,
+    models: tuple[type[BaseModel], ...] = (),
+    accepts: bool = False,
+    is_open: bool = False,
+    curl: str | None = None,
+    query: str = "",
+) -> dict[str, Any]:
+    """For `doc(extensions=...)`: statuses of problems, schemas of bodies and of further answers by media type, headers
+    of good answers, models that these refer to; whether changes are accepted (and so an Idempotency-Key), and whether
+    no API key is needed; options of curl and a query for an example."""
+    told = More(problems, body or {}, answers or {}, headers or {}, models, accepts, is_open, curl, query)
+    return {"x-more": told}
+
+
+class Document:
+    """Completes the document that APIFlask makes; `keys`: whether API keys are needed."""
+
+    def __init__(self, *, keys: bool) -> None:
+        self._keys = keys
+        self._models: dict[str, Any] = {}
+
+    def complete(self, spec: dict[str, Any]) -> dict[str, Any]:
+        for operations in spec["paths"].values():
+            for operation in operations.values():
+                self._operation(operation, operation.pop("x-more", More()))
+        components = spec.setdefault("components", {})
+        made = {**components.get("schemas", {}), **self._models}
+        components["schemas"] = {name.rpartition(".")[2]: each for name, each in made.items()} | COMPONENTS
+        spec["tags"] = [{"name": name} for name in dict.fromkeys(tag["name"] for tag in spec["tags"])]
+        if self._keys:
+            components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+            spec["security"] = [{"key": []}]
+        spec["jsonSchemaDialect"] = "https://json-schema.org/draft/2020-12/schema"
+        cleaned: dict[str, Any] = _cleaned(spec)
+        return cleaned
+
+    def _operation(self, operation: dict[str, Any], told: More) -> None:
+        parameters = operation["parameters"]
+        for parameter in parameters:
+            _parameter(parameter)
+        if told.accepts:
+            parameters.append(IDEMPOTENCY_KEY)
+        if told.body:
+            operation["requestBody"] = {"required": True, "content": self._content(told.body)}
+        if self._keys and told.is_open:
+            operation["security"] = []
+        for model in told.models:
+            self._schema(model)
+        if told.curl is not None:
+            operation["x-curl"] = told.curl
+        if told.query:
+            operation["x-query"] = told.query
+        self._answers(operation["responses"], told)
+
+    def _answers(self, responses: dict[str, Any], told: More) -> None:
+        for status, (description, content) in told.answers.items():
+            responses[str(status)] = {"description": description, "content": self._content(content)}
+        headers = {name: _header(description) for name, description in told.headers.items()}
+        for response in responses.values():
+            response["headers"] = {"X-Request-Id": _header("Names the request in the logs."), **headers}
+        inside = () if told.is_open else (401 if self._keys else 403,)
+        for status in sorted({400, *inside, *told.problems, 422, 500}):
+            responses.setdefault(str(status), _problem(status))
+
+    def _content(self, content: Mapping[str, Schema]) -> dict[str, Any]:
+        return {media: {"schema": self._schema(schema)} for media, schema in content.items()}
+
+    def _schema(self, schema: Schema) -> dict[str, Any]:
+        if isinstance(schema, dict):
+            return schema
+        name = schema.__name__
+        made = schema.model_json_schema(ref_template=f"{PREFIX}{name}.{{model}}")
+        self._models |= {f"{name}.{inner}": each for inner, each in made.pop("$defs", {}).items()}
+        self._models[name] = made
+        return {"$ref": PREFIX + name}
+
+
+def _parameter(parameter: dict[str, Any]) -> None:
+    if parameter["in"] == "path":
+        parameter |= {"required": True, "schema": PATH[parameter["name"]]}
+        return
+    schema = parameter["schema"]
+    if "description" in schema:
+        parameter["description"] = schema.pop("description")
+    if "x-schema" in str(schema):
+        # Its text is JSON.
+        parameter["content"] = {"application/json": {"schema": parameter.pop("schema")}}
+
+
+def _problem(status: int) -> dict[str, Any]:
+    headers = {"X-Request-Id": _header("Names the request in the logs.")}
+    if status in RETRY_AFTER:
+        headers["Retry-After"] = _header("Seconds.")
+    if status == 401:
+        headers["WWW-Authenticate"] = _header("Bearer")
+    return {
+        "description": HTTPStatus(status).phrase,
+        "headers": headers,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": PREFIX + "Problem"}}},
+    }
+
+
+def _header(description: str) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": "string"}}
+
+
+def _cleaned(value: Any) -> Any:
+    """Without Pydantic's titles; what may be left out, but is never null, without its null; with references where it
+    could make none, and all to the plain names of models."""
+    if isinstance(value, list):
+        return [_cleaned(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    if "default" in value and value["default"] is None:
+        value = _not_null(value)
+    if "x-schema" in value:
+        return {"$ref": PREFIX + value["x-schema"]}
+    if str(value.get("$ref", "")).startswith(PREFIX):
+        value = value | {"$ref": PREFIX + value["$ref"].removeprefix(PREFIX).rpartition(".")[2]}
+    is_schema = "type" in value or "$ref" in value or "anyOf" in value
+    drop = {"title"} if is_schema and isinstance(value.get("title"), str) else set()
+    return {key: _cleaned(each) for key, each in value.items() if key not in drop}
+
+
+def _not_null(schema: dict[str, Any]) -> dict[str, Any]:
+    [inner] = [each for each in schema["anyOf"] if each != {"type": "null"}]
+    return {**inner, **{key: each for key, each in schema.items() if key not in ("anyOf", "default")}}

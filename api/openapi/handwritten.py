@@ -1,0 +1,111 @@
+"""Schemas of OpenAPI that are written by hand: what is no model, or is judged elsewhere."""
+
+from typing import Any
+
+from services.names import MAX_PRODUCT_ID_BYTES
+from services.outbound.urls import MAX_URL
+
+_REF = "#/components/schemas/"
+_NAME = r'([\w-]+|"[^"\\]*")(\[[0-9]{0,9}\])*'
+_KEY = {"type": "string", "maxLength": 256, "pattern": rf"^{_NAME}(\.{_NAME})*$", "examples": ["color", "size.width"]}
+_INT64 = {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}
+_VALUES = {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "array", "items": _INT64}]}
+
+PRODUCT_ID = {"type": "string", "minLength": 1, "maxLength": MAX_PRODUCT_ID_BYTES}
+URL = {"type": "string", "format": "iri", "maxLength": MAX_URL, "pattern": "^https?://"}
+ATTRIBUTES = {"type": "object", "examples": [{"color": "red", "price": 19.9}]}
+
+PATH: dict[str, dict[str, Any]] = {
+    "catalog": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"},
+    "product_id": PRODUCT_ID,
+    "job": {"type": "string", "pattern": "^[0-9]{1,18}$"},
+    "name": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+}
+
+IDEMPOTENCY_KEY: dict[str, Any] = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "description": "Repeating a request with its key gives the same job again, for a day.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+}
+
+
+def _object(*required: str, **properties: Any) -> dict[str, Any]:
+    found = {"type": "object", "properties": properties, "additionalProperties": False}
+    return found | {"required": list(required)} if required else found
+
+
+def _conditions() -> dict[str, Any]:
+    one = {"$ref": f"{_REF}Condition"}
+    return {"anyOf": [one, {"type": "array", "items": one}]}
+
+
+CHANGE = _object(
+    "product_id",
+    product_id=PRODUCT_ID,
+    image_url=URL,
+    attributes=ATTRIBUTES,
+    op={"enum": ["put", "patch", "delete"], "default": "put"},
+)
+PUT = _object("image_url", image_url=URL, attributes=ATTRIBUTES)
+PATCH = _object(image_url=URL, attributes=ATTRIBUTES) | {"minProperties": 1}
+IMAGE = {"type": "string", "format": "binary"}
+PUT_FORM = _object("image", image=IMAGE, attributes=ATTRIBUTES)
+PATCH_FORM = _object(image=IMAGE, attributes=ATTRIBUTES) | {"minProperties": 1}
+SEARCH_FORM = _object("image", image=IMAGE, query={"$ref": f"{_REF}SearchOptions"})
+
+FEED = {"type": "string", "contentMediaType": "application/x-ndjson", "description": "one Change a line."}
+ARRAY = {"type": "array", "items": {"$ref": f"{_REF}Change"}, "minItems": 1}
+SEEN: tuple[str, dict[str, Any]] = ("The caller has it.", {})
+PICTURES = {200: ("The file as it was sent.", {"image/*": IMAGE, "application/octet-stream": IMAGE}), 304: SEEN}
+THUMBNAIL = {200: ("The thumbnail.", {"image/webp": IMAGE}), 304: SEEN}
+
+COMPONENTS: dict[str, dict[str, Any]] = {
+    "Problem": _object(
+        "type",
+        "title",
+        "status",
+        "detail",
+        "code",
+        "retryable",
+        "instance",
+        type={"type": "string", "description": "/problems/ and the code; stable."},
+        title={"type": "string"},
+        status={"type": "integer"},
+        detail={"type": "string", "description": "What is wrong and the way out, in a sentence."},
+        code={"type": "string"},
+        retryable={"type": "boolean", "description": "Whether the same request can succeed later."},
+        instance={"type": "string", "description": "The ID of the request."},
+        errors={"type": "array", "items": {"$ref": f"{_REF}Fault"}, "description": "Which fields, or lines of a feed."},
+        error_count={"type": "integer", "description": "How many lines of the feed are wrong; errors names the first."},
+        job={"$ref": f"{_REF}Job", "description": "The job whose change failed."},
+    ),
+    "Fault": _object(
+        "detail",
+        "code",
+        detail={"type": "string"},
+        code={"type": "string"},
+        field={"type": "string"},
+        line={"type": "integer", "minimum": 1, "description": "The line of the feed, or the place in the array."},
+    ),
+    "Change": CHANGE,
+    "Filter": _object(must=_conditions(), must_not=_conditions(), should=_conditions())
+    | {"description": "Which products: all of must, none of must_not, one or more of should. Up to 8 deep."},
+    "Condition": {
+        "anyOf": [
+            {"$ref": f"{_REF}Filter"},
+            _object("key", "match", key=_KEY, match={"$ref": f"{_REF}Match"}),
+            _object("key", "range", key=_KEY, range={"$ref": f"{_REF}Range"}),
+            _object("is_empty", is_empty=_object("key", key=_KEY)),
+        ]
+    },
+    "Match": {
+        "anyOf": [
+            _object("value", value={"anyOf": [{"type": "string"}, _INT64, {"type": "boolean"}]}),
+            _object("any", any=_VALUES),
+            _object("except", **{"except": _VALUES}),
+        ]
+    },
+    "Range": _object(**{bound: {"type": "number"} for bound in ("gt", "gte", "lt", "lte")}) | {"minProperties": 1},
+}
+"""By name."""

@@ -1,0 +1,129 @@
+"""A feed: changes of many products in one body, judged one by one as they come in and spooled until all are."""
+
+import json
+from collections.abc import Iterable, Iterator
+from tempfile import SpooledTemporaryFile, gettempdir
+from typing import IO, Any
+
+from api.errors import Fault, FeedInvalid, Malformed
+from api.requests import strict_json
+from api.requests.body import Body
+from services.errors import InvalidChange
+from services.feeds.changes import WrongChange, judged, named
+from services.ledger import Refusal
+from services.records import Change, ChangeKind, RemoteImage
+from services.storage.disk import disk_errors
+
+MAX_LINE = 256 << 10
+MAX_NAMED = 100
+"""Faults that a refusal names."""
+
+IN_MEMORY = 1 << 20
+"""Bytes of a feed that are spooled in memory; more go to a temporary file."""
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_BOM = b"\xef\xbb\xbf"
+
+
+class Feed:
+    """Changes in the order they came, and with `skip` what is none as refusals: iterate as often as you like."""
+
+    def __init__(self, *, skip: bool) -> None:
+        self.total = 0
+        self._skip = skip
+        self._wrong = 0
+        self._faults: list[Fault] = []
+        self._spool: IO[bytes] = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  `close` does
+
+    def take(self, number: int, value: object) -> None:
+        """Judges the change of a line, given as bytes or as what they mean."""
+        self.total += 1
+        parsed = None
+        try:
+            parsed = _parsed(value) if isinstance(value, bytes) else value
+            fields = _fields(judged(parsed))
+        except WrongChange as wrong:
+            fields = [number, named(parsed), wrong.error.code, self._noted(number, wrong)]
+        if self._skip or not self._wrong:
+            self._spool.write(_ENCODER.encode(fields).encode() + b"\n")
+
+    def check(self) -> None:
+        """Raises `FeedInvalid` where something is wrong and not to be skipped, `InvalidChange` where nothing came."""
+        if not self.total:
+            raise InvalidChange("The body holds no change: send one JSON object a line, or an array of them.")
+        if self._wrong and not self._skip:
+            raise FeedInvalid(self._faults, self._wrong)
+
+    def close(self) -> None:
+        self._spool.close()
+
+    def __iter__(self) -> Iterator[Change | Refusal]:
+        self._spool.seek(0)
+        for line in self._spool:
+            yield _meant(json.loads(line))
+
+    def _noted(self, number: int, wrong: WrongChange) -> str:
+        self._wrong += 1
+        detail = str(wrong).encode(errors="backslashreplace").decode()
+        if len(self._faults) < MAX_NAMED:
+            field = wrong.field and wrong.field.encode(errors="backslashreplace").decode()
+            self._faults.append(Fault(detail, wrong.error.code, field, number))
+        return detail
+
+
+def read(body: Body, *, array: bool, skip: bool) -> Feed:
+    """The feed that a body is: NDJSON, or one JSON array. Close it.
+
+    Raises `Malformed` for what is no array at all, and what `Feed.check` raises.
+    """
+    feed = Feed(skip=skip)
+    try:
+        with disk_errors(gettempdir()):
+            values = enumerate(strict_json.elements(body.all()), 1) if array else lines(body.chunks())
+            for number, value in values:
+                feed.take(number, value)
+        feed.check()
+    except BaseException:
+        feed.close()
+        raise
+    return feed
+
+
+def lines(chunks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """The lines that are not blank, with their numbers; of one that is too long, a byte more than is allowed."""
+    number, rest, cut = 0, b"", b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            number, line, cut = number + 1, cut or line, b""
+            if line := _stripped(number, line):
+                yield number, line
+        if len(rest) > MAX_LINE:
+            cut, rest = cut or rest[: MAX_LINE + 1], b""
+    if line := _stripped(number + 1, cut or rest):
+        yield number + 1, line
+
+
+def _stripped(number: int, line: bytes) -> bytes:
+    return line.removeprefix(_BOM if number == 1 else b"").strip()
+
+
+def _parsed(line: bytes) -> object:
+    try:
+        if len(line) > MAX_LINE:
+            raise Malformed(f"The line has more than the {MAX_LINE:,} bytes that are allowed.")
+        return strict_json.parsed(line, "line")
+    except Malformed as error:
+        raise WrongChange(None, InvalidChange(str(error))) from None
+
+
+def _fields(change: Change) -> list[Any]:
+    url = change.image.url if isinstance(change.image, RemoteImage) else None
+    return [change.kind, change.product_id, url, change.attributes]
+
+
+def _meant(fields: list[Any]) -> Change | Refusal:
+    first, product_id, third, fourth = fields
+    if isinstance(first, int):
+        return Refusal(first, product_id, third, fourth)
+    return Change(product_id, ChangeKind(first), third and RemoteImage(third), fourth)

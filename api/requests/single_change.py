@@ -1,0 +1,73 @@
+"""One change of one product: JSON, a form, or the image itself."""
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import request
+
+from api.context import context
+from api.requests import strict_json
+from api.requests.body import MAX_JSON, Body, target_sha, unsupported
+from api.requests.images import is_picture, picture_body, picture_form
+from services.attributes import MAX_BYTES, checked_attributes
+from services.errors import InvalidChange
+from services.feeds.changes import WrongChange, judged
+from services.names import checked_product_id
+from services.records import Attributes, Change, ChangeKind, StoredImage
+
+Made = tuple[Callable[[], Change], str]
+"""What makes the change, its image being stored by then, and the digest of the request."""
+
+
+def one_change(kind: ChangeKind, product_id: str) -> Made:
+    """The change that the request writes. Raises `RequestError`s, `WrongChange`, `InvalidInput`s, `ImageError`s."""
+    checked_product_id(product_id)
+    is_put = kind is ChangeKind.PUT
+    if kind is ChangeKind.DELETE:
+        return lambda: Change(product_id, kind), target_sha().hexdigest()
+    if request.mimetype == "application/json":
+        return _of_json(kind, product_id)
+    if request.mimetype == "multipart/form-data":
+        return _of_form(kind, product_id)
+    if is_put and is_picture(request.mimetype):
+        image, digest = picture_body()
+        return _with_image(kind, product_id, image, None), digest
+    raise unsupported("application/json", "multipart/form-data", *(["image/*"] if is_put else []))
+
+
+def _of_json(kind: ChangeKind, product_id: str) -> Made:
+    body = Body(MAX_JSON)
+    value = strict_json.parsed(body.all())
+    if isinstance(value, dict):
+        for name in value.keys() & {"product_id", "op"}:
+            raise WrongChange(name, InvalidChange(f"{name}: unknown field; the URL and the method say it."))
+        value |= {"product_id": product_id, "op": kind.value}
+    change = judged(value)
+    return lambda: change, body.digest
+
+
+def _of_form(kind: ChangeKind, product_id: str) -> Made:
+    found, digest = picture_form({"attributes": 2 * MAX_BYTES})
+    attributes: dict[str, Any] | None = None
+    if "attributes" in found:
+        attributes = checked_attributes(strict_json.parsed(found["attributes"], "attributes"))
+    if "image" in found:
+        return _with_image(kind, product_id, found["image"], attributes), digest
+    if kind is ChangeKind.PUT or attributes is None:
+        raise WrongChange("image", InvalidChange("image: the form needs this part, with the file."))
+    return lambda: Change(product_id, kind, None, attributes), digest
+
+
+def _with_image(kind: ChangeKind, product_id: str, image: bytes, attributes: Attributes | None) -> Callable[[], Change]:
+    here = context()
+    if here.settings.media_keep == "none":
+        why = (
+            "image: this service keeps no originals (LOOKALIKE_MEDIA_KEEP=none), so none can wait here; send image_url."
+        )
+        raise WrongChange("image", InvalidChange(why))
+
+    def made() -> Change:
+        here.catalogs.intake.check_space(len(image))
+        return Change(product_id, kind, StoredImage(here.media.put(image)), attributes)
+
+    return made

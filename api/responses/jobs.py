@@ -1,0 +1,43 @@
+"""A job as the API shows it."""
+
+import time
+from datetime import UTC, datetime
+
+from api.responses import schemas
+from services import records
+
+
+def shown(job: records.Job) -> schemas.Job:
+    """A job as the API shows it."""
+    rate = _rate(job)
+    left = job.total - job.done if job.finished_at is None else 0
+    return schemas.Job(
+        id=job.id,
+        catalog=job.catalog,
+        state=job.state,
+        total=job.total,
+        applied=job.applied,
+        unchanged=job.unchanged,
+        superseded=job.superseded,
+        failed=job.failed,
+        canceled=job.canceled,
+        errors=job.errors,
+        created_at=_written(job.created_at),
+        started_at=_written(job.started_at) if job.started_at else None,
+        finished_at=_written(job.finished_at) if job.finished_at else None,
+        images_per_second=rate,
+        eta_seconds=round(left / rate, 1) if rate and job.finished_at is None else None,
+    )
+
+
+def _rate(job: records.Job) -> float | None:
+    worked_on = job.done - job.canceled
+    if job.started_at is None or not worked_on:
+        return None
+    # The ledger's clock counts milliseconds, and a job may be done within one.
+    elapsed = max((job.finished_at or time.time()) - job.started_at, 0.001)
+    return round(worked_on / elapsed, 2)
+
+
+def _written(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

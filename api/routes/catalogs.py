@@ -1,0 +1,142 @@
+"""Catalogs: made, changed, read, removed."""
+
+from apiflask import APIBlueprint
+from flask import Response, url_for
+
+from api.access.auth import asking, opened_by
+from api.access.keyring import Scope
+from api.context import context
+from api.errors import Fault, RequestInvalid
+from api.openapi.document import more
+from api.requests.body import json_body
+from api.responses import schemas
+from services.catalog.catalog import Catalog
+from services.errors import CatalogExists, CatalogNotFound, Conflict, EncoderMismatch
+from services.query.filters import is_key
+from services.records import AttributeKind
+
+bp = APIBlueprint("catalogs", __name__, url_prefix="/v1/catalogs", tag="Catalogs")
+
+DEFAULTS = {"encoder": "inception_v3", "weights": "imagenet", "resample": "nearest", "quantization": "none"}
+
+
+@bp.get("")
+@opened_by(*Scope)
+@bp.doc(extensions=more(503))
+@bp.output(schemas.Catalogs)
+def scroll() -> schemas.Catalogs:
+    """List catalogs, by name"""
+    found = []
+    for spec in context().catalogs.specs():
+        if not asking().reaches(spec.name):
+            continue
+        try:
+            found.append(shown(context().catalogs.get(spec.name)))
+        except CatalogNotFound:
+            continue  # removed meanwhile
+    return schemas.Catalogs(catalogs=found)
+
+
+@bp.get("/<segment:catalog>")
+@opened_by(*Scope)
+@bp.doc(extensions=more(404, 503))
+@bp.output(schemas.Catalog)
+def read(catalog: str) -> schemas.Catalog:
+    """Read a catalog"""
+    return shown(context().catalog(catalog))
+
+
+@bp.put("/<segment:catalog>")
+@opened_by(Scope.ADMIN)
+@bp.doc(
+    extensions=more(
+        *(409, 413, 415, 503),
+        body={"application/json": schemas.NewCatalog},
+        answers={201: ("It is new.", {"application/json": schemas.Catalog})},
+        headers={"Location": "The catalog."},
+        curl="""-X PUT -H 'Content-Type: application/json' -d '{"indexed_attributes": {"color": "keyword"}}'""",
+    )
+)
+@bp.output(schemas.Catalog, description="It was there, with this encoder; new indexed attributes were added.")
+def put(catalog: str) -> tuple[schemas.Catalog, int, dict[str, str]]:
+    """Make a catalog, or index more attributes of one
+
+    What is left out is `inception_v3`, `imagenet`, `nearest` and no quantization for a new catalog, and what it has for
+    one that is there. A catalog keeps its encoder: another `encoder`, `weights`, `resample` or `quantization` is a
+    conflict, and so is another kind of an indexed attribute.
+    """
+    wanted = json_body(schemas.NewCatalog)
+    if refused := [name for name in wanted.indexed_attributes if not is_key(name)]:
+        faults = [
+            Fault(
+                f'{name[:80]!a} is no attribute: write size.width, tags[] or "a.b".',
+                RequestInvalid.code,
+                "indexed_attributes",
+            )
+            for name in refused
+        ]
+        raise RequestInvalid(faults)
+    found, is_new = _made(catalog, wanted)
+    _index(found, wanted)
+    return shown(found), 201 if is_new else 200, {"Location": url_for("catalogs.read", catalog=catalog)}
+
+
+@bp.delete("/<segment:catalog>")
+@opened_by(Scope.ADMIN)
+@bp.doc(extensions=more(404, 503))
+@bp.output({}, status_code=204, description="It is gone.")
+def delete(catalog: str) -> Response:
+    """Remove a catalog with its products; what still waits for it is canceled"""
+    here = context()
+    spec = here.catalog(catalog).spec
+    here.ledger.drop(spec.id, lambda: here.catalogs.remove(spec.name, spec.id))
+    return Response(status=204)
+
+
+def shown(catalog: Catalog) -> schemas.Catalog:
+    spec = catalog.spec
+    return schemas.Catalog(
+        name=spec.name,
+        products=catalog.count(),
+        encoder=spec.encoder,
+        weights=spec.weights,
+        resample=spec.resample,
+        dim=spec.dim,
+        fingerprint=spec.fingerprint,
+        trained=catalog.trained,
+        indexed_attributes={name: kind.value for name, kind in spec.indexed_attributes.items()},
+        quantization=spec.quantization,
+        created_at=spec.created_at,
+    )
+
+
+def _made(name: str, wanted: schemas.NewCatalog) -> tuple[Catalog, bool]:
+    """The catalog of that name, and whether it is new. Raises `EncoderMismatch`."""
+    from services.catalog.opening import new_spec
+
+    catalogs = context().catalogs
+    given = wanted.model_dump(exclude_none=True, exclude={"indexed_attributes"})
+    try:
+        catalog = catalogs.get(name)
+    except CatalogNotFound:
+        try:
+            return catalogs.create(new_spec(name, **(DEFAULTS | given))), True
+        except CatalogExists:
+            catalog = catalogs.get(name)  # another request was faster
+    for field, value in given.items():
+        if value != getattr(catalog.spec, field):
+            raise EncoderMismatch(
+                f"{field}: catalog {name} has {getattr(catalog.spec, field)}, so it cannot take {value}; leave it out, "
+                "or make another catalog."
+            )
+    return catalog, False
+
+
+def _index(catalog: Catalog, wanted: schemas.NewCatalog) -> None:
+    """Raises `Conflict` where an attribute is indexed as another kind."""
+    kinds = {name: AttributeKind(kind) for name, kind in wanted.indexed_attributes.items()}
+    for name, kind in kinds.items():
+        if (has := catalog.spec.indexed_attributes.get(name, kind)) is not kind:
+            raise Conflict(f"indexed_attributes: {name} is indexed as {has} already and cannot become {kind}.")
+    if new := {name: kind for name, kind in kinds.items() if name not in catalog.spec.indexed_attributes}:
+        catalog.declare(new)

@@ -1,0 +1,103 @@
+"""The description of the API: for programs as OpenAPI, for people as a page that loads nothing from elsewhere."""
+
+import re
+from http import HTTPStatus
+from typing import Any, cast
+
+from apiflask import APIBlueprint, APIFlask
+from flask import Response, current_app, jsonify, render_template, request
+from markupsafe import Markup, escape
+
+from api.access.auth import opened_by
+from api.access.keyring import Scope
+from api.openapi.document import PREFIX
+from api.responses.problems import statuses
+
+bp = APIBlueprint("docs", __name__, enable_openapi=False)
+
+PAGE_POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+FORMATS = {"binary": "file", "iri": "URL", "date-time": "time"}
+SAMPLES = {"{catalog}": "shoes", "{product_id}": "sku-1", "{job}": "1"}
+_CODE = re.compile(r"`([^`]+)`")
+
+
+@bp.get("/openapi.json")
+@opened_by(*Scope)
+def openapi() -> Response:
+    """The OpenAPI document."""
+    return jsonify(document())
+
+
+@bp.get("/docs")
+@opened_by(*Scope)
+def page() -> Response:
+    """The same for people."""
+    told = document()
+    text = render_template(
+        "docs.html",
+        info=told["info"],
+        groups=_groups(told),
+        schemas=told["components"]["schemas"],
+        statuses=sorted(statuses().items()),
+        needs_key="security" in told,
+        type=kind,
+        code=code,
+        phrase=lambda status: HTTPStatus(int(status)).phrase,
+    )
+    response = Response(text, content_type="text/html; charset=utf-8")
+    response.headers["Content-Security-Policy"] = PAGE_POLICY
+    return response
+
+
+def document() -> dict[str, Any]:
+    """The OpenAPI document of the current app."""
+    made = cast(APIFlask, current_app)._get_spec("json")
+    return cast(dict[str, Any], made)
+
+
+def kind(schema: dict[str, Any]) -> Markup:
+    """What a schema takes, in a few words; models are links."""
+    if "$ref" in schema:
+        name = schema["$ref"].removeprefix(PREFIX)
+        return Markup('<a href="#schema-{0}">{0}</a>').format(name)
+    if "anyOf" in schema:
+        return Markup(" or ").join(kind(each) for each in schema["anyOf"])
+    if "enum" in schema:
+        return Markup(", ").join(Markup("<code>{}</code>").format(each) for each in schema["enum"])
+    if schema.get("type") == "array":
+        return Markup("list of {}").format(kind(schema.get("items", {})))
+    if isinstance(values := schema.get("additionalProperties"), dict):
+        return Markup("object of {}").format(kind(values))
+    name = FORMATS.get(schema.get("format", "")) or schema.get("type", "any JSON")
+    return Markup("{}{}").format(name, _bounds(schema))
+
+
+def code(text: str) -> Markup:
+    """The text, what stands in backticks as code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))
+
+
+def _bounds(schema: dict[str, Any]) -> str:
+    if "minimum" in schema and "maximum" in schema and schema["maximum"] < 2**62:
+        return f" {schema['minimum']}–{schema['maximum']}"
+    return ""
+
+
+def _groups(told: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Operations by tag; those of one path stand together."""
+    groups: dict[str, list[dict[str, Any]]] = {tag["name"]: [] for tag in told["tags"]}
+    for path, operations in told["paths"].items():
+        for method, operation in operations.items():
+            entry = {"method": method.upper(), "path": path, "curl": _curl(method, path, operation), **operation}
+            groups[operation["tags"][0]].append(entry)
+    return groups
+
+
+def _curl(method: str, path: str, operation: dict[str, Any]) -> str:
+    """A line for the shell that does it."""
+    for name, sample in SAMPLES.items():
+        path = path.replace(name, sample)
+    options = operation.get("x-curl", {"post": "-X POST", "delete": "-X DELETE"}.get(method, ""))
+    key = "-H 'Authorization: Bearer KEY'" if "security" in document() and operation.get("security") != [] else ""
+    query = operation.get("x-query", "")
+    return " ".join(part for part in ("curl", key, options, f"'{request.host_url.rstrip('/')}{path}{query}'") if part)

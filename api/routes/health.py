@@ -1,0 +1,78 @@
+"""Whether the service lives, is ready, and how it does."""
+
+from collections.abc import Callable
+
+from apiflask import APIBlueprint
+from flask import Response
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from api.access.auth import opened_by
+from api.access.keyring import Scope
+from api.context import context
+from api.openapi.document import more
+from api.responses import schemas
+from services.errors import LookalikeError
+
+bp = APIBlueprint("health", __name__, tag="Service")
+
+
+@bp.get("/livez")
+@opened_by()
+@bp.doc(extensions=more(is_open=True))
+@bp.output(schemas.Liveness)
+def livez() -> schemas.Liveness:
+    """Tell that this process answers; nothing is looked at"""
+    return schemas.Liveness(status="ok")
+
+
+@bp.get("/readyz")
+@opened_by()
+@bp.doc(extensions=more(is_open=True, answers={503: ("Something is away.", {"application/json": schemas.Readiness})}))
+@bp.output(schemas.Readiness)
+def readyz() -> tuple[schemas.Readiness, int]:
+    """Tell whether ledger and index answer"""
+    here = context()
+    ledger, index = _state(here.ledger.ping), _state(here.catalogs.registry.check)
+    is_ready = ledger == index == "ok"
+    return schemas.Readiness(status="ok" if is_ready else "unavailable", ledger=ledger, index=index), (
+        200 if is_ready else 503
+    )
+
+
+@bp.get("/v1/stats")
+@opened_by(*Scope, everywhere=True)
+@bp.doc(extensions=more(503))
+@bp.output(schemas.Stats)
+def stats() -> schemas.Stats:
+    """Tell how much there is to do, and who does it
+
+    Of all catalogs and workers: what to scale workers by.
+    """
+    found = context().ledger.stats()
+    drain = found.drain_seconds
+    return schemas.Stats(
+        waiting=found.counts.waiting,
+        in_flight=found.counts.in_flight,
+        changes_per_second=round(found.changes_per_second, 2),
+        drain_seconds=None if drain is None else round(drain, 1),
+        workers=found.workers,
+        slots=found.slots,
+    )
+
+
+@bp.get("/metrics")
+@opened_by(*Scope, everywhere=True)
+@bp.doc(extensions=more(answers={200: ("Prometheus' text format.", {"text/plain": {"type": "string"}})}))
+def metrics() -> Response:
+    """Read the metrics of this process"""
+    return Response(generate_latest(context().metrics), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+def _state(check: Callable[[], object]) -> str:
+    """A code and no more: whoever asks need not have a key."""
+    try:
+        check()
+    except LookalikeError as error:
+        return error.code
+    return "ok"

@@ -1,0 +1,56 @@
+"""The images of products, served so that a browser shows them and does nothing else."""
+
+from collections.abc import Callable
+
+from apiflask import APIBlueprint
+from flask import Response, request
+
+from api.access.auth import opened_by
+from api.access.keyring import Scope
+from api.context import context
+from api.openapi import handwritten
+from api.openapi.document import more
+from services.errors import MediaNotFound
+from services.images.formats import media_type
+from services.records import Product
+
+bp = APIBlueprint("images", __name__, url_prefix="/v1/catalogs/<segment:catalog>/products", tag="Products")
+
+
+@bp.get("/<segment:product_id>/image")
+@opened_by(*Scope)
+@bp.doc(extensions=more(404, 503, answers=handwritten.PICTURES, headers={"ETag": "Names the bytes."}))
+def image(catalog: str, product_id: str) -> Response:
+    """Read the original image of a product"""
+    found = _image(context().catalog(catalog).get(product_id))
+    return _served(found, lambda: context().media.get(found))
+
+
+@bp.get("/<segment:product_id>/thumbnail")
+@opened_by(*Scope)
+@bp.doc(extensions=more(404, 503, answers=handwritten.THUMBNAIL, headers={"ETag": "Names the bytes."}))
+def thumbnail(catalog: str, product_id: str) -> Response:
+    """Read the image of a product as a WebP whose longer side has 320 pixels"""
+    here = context().catalog(catalog)
+    found = _image(here.get(product_id))
+    return _served(f"{found}-320", lambda: context().media.thumbnail(found, here.thumbnail_of))
+
+
+def _served(tag: str, read: Callable[[], bytes]) -> Response:
+    """The image, or 304 where the caller has it; `tag` names its bytes."""
+    if request.if_none_match.contains_weak(tag):
+        response = Response(status=304)
+    else:
+        data = read()
+        response = Response(data, content_type=media_type(data) or "application/octet-stream")
+        response.headers["Content-Disposition"] = "inline"
+    response.set_etag(tag)
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    return response
+
+
+def _image(product: Product) -> str:
+    if product.image is None:
+        raise MediaNotFound(f"Product {product.product_id!r} was imported without its image; put it with one.")
+    return product.image

@@ -1,0 +1,111 @@
+"""Jobs: what became of the changes of a request."""
+
+from apiflask import APIBlueprint
+
+from api.access.auth import asking, check_catalog, opened_by
+from api.access.keyring import Scope
+from api.context import context
+from api.ingest import Answer, retried
+from api.openapi.document import more
+from api.requests.body import target_sha
+from api.responses import schemas
+from api.responses.jobs import shown
+from services.errors import JobNotFound
+from services.records import Item, State
+
+bp = APIBlueprint("jobs", __name__, url_prefix="/v1/jobs", tag="Jobs")
+
+
+@bp.get("")
+@opened_by(Scope.INGEST)
+@bp.doc(extensions=more(503))
+@bp.input(schemas.JobsPage, location="query", arg_name="page")
+@bp.output(schemas.Jobs)
+def scroll(page: schemas.JobsPage) -> schemas.Jobs:
+    """List jobs, newest first
+
+    A page may be shorter than `limit`; `next` is null on the last one.
+    """
+    if page.catalog is not None:
+        check_catalog(page.catalog)
+    jobs, cursor = context().ledger.jobs(catalog=page.catalog, state=page.state, after=page.cursor, limit=page.limit)
+    return schemas.Jobs(jobs=[shown(job) for job in jobs if asking().reaches(job.catalog)], next=cursor)
+
+
+@bp.get("/<segment:job>")
+@opened_by(Scope.INGEST)
+@bp.doc(extensions=more(404, 503))
+@bp.output(schemas.Job)
+def read(job: str) -> schemas.Job:
+    """Read a job
+
+    `applied`, `unchanged`, `superseded`, `failed` and `canceled` grow to `total` and never go back. A job of which
+    some changes failed has succeeded, with `errors: true`.
+    """
+    _check(job)
+    return shown(context().ledger.job(job))
+
+
+@bp.get("/<segment:job>/items")
+@opened_by(Scope.INGEST)
+@bp.doc(extensions=more(404, 503))
+@bp.input(schemas.ItemsPage, location="query", arg_name="page")
+@bp.output(schemas.Items)
+def items(job: str, page: schemas.ItemsPage) -> schemas.Items:
+    """List the changes of a job that failed, or that have not ended
+
+    A page may be shorter than `limit`; `next` is null on the last one.
+    """
+    _check(job)
+    state = State.FAILED if page.state == "failed" else None
+    found, cursor = context().ledger.items(job, state=state, after=page.cursor, limit=page.limit)
+    return schemas.Items(items=[_item(item) for item in found], next=cursor)
+
+
+@bp.post("/<segment:job>/cancel")
+@opened_by(Scope.INGEST)
+@bp.doc(extensions=more(404, 503))
+@bp.output(schemas.Job)
+def cancel(job: str) -> schemas.Job:
+    """Cancel what still waits of a job
+
+    What a worker has in hand ends by itself. Again is harmless.
+    """
+    _check(job)
+    return shown(context().ledger.cancel(job))
+
+
+@bp.post("/<segment:job>/retry")
+@opened_by(Scope.INGEST)
+@bp.doc(extensions=more(404, 409, 429, 503, headers={"Location": "The new job."}, accepts=True))
+@bp.output(schemas.Job, status_code=202)
+def retry(job: str) -> Answer:
+    """Try again what failed of a finished job
+
+    The answer is a new job of those changes, each at its old version: newer changes win.
+    """
+    _check(job)
+    return retried(job, target_sha().hexdigest())
+
+
+def _check(id: str) -> None:
+    """Raises `JobNotFound` where the caller's key is not for the job's catalog, in the words for a job that is not."""
+    if asking().catalogs is None:
+        return
+    try:
+        reaches = asking().reaches(context().ledger.job(id).catalog)
+    except JobNotFound:
+        reaches = False
+    if not reaches:
+        raise JobNotFound(f"There is no job {id[:40]!r} of a catalog that this key is for.")
+
+
+def _item(item: Item) -> schemas.Item:
+    return schemas.Item(
+        product_id=item.product_id,
+        state="failed" if item.state is State.FAILED else None,
+        code=item.code,
+        message=item.message,
+        image=item.image,
+        line=item.line,
+    )

@@ -1,0 +1,163 @@
+"""Products: put, changed and removed, one or many at a time; read."""
+
+from contextlib import closing
+
+from apiflask import APIBlueprint
+from flask import Response, request
+
+from api.access.auth import opened_by
+from api.access.keyring import Scope
+from api.context import context
+from api.ingest import Answer, accepted, ended
+from api.openapi import handwritten
+from api.openapi.document import more
+from api.requests import feed
+from api.requests.body import Body, unsupported
+from api.requests.single_change import one_change
+from api.responses import schemas
+from services.records import ChangeKind, Product
+
+bp = APIBlueprint("products", __name__, url_prefix="/v1/catalogs/<segment:catalog>/products", tag="Products")
+
+LINES = ("application/x-ndjson", "application/jsonl", "application/ndjson")
+MAX_ARRAY = 32_000_000
+"""Bytes of a feed that is one JSON array, which is in memory as a whole."""
+
+JOB = "Accepted: the job tells what becomes of it."
+WAITED = {200: ("With `wait`: it has ended well.", {"application/json": schemas.Job})}
+LOCATION = {"Location": "The job."}
+
+
+@bp.get("")
+@opened_by(*Scope)
+@bp.doc(extensions=more(404, 503))
+@bp.input(schemas.ProductsPage, location="query", arg_name="page")
+@bp.output(schemas.Products)
+def scroll(catalog: str, page: schemas.ProductsPage) -> schemas.Products:
+    """List products, in an order of the index's own
+
+    `next` is null on the last page. A product that is there from the first page to the last is shown once.
+    """
+    found = context().catalog(catalog)
+    products, cursor = found.scroll(after=page.cursor, limit=page.limit, filter=page.filter)
+    return schemas.Products(products=[shown(product) for product in products], next=cursor)
+
+
+@bp.post("")
+@opened_by(Scope.INGEST)
+@bp.doc(
+    extensions=more(
+        *(404, 409, 413, 415, 429, 503),
+        body={LINES[0]: handwritten.FEED, LINES[1]: handwritten.FEED, "application/json": handwritten.ARRAY},
+        headers=LOCATION,
+        accepts=True,
+        curl="-H 'Content-Type: application/x-ndjson' --data-binary @feed.ndjson",
+    )
+)
+@bp.input(schemas.FeedOptions, location="query", arg_name="options")
+@bp.output(schemas.Job, status_code=202, description=JOB)
+def post(catalog: str, options: schemas.FeedOptions) -> Answer:
+    """Put, patch and delete many products
+
+    NDJSON, one change a line, is read as a stream, so millions fit; a JSON array may have 32 MB. `op` is put (the
+    default, which needs `image_url`), patch (`attributes`, `image_url` or both) or delete (neither). Changes are
+    applied in their order. A put without `attributes` keeps those that are stored.
+    """
+    found = context().catalog(catalog)
+    if array := request.mimetype == "application/json":
+        body = Body(MAX_ARRAY, f"send the changes as {LINES[0]}, one a line, which may have more")
+    elif request.mimetype in LINES:
+        body = Body(context().settings.max_feed_bytes, "send it in parts")
+    else:
+        raise unsupported(LINES[0], "application/json")
+    with closing(feed.read(body, array=array, skip=options.on_error == "skip")) as changes:
+        return accepted(found, lambda: changes, changes.total, body.digest)
+
+
+@bp.get("/<segment:product_id>")
+@opened_by(*Scope)
+@bp.doc(extensions=more(404, 503))
+@bp.output(schemas.Product)
+def read(catalog: str, product_id: str) -> schemas.Product:
+    """Read a product"""
+    return shown(context().catalog(catalog).get(product_id))
+
+
+@bp.put("/<segment:product_id>")
+@opened_by(Scope.INGEST)
+@bp.doc(
+    extensions=more(
+        *(404, 409, 413, 415, 429, 503),
+        body={
+            "application/json": handwritten.PUT,
+            "multipart/form-data": handwritten.PUT_FORM,
+            "image/*": handwritten.IMAGE,
+            "application/octet-stream": handwritten.IMAGE,
+        },
+        answers=WAITED,
+        headers=LOCATION,
+        accepts=True,
+        curl='-X PUT -F image=@shoe.jpg -F \'attributes={"color": "red"}\'',
+        query="?wait=10",
+    )
+)
+@bp.input(schemas.Wait, location="query", arg_name="options")
+@bp.output(schemas.Job, status_code=202, description=JOB)
+def put(catalog: str, product_id: str, options: schemas.Wait) -> Answer | Response:
+    """Put a product
+
+    With the URL of its image, or with the image itself: as the body, or as a part of a form. `attributes` replace what
+    is stored; left out they stay, and `{}` clears them. With `wait` the answer is the outcome: the job, or the problem
+    that the image has (422, `code` says which; the job is in it), or 202 where it has not ended by then.
+    """
+    return _changed(catalog, product_id, ChangeKind.PUT, options.wait)
+
+
+@bp.patch("/<segment:product_id>")
+@opened_by(Scope.INGEST)
+@bp.doc(
+    extensions=more(
+        *(404, 409, 413, 415, 429, 503),
+        body={"application/json": handwritten.PATCH, "multipart/form-data": handwritten.PATCH_FORM},
+        answers=WAITED,
+        headers=LOCATION,
+        accepts=True,
+        curl="""-X PATCH -H 'Content-Type: application/json' -d '{"attributes": {"price": 49.9}}'""",
+    )
+)
+@bp.input(schemas.Wait, location="query", arg_name="options")
+@bp.output(schemas.Job, status_code=202, description=JOB)
+def patch(catalog: str, product_id: str, options: schemas.Wait) -> Answer | Response:
+    """Change a product
+
+    `attributes` are merged into those that are stored (JSON Merge Patch: null removes a name, an object is merged).
+    A product that is not there fails as `product_not_found`. `wait` is as of a put.
+    """
+    return _changed(catalog, product_id, ChangeKind.PATCH, options.wait)
+
+
+@bp.delete("/<segment:product_id>")
+@opened_by(Scope.INGEST)
+@bp.doc(extensions=more(404, 409, 429, 503, answers=WAITED, headers=LOCATION, accepts=True))
+@bp.input(schemas.Wait, location="query", arg_name="options")
+@bp.output(schemas.Job, status_code=202, description=JOB)
+def delete(catalog: str, product_id: str, options: schemas.Wait) -> Answer | Response:
+    """Remove a product"""
+    return _changed(catalog, product_id, ChangeKind.DELETE, options.wait)
+
+
+def shown(product: Product) -> schemas.Product:
+    return schemas.Product(
+        product_id=product.product_id,
+        attributes=dict(product.attributes),
+        image=product.image,
+        version=product.version,
+    )
+
+
+def _changed(catalog: str, product_id: str, kind: ChangeKind, wait: float | None) -> Answer | Response:
+    found = context().catalog(catalog)
+    change, digest = one_change(kind, product_id)
+    if wait is None:
+        return accepted(found, lambda: [change()], 1, digest)
+    return ended(found, change, digest, wait)

@@ -1,0 +1,146 @@
+"""Search: what looks like a product, a picture or a vector."""
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error
+from collections.abc import Callable
+
+import numpy as np
+from apiflask import APIBlueprint
+from flask import request
+
+from api.access.auth import opened_by
+from api.access.keyring import Scope
+from api.context import context
+from api.errors import Fault, RequestInvalid
+from api.ingest import waiting
+from api.openapi import handwritten
+from api.openapi.document import more
+from api.requests import strict_json
+from api.requests.body import MAX_JSON, checked, json_body, unsupported
+from api.requests.images import is_picture, picture_body, picture_form
+from api.responses import schemas
+from services.catalog.catalog import Catalog
+from services.catalog.search import MAX_LIMIT
+from services.records import Neighbor
+
+bp = APIBlueprint("search", __name__, url_prefix="/v1/catalogs/<segment:catalog>", tag="Search")
+
+Options = schemas.NeighborsPage | schemas.SearchOptions
+WAYS = ("product_id", "image_url", "vector")
+
+
+@bp.get("/products/<segment:product_id>/neighbors")
+@opened_by(Scope.SEARCH)
+@bp.doc(extensions=more(404, 503))
+@bp.input(schemas.NeighborsPage, location="query", arg_name="page")
+@bp.output(schemas.Neighbors)
+def neighbors(catalog: str, product_id: str, page: schemas.NeighborsPage) -> schemas.Neighbors:
+    """Find what looks like a product
+
+    Best first, without the product itself. `next` is null on the last page.
+    """
+    return _by_product(context().catalog(catalog), product_id, page)
+
+
+@bp.post("/search")
+@opened_by(Scope.SEARCH)
+@bp.doc(
+    extensions=more(
+        *(404, 413, 415, 429, 503),
+        body={
+            "application/json": schemas.Search,
+            "multipart/form-data": handwritten.SEARCH_FORM,
+            "image/*": handwritten.IMAGE,
+            "application/octet-stream": handwritten.IMAGE,
+        },
+        models=(schemas.SearchOptions,),
+        curl="-H 'Content-Type: image/jpeg' --data-binary @shoe.jpg",
+        query="?limit=5",
+    )
+)
+@bp.input(schemas.NeighborsPage, location="query", arg_name="page")
+@bp.output(schemas.Neighbors)
+def search(catalog: str, page: schemas.NeighborsPage) -> schemas.Neighbors:
+    """Find what looks like a product, a picture or a vector
+
+    As JSON with one of `product_id`, `image_url` and `vector`; as a form with the part `image` and, in the part
+    `query`, the same JSON without these; or with the image as the body, and then only the parameters of the URL say
+    more. An image that cannot be fetched or read is a 422 whose `code` says why.
+    """
+    found = context().catalog(catalog)
+    if is_picture(request.mimetype):
+        return _by_picture(found, picture_body()[0], page)
+    if request.args:
+        name = next(iter(request.args))
+        raise _refused(name, "parameters of the URL go with an image as the body; write it into the JSON")
+    if request.mimetype == "application/json":
+        return _by_json(found, json_body(schemas.Search))
+    if request.mimetype != "multipart/form-data":
+        raise unsupported("application/json", "multipart/form-data", "image/*")
+    parts, _ = picture_form({"query": MAX_JSON})
+    if "image" not in parts:
+        raise _refused("image", "the form needs this part, with the file")
+    options = checked(schemas.SearchOptions, strict_json.parsed(parts.get("query", b"{}"), "query"))
+    return _by_picture(found, parts["image"], options)
+
+
+def _by_json(catalog: Catalog, wanted: schemas.Search) -> schemas.Neighbors:
+    if len(given := [way for way in WAYS if getattr(wanted, way) is not None]) != 1:
+        raise _refused(given[1] if given else WAYS[0], f"give exactly one of {', '.join(WAYS)}")
+    if wanted.product_id is not None:
+        return _by_product(catalog, wanted.product_id, wanted)
+    if wanted.image_url is not None:
+        with waiting(context(), "send the image itself, or this later"):
+            picture = context().fetch(wanted.image_url)
+        return _by_picture(catalog, picture, wanted)
+    with np.errstate(over="ignore"):
+        vector = np.array(wanted.vector, np.float32)
+    return _page("vector", wanted, lambda **options: catalog.search(vector, **options))
+
+
+def _by_product(catalog: Catalog, product_id: str, options: Options) -> schemas.Neighbors:
+    return _page("product_id", options, lambda **those: catalog.neighbors(product_id, **those))
+
+
+def _by_picture(catalog: Catalog, picture: bytes, options: Options) -> schemas.Neighbors:
+    return _page("image", options, lambda **those: catalog.search_image(picture, **those))
+
+
+def _page(by: str, options: Options, find: Callable[..., list[Neighbor]]) -> schemas.Neighbors:
+    """A page, and the cursor of the next: one more is asked for to know whether there is one, where one may be."""
+    offset = _offset(options)
+    limit = min(options.limit + 1, MAX_LIMIT)
+    with context().timers.searches.labels(by).time():
+        found = find(limit=limit, offset=offset, filter=options.filter, min_score=options.min_score)
+    end = offset + options.limit
+    goes_on = len(found) >= limit and end <= schemas.MAX_OFFSET
+    return schemas.Neighbors(
+        neighbors=[
+            schemas.Neighbor(product_id=each.product_id, score=each.score, attributes=dict(each.attributes))
+            for each in found[: options.limit]
+        ],
+        next=_cursor(end) if goes_on else None,
+    )
+
+
+def _offset(options: Options) -> int:
+    if options.cursor is None:
+        return options.offset
+    if options.offset:
+        raise _refused("cursor", "it stands in place of offset; give one of them")
+    try:
+        text = urlsafe_b64decode(options.cursor.encode() + b"==").decode("ascii")
+    except (Error, ValueError):
+        text = ""
+    if not re.fullmatch(r"o[0-9]{1,6}", text) or (offset := int(text[1:])) > schemas.MAX_OFFSET:
+        raise _refused("cursor", "this is none; take `next` of the page before")
+    return offset
+
+
+def _cursor(offset: int) -> str:
+    return urlsafe_b64encode(f"o{offset}".encode()).decode().rstrip("=")
+
+
+def _refused(field: str, why: str) -> RequestInvalid:
+    return RequestInvalid([Fault(f"{field}: {why}.", RequestInvalid.code, field)])

@@ -1,0 +1,1 @@
+"""The two HTTP servers: waitress in `lookalike up`, gunicorn in `lookalike api`."""

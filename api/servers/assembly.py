@@ -1,0 +1,81 @@
+"""What `up` and `api` are both made of."""
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from services.errors import InvalidSetting
+from services.settings import Settings
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from api.access.keyring import Keyring
+    from services.catalog.catalogs import Catalogs
+    from services.ledger import Ledger
+    from services.telemetry.metrics import Metrics
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+THREADS = 64
+LONGEST_HEADER = 64 << 10
+
+
+def needed_redis(configured: Settings) -> str:
+    """The Redis that others run. Raises `InvalidSetting` where none is named."""
+    from services.queue.broker import check_url
+
+    if not configured.redis_url:
+        raise InvalidSetting(
+            "LOOKALIKE_REDIS_URL is not set: name the Redis that carries the queue, or run `lookalike up`, which has "
+            "its own queue and worker."
+        )
+    check_url(configured.redis_url)
+    return configured.redis_url
+
+
+def own_redis(configured: Settings, stack: ExitStack) -> str:
+    """The URL of the data folder's own queue, which runs until `stack` is closed; the folder must be this process's."""
+    from services.queue.valkey import ValkeyServer
+
+    return stack.enter_context(ValkeyServer(configured.data / "queue")).url
+
+
+def needed_keyring(configured: Settings, host: str) -> "Keyring | None":
+    """The API keys; none are needed on loopback. Raises `InvalidSetting`."""
+    from api.access.keyring import Keyring
+
+    if configured.api_keys_file:
+        return Keyring.load(configured.api_keys_file)
+    if host not in LOOPBACK:
+        raise InvalidSetting(
+            f"--host {host} would let everybody in: name a file of API keys in LOOKALIKE_API_KEYS_FILE (make one with "
+            "`lookalike keys create NAME --scope admin`), or listen on 127.0.0.1."
+        )
+    return None
+
+
+def assembled(
+    configured: Settings,
+    stack: ExitStack,
+    *,
+    redis_url: str,
+    catalogs: "Catalogs",
+    ledger: "Ledger",
+    metrics: "Metrics",
+    keyring: "Keyring | None",
+) -> "Flask":
+    """The app over these; what it needs besides is closed by `stack`."""
+    from api.app import create_app
+    from api.wakeups import Hints
+
+    hints = Hints(redis_url, ledger, configured.batch_size)
+    stack.callback(hints.close)
+    return create_app(
+        settings=configured,
+        catalogs=catalogs,
+        ledger=ledger,
+        media=catalogs.intake.media,
+        fetch=catalogs.intake.fetch,
+        wake=hints,
+        keyring=keyring,
+        metrics=metrics.registry,
+    )

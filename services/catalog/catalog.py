@@ -1,0 +1,372 @@
+"""A catalog: products by ID, and what looks like what."""
+
+import itertools
+import math
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Self, Unpack
+
+import numpy as np
+
+from services.attributes import merged
+from services.catalog.embeddings import read_embeddings, write_embeddings
+from services.catalog.features import normalized
+from services.catalog.search import MAX_LIMIT, SearchOptions, checked_limit
+from services.catalog.stream import applied
+from services.catalog.versions import Versions
+from services.catalog.writer import Finish, Writer
+from services.encoders.shared import SharedEncoder
+from services.encoders.specs import trained
+from services.errors import (
+    Conflict,
+    EncoderMismatch,
+    ImageFeatureless,
+    InvalidInput,
+    InvalidVector,
+    MediaNotFound,
+    ProductNotFound,
+)
+from services.images.intake import Intake, Observe, nothing
+from services.index.vector_index import VectorIndex
+from services.names import checked_product_id
+from services.paging import every
+from services.query.filters import Filter
+from services.records import (
+    AttributeKind,
+    Attributes,
+    CatalogSpec,
+    Change,
+    ChangeKind,
+    Embedding,
+    Facet,
+    Neighbor,
+    Outcome,
+    Pixels,
+    Point,
+    Product,
+    State,
+    Tombstone,
+    Vector,
+    Vectors,
+    failed,
+)
+from services.storage.media import Media
+
+PURGED_AT_ONCE = 1000
+
+
+class Catalog:
+    """Products, their looks and their attributes.
+
+    What encodes is loaded when an image first needs it: reading and `neighbors` never do.
+    """
+
+    def __init__(
+        self,
+        spec: CatalogSpec,
+        index: VectorIndex,
+        intake: Intake,
+        encoder: SharedEncoder,
+        *,
+        input_size: int,
+        save: Callable[[CatalogSpec], None],
+        check_space: Callable[[int], None],
+        batch_size: int,
+        observe: Observe = nothing,
+    ) -> None:
+        self.spec = spec
+        self._index = index
+        self._intake = intake
+        self._encoder = encoder
+        self._size = input_size
+        self._save = save
+        self._check_space = check_space
+        self._batch_size = batch_size
+        self._describing = threading.Lock()
+        self._versions = Versions(index)
+        self._writer = Writer(
+            index,
+            intake,
+            size=input_size,
+            resample=spec.resample,
+            encode=self._encode,
+            versions=self._versions,
+            not_found=self._not_found,
+            check_space=check_space,
+            observe=observe,
+        )
+
+    @property
+    def max_image_bytes(self) -> int:
+        """Bytes that an image may have."""
+        return self._intake.max_bytes
+
+    @property
+    def trained(self) -> bool:
+        """False where the vectors came out of random weights and so mean nothing."""
+        return trained(self.spec.weights)
+
+    def apply(self, changes: Sequence[Change]) -> list[Outcome]:
+        """Does one batch, at most one change a product, and tells how each ended, in their order.
+
+        What is told survives the process. A change that is older than what is stored is superseded, and one that is
+        stored already is applied: applying a batch again is harmless, in whatever order batches come. A product whose
+        image is the stored one is not encoded again. A change without a version gets the next one, and writes nothing
+        where nothing changes. What an image does wrong is a failed outcome.
+
+        Raises what concerns the whole batch (`EncoderError`s, `EncoderMismatch`, `DataFull`, `IndexUnavailable`,
+        `DecodingUnavailable`): applying it again is then right, too.
+        """
+        return self._writer.apply(changes)
+
+    def apply_early(self, changes: Sequence[Change]) -> tuple[list[Outcome], Finish | None]:
+        """Does a batch as `apply`, but goes on without images that are late (`services.images.intake` says which are):
+        gives the outcomes of the other changes, and what waits for those and does them, None where none is late.
+        """
+        return self._writer.apply_early(changes)
+
+    def put(self, changes: Iterable[Change]) -> Iterator[Outcome]:
+        """Does a stream of changes: an outcome for each, in the order in which they are done.
+
+        Raises what `apply` does; what was done by then stays done and has been told.
+        """
+        return applied(changes, self.apply, self._batch_size)
+
+    def put_embeddings(self, embeddings: Iterable[Embedding]) -> Iterator[Outcome]:
+        """Sets products whose features are known already; nothing is encoded."""
+        return write_embeddings(
+            self._index, embeddings, self._versions, batch_size=self._batch_size, check_space=self._check_space
+        )
+
+    def embeddings(self) -> Iterator[Embedding]:
+        """Raw features, attributes and image hash of every product."""
+        return read_embeddings(self._index, self._batch_size)
+
+    def load_encoder(self) -> None:
+        """Loads the encoder now. Raises `EncoderError`s, `EncoderMismatch`."""
+        fingerprint = self._encoder.fingerprint()
+        with self._describing:
+            check_fingerprint(self.spec, fingerprint)
+            if self.spec.fingerprint is None:
+                self._describe(replace(self.spec, fingerprint=fingerprint))
+
+    def patch(self, product_id: str, attributes: Attributes) -> Product:
+        """Changes some attributes: JSON Merge Patch (RFC 7396), so None removes one.
+
+        Raises `ProductNotFound`, `InvalidAttributes`.
+        """
+        merged(self._point(product_id).attributes, attributes)  # raises what an outcome would only tell
+        self.apply([Change(product_id, ChangeKind.PATCH, attributes=attributes)])
+        return self.get(product_id)
+
+    def remove(self, product_ids: Sequence[str]) -> list[Outcome]:
+        """Removes products; one that is not there is a failed outcome. Raises `InvalidProductID`."""
+        product_ids = [checked_product_id(each) for each in dict.fromkeys(product_ids)]
+        outcomes = self.apply([Change(each, ChangeKind.DELETE) for each in product_ids])
+        return [
+            failed(each.product_id, self._not_found(each.product_id)) if each.state is State.UNCHANGED else each
+            for each in outcomes
+        ]
+
+    def get(self, product_id: str) -> Product:
+        """Raises `ProductNotFound`."""
+        return _product(self._point(product_id))
+
+    def scroll(
+        self, *, after: str | None = None, limit: int = 100, filter: Filter | None = None
+    ) -> tuple[list[Product], str | None]:
+        """The next products in an order of the index's own, and the cursor that goes on (None: that was all)."""
+        points, cursor = self._index.scroll(after=after, limit=checked_limit(limit), filter=filter)
+        return [_product(point) for point in points], cursor
+
+    def search(self, vector: Vector, **options: Unpack[SearchOptions]) -> list[Neighbor]:
+        """The products nearest to a vector (dim,) of any length, best first.
+
+        Raises `InvalidVector`, `InvalidInput`.
+        """
+        return self._search(vector, (), **options)
+
+    def search_image(self, image: bytes, **options: Unpack[SearchOptions]) -> list[Neighbor]:
+        """The products that look most like a picture, best first.
+
+        Raises `ImageError`s, `EncoderError`s, `EncoderMismatch`, `InvalidInput`.
+        """
+        pixels = self._intake.decoder.submit(image, self._size, self.spec.resample)
+        self.load_encoder()
+        [features] = self._encoder.encode(pixels.result()[np.newaxis], urgent=True)
+        vector, _ = normalized(features)
+        return self._search(vector, (), **options)
+
+    def neighbors(self, product_id: str, **options: Unpack[SearchOptions]) -> list[Neighbor]:
+        """The products that look most like one of the catalog, best first, without itself.
+
+        Raises `ProductNotFound`, `InvalidInput`.
+        """
+        vector = self._point(product_id, vectors=True).vector
+        assert vector is not None, "asked for with vectors=True"
+        return self._search(vector, (product_id,), **options)
+
+    def image(self, product_id: str) -> bytes:
+        """The original image. Raises `ProductNotFound`, and `MediaNotFound` where it was not kept."""
+        return self._intake.media.get(self._image_hash(product_id))
+
+    def thumbnail(self, product_id: str) -> bytes:
+        """A WebP of the image whose longer side has 320 pixels, made at the first request.
+
+        Raises `ProductNotFound`, `MediaNotFound`, `ImageError`s.
+        """
+        return self._intake.media.thumbnail(self._image_hash(product_id), self.thumbnail_of)
+
+    def thumbnail_of(self, image: bytes) -> bytes:
+        """The same of a picture that is in no catalog. Raises `ImageError`s."""
+        return self._intake.decoder.submit_thumbnail(image).result()
+
+    def count(self, filter: Filter | None = None) -> int:
+        """How many products there are."""
+        return self._index.count(filter)
+
+    def max_version(self) -> int:
+        """The highest version in the index, those of removed products included."""
+        return self._index.max_version()
+
+    def facets(self, attribute: str, *, limit: int = 10, filter: Filter | None = None) -> list[Facet]:
+        """The most frequent values of an indexed attribute. Raises `AttributeNotIndexed`."""
+        return self._index.facets(attribute, limit=checked_limit(limit), filter=filter)
+
+    def declare(self, attributes: Mapping[str, AttributeKind]) -> None:
+        """Indexes attributes, so that filters on them are fast and they have facets."""
+        self._index.declare(attributes)
+        with self._describing:
+            self._describe(replace(self.spec, indexed_attributes={**self.spec.indexed_attributes, **attributes}))
+
+    def images(self) -> Iterator[str]:
+        """The hash of every product's image, in no order."""
+        points = every(lambda cursor: self._index.scroll(after=cursor, limit=MAX_LIMIT))
+        return (point.image for point in points if point.image)
+
+    def purge(self, before: float, *, below: int | None) -> int:
+        """Forgets products removed before that time with a lower version than `below` (None: any); tells how many.
+
+        From then on an older change of one would bring it back.
+        """
+        old = (each for each in self._index.tombstones(before=before) if below is None or each.version < below)
+        count = 0
+        while page := list(itertools.islice(old, PURGED_AT_ONCE)):
+            self._index.purge(page)
+            count += len(page)
+        self._index.flush()
+        return count
+
+    def points(self) -> Iterator[Point]:
+        """Every product as the index keeps it, with its vector."""
+        return every(lambda cursor: self._index.scroll(after=cursor, limit=self._batch_size, vectors=True))
+
+    def tombstones(self) -> Iterator[Tombstone]:
+        """Every removed product that is not forgotten yet."""
+        return iter(self._index.tombstones(before=math.inf))
+
+    def copy(self, points: Iterable[Point | Tombstone], originals: Media | None = None) -> int:
+        """Writes what another catalog of this encoder has, versions and all; gives how many. What is newer here stays.
+
+        The images are taken from `originals`, where they are kept, unless they are here.
+        """
+        count = 0
+        stream = iter(points)
+        while batch := list(itertools.islice(stream, self._batch_size)):
+            self._check_space(0)
+            for point in batch:
+                if originals and isinstance(point, Point) and point.image:
+                    self._intake.copy(point.image, originals)
+            self._index.upsert(batch)
+            self._index.flush()
+            count += len(batch)
+        return count
+
+    def check_copy(self, source: "Catalog") -> None:
+        """Raises `Conflict` unless it has as many products as its source, and the same newest version."""
+        if (source.count(), source.max_version()) != (self.count(), self.max_version()):
+            raise Conflict(
+                f"The copy of {self.spec.name} has {self.count()} products up to version {self.max_version()}, and the "
+                f"catalog has {source.count()} up to {source.max_version()}: either one was changed meanwhile, so run "
+                "it again, or the copy is an older one with more, so remove that first."
+            )
+
+    def optimize(self) -> bool:
+        """Builds the search graph; True if there was work. Blocks the whole process."""
+        done = self._index.optimize()
+        self._index.flush()
+        return done
+
+    def close(self) -> None:
+        """Lets go of the index; calls under way and later ones raise `IndexUnavailable`."""
+        self._index.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _search(self, vector: Vector, exclude: Sequence[str], **options: Unpack[SearchOptions]) -> list[Neighbor]:
+        limit = checked_limit(options.get("limit", 10))
+        offset = options.get("offset", 0)
+        if offset < 0:
+            raise InvalidInput(f"The offset {offset} is refused; it starts at 0.")
+        min_score = options.get("min_score")
+        if min_score is not None and not -1 <= min_score <= 1:
+            raise InvalidInput(f"The lowest score {min_score} is refused; it goes from -1 to 1.")
+        return self._index.search(
+            self._direction(vector),
+            limit=limit,
+            offset=offset,
+            filter=options.get("filter"),
+            min_score=min_score,
+            exclude=exclude,
+        )
+
+    def _direction(self, vector: Vector) -> Vector:
+        if vector.shape != (self.spec.dim,):
+            raise InvalidVector(f"The vector has {vector.size} numbers; catalog {self.spec.name} has {self.spec.dim}.")
+        try:
+            return normalized(vector)[0]
+        except ImageFeatureless:
+            raise InvalidVector("The vector is all zeros or not finite, so it points nowhere; give another.") from None
+
+    def _describe(self, spec: CatalogSpec) -> None:
+        self._save(spec)
+        self.spec = spec
+
+    def _encode(self, pixels: Pixels) -> Vectors:
+        self.load_encoder()
+        return self._encoder.encode(pixels)
+
+    def _point(self, product_id: str, *, vectors: bool = False) -> Point:
+        [point] = self._index.get([checked_product_id(product_id)], vectors=vectors)
+        if point is None:
+            raise self._not_found(product_id)
+        return point
+
+    def _image_hash(self, product_id: str) -> str:
+        image = self._point(product_id).image
+        if image is None:
+            raise MediaNotFound(f"Product {product_id!r} was imported without its image; index the image to have it.")
+        return image
+
+    def _not_found(self, product_id: str) -> ProductNotFound:
+        return ProductNotFound(
+            f"There is no product {product_id!r} in catalog {self.spec.name}; list its products to see what there is."
+        )
+
+
+def check_fingerprint(spec: CatalogSpec, fingerprint: str) -> None:
+    """Raises `EncoderMismatch` where a catalog's vectors come from another encoder."""
+    if spec.fingerprint not in (None, fingerprint):
+        raise EncoderMismatch(
+            f"Catalog {spec.name} holds vectors of {spec.fingerprint}, and this encoder makes {fingerprint}: "
+            "give the encoder and weights it was made with, or another --catalog."
+        )
+
+
+def _product(point: Point) -> Product:
+    return Product(point.product_id, point.attributes, point.image, point.version)

@@ -1,0 +1,1 @@
+"""Networks on Keras. The home of TensorFlow and Keras."""

@@ -1,0 +1,126 @@
+"""The encoder that runs on TensorFlow."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from services.encoders import specs
+from services.encoders.keras import weights as network_weights
+from services.encoders.keras.starting import starting
+from services.encoders.network import Network, Patience
+from services.encoders.pace import Pace, of_gpu, of_processors
+from services.errors import PrecisionUnavailable
+from services.records import Pixels, Resample, Vectors
+from services.settings import Precision
+
+_BFLOAT16 = "auto_mixed_precision_onednn_bfloat16"
+
+
+class TensorFlowEncoder:
+    """A network on TensorFlow, compiled once, on the first GPU that the process sees or else on its processors.
+
+    `pace` is how it is fed, None: as the device needs it. Whether it computes in bfloat16 is a matter of the whole
+    process. Raises `WeightsError`s, and `PrecisionUnavailable` where the process already computes in another
+    precision, the processor lacks bfloat16 or the weights do not fit into float16.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        weights: str,
+        *,
+        resample: Resample = "nearest",
+        precision: Precision = "auto",
+        patience: Patience = Patience(),  # noqa: B008  frozen
+        pace: Pace | None = None,
+    ) -> None:
+        self.name = network.name
+        self.size = network.size
+        self.dim = network.dim
+        self.trained = specs.trained(weights)
+        specs.checked_spec(weights)
+        on_gpu = _grow_on_gpus()
+        self.precision = resolved(precision, on_gpu)
+        _start_tensorflow(self.precision)
+        model = network_weights.load(network, weights, patience)
+        self.fingerprint = fingerprint(network, network_weights.digest(model), resample)
+        self._compiled = _compiled(network, model, self.precision)
+        self._pace = pace or (of_gpu() if on_gpu else of_processors(len(os.sched_getaffinity(0))))
+        self.lanes, self.turn = self._pace.lanes, self._pace.turn
+        # Now, so that nobody waits for what the first call of a size does.
+        for shape in self._pace.shapes or (1,):
+            self._encoded(np.zeros((shape, network.size, network.size, 3), np.uint8))
+
+    def encode(self, pixels: Pixels) -> Vectors:
+        """Raw features, float32 (n, dim), of uint8 RGB pixels (n, size, size, 3). Any n, zero included."""
+        if not len(pixels):
+            return np.empty((0, self.dim), np.float32)
+        return np.concatenate([self._encoded(call)[:count] for call, count in self._pace.calls(pixels)])
+
+    def close(self) -> None:
+        """TensorFlow keeps what it has until the process ends."""
+
+    def _encoded(self, pixels: Pixels) -> Vectors:
+        import tensorflow as tf
+
+        features: Vectors = self._compiled(tf.constant(pixels)).numpy()
+        return features
+
+
+def fingerprint(network: Network, weights_digest: str, resample: Resample) -> str:
+    """Names network, weights and preprocessing: vectors may be compared where it is the same."""
+    return f"{network.name}/{weights_digest}/{network.size}-{resample}"
+
+
+def resolved(precision: Precision, on_gpu: bool) -> Literal["float32", "bfloat16", "float16"]:
+    """What `auto` means on this device."""
+    if precision != "auto":
+        return precision
+    if on_gpu:
+        return "float16"
+    return "bfloat16" if has_bfloat16() else "float32"
+
+
+def has_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 (AVX512_BF16 or AMX)."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def _grow_on_gpus() -> bool:
+    """Whether there are GPUs. TensorFlow takes their memory as it needs it, instead of all at its first operation."""
+    with starting():
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")
+        for gpu in gpus:
+            tf.config.experimental.set_memory_growth(gpu, True)
+    return bool(gpus)
+
+
+def _start_tensorflow(precision: str) -> None:
+    with starting():
+        import tensorflow as tf
+
+        tf.constant(0)
+    if precision == "bfloat16" and not has_bfloat16():
+        raise PrecisionUnavailable("This processor has neither AVX512_BF16 nor AMX: take precision float32 or auto.")
+    options = tf.config.optimizer.get_experimental_options()
+    if options.get(_BFLOAT16, precision == "bfloat16") != (precision == "bfloat16"):
+        raise PrecisionUnavailable(
+            f"This process already encodes in another precision than {precision}: start another."
+        )
+    # Constants are folded in graph.py; TensorFlow's own pass would copy all weights several times at start-up.
+    tf.config.optimizer.set_experimental_options({_BFLOAT16: precision == "bfloat16", "constant_folding": False})
+
+
+def _compiled(network: Network, model: Any, precision: str) -> Callable[[Any], Any]:
+    from services.encoders.keras.graph import compile
+
+    return compile(network, model, half=precision == "float16")

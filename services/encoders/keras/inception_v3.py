@@ -1,0 +1,18 @@
+"""InceptionV3: 299 x 299, `x / 127.5 - 1`, 2048 features (`avg_pool`).
+
+Szegedy et al., Rethinking the Inception Architecture for Computer Vision, CVPR 2016.
+"""
+
+from services.encoders.keras.keras_applications import application
+from services.encoders.network import Network
+
+
+def network() -> Network:
+    """The entry of InceptionV3."""
+    return application(
+        name="inception_v3",
+        function="InceptionV3",
+        size=299,
+        dim=2048,
+        file="inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
+    )

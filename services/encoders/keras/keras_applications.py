@@ -1,0 +1,103 @@
+"""Networks of `keras.applications`, with the ImageNet weights that Keras downloads and caches."""
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from services.encoders.keras.weights import load_file
+from services.encoders.network import Network, Patience
+from services.errors import WeightsUnreachable
+
+
+def application(*, name: str, function: str, size: int, dim: int, file: str) -> Network:
+    """The entry of one network: `function` of the Keras module `name`.
+
+    `file` is the name under which Keras caches its ImageNet weights without classifier.
+    """
+    headless, whole = cached(file), cached(file.replace("_notop", ""))
+
+    def build(top: bool) -> Any:
+        return _build(name, function, size, top=top, weights=None)
+
+    def imagenet(patience: Patience) -> Any:
+        if whole.exists() and not headless.exists():
+            return load_file(network, whole)
+        with _explained(name, headless), _patient(patience):
+            return _build(name, function, size, top=False, weights="imagenet")
+
+    network = Network(
+        name=name,
+        size=size,
+        dim=dim,
+        build=build,
+        preprocess=lambda pixels: _module(name).preprocess_input(pixels),
+        imagenet=imagenet,
+        imagenet_at_hand=lambda: headless.exists() or whole.exists(),
+    )
+    return network
+
+
+def cached(file: str) -> Path:
+    """Where Keras keeps a downloaded weights file; the script that ran before may have left its own there."""
+    home = os.environ.get("KERAS_HOME")
+    return (Path(home) if home else Path.home() / ".keras") / "models" / file
+
+
+def _module(name: str) -> Any:
+    return import_module(f"keras.applications.{name}")
+
+
+def _build(name: str, function: str, size: int, *, top: bool, weights: str | None) -> Any:
+    build = getattr(_module(name), function)
+    if top:
+        return build(weights=weights)
+    return build(weights=weights, include_top=False, pooling="avg", input_shape=(size, size, 3))
+
+
+@contextlib.contextmanager
+def _explained(name: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise WeightsUnreachable(
+            f"The ImageNet weights of {name} are not at {path} and could not be fetched ({_reason(error)}): give a "
+            "file with --weights FILE, or take --encoder efficientnet_lite0, whose trained weights are installed "
+            "with Lookalike, or try it untrained with --weights random:SEED."
+        ) from error
+
+
+def _reason(error: BaseException) -> str:
+    return str(error).rpartition(" -- ")[2] or type(error).__name__
+
+
+@contextlib.contextmanager
+def _patient(patience: Patience) -> Iterator[None]:
+    """Bounds Keras's download, which has no timeout of its own, and keeps its progress bar off stdout.
+
+    The bound on the whole download takes the main thread; elsewhere only silence is bounded.
+    """
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(patience.silence)
+    alarm = threading.current_thread() is threading.main_thread()
+    if alarm:
+        handler = signal.signal(signal.SIGALRM, _too_slow)
+        signal.setitimer(signal.ITIMER_REAL, patience.total)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        if alarm:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, handler)
+        socket.setdefaulttimeout(before)
+
+
+def _too_slow(*_: object) -> None:
+    raise TimeoutError("the download took too long")

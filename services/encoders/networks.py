@@ -1,0 +1,19 @@
+"""Every network there is an encoder for."""
+
+from services.encoders.keras import efficientnet_lite0, inception_v3
+from services.encoders.network import Network
+from services.errors import EncoderUnknown
+
+
+def networks() -> dict[str, Network]:
+    """Every network there is an encoder for, by name."""
+    entries = [inception_v3.network(), efficientnet_lite0.network()]
+    return {entry.name: entry for entry in entries}
+
+
+def network(name: str) -> Network:
+    """Raises `EncoderUnknown`."""
+    known = networks()
+    if name not in known:
+        raise EncoderUnknown(f"There is no encoder {name!r}; there are {', '.join(known)}.")
+    return known[name]

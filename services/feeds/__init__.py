@@ -1,0 +1,1 @@
+"""Lists, folders and lines of feeds, read into changes."""

@@ -1,0 +1,281 @@
+"""Child processes that run functions over hostile bytes, under limits of time and memory.
+
+A child is a fresh interpreter: it shares nothing with this process, does not run its script again and may be
+started beside threads. It ends when its connection closes, so also when this process is killed.
+"""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from functools import partial
+from multiprocessing.connection import Connection, Pipe
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
+from typing import Any, NamedTuple, ParamSpec, Self, TypeVar
+
+from services.errors import DecodingUnavailable, ImageDecodeCrashed, ImageDecodeTimeout
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+START_SECONDS = 60.0
+
+
+class _Task(NamedTuple):
+    future: Future[Any]
+    call: Callable[[], Any]
+
+
+class Children:
+    """`processes` children, each started at the first task it is needed for and replaced after `recycle` tasks.
+
+    A task that takes more than `timeout` seconds or ends its child (more than `memory` bytes of address space, a
+    crash in a C library) costs that task only: its future raises `ImageDecodeTimeout` or `ImageDecodeCrashed`.
+    """
+
+    def __init__(self, processes: int, *, timeout: float, memory: int, recycle: int = 1000) -> None:
+        self._tasks: SimpleQueue[_Task | None] = SimpleQueue()
+        self._lock = Lock()
+        self._closed = False
+        self._children = [_Child(timeout, memory, recycle) for _ in range(processes)]
+        self._threads = [Thread(target=self._serve, args=(child,), daemon=True) for child in self._children]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Runs a function of an importable module in a child; its errors are the future's."""
+        future: Future[T] = Future()
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the child processes are closed")
+            self._tasks.put(_Task(future, partial(function, *args, **kwargs)))
+        return future
+
+    def pids(self) -> list[int]:
+        """The processes there are at this moment."""
+        return [child.pid for child in self._children if child.pid is not None]
+
+    def close(self) -> None:
+        """Cancels what waits or runs and leaves no child."""
+        with self._lock:
+            self._closed = True
+            self._cancel_waiting()
+        for _ in self._threads:
+            self._tasks.put(None)
+        for child in self._children:
+            child.close()
+        for thread in self._threads:
+            thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _cancel_waiting(self) -> None:
+        try:
+            while task := self._tasks.get_nowait():
+                task.future.cancel()
+        except Empty:
+            return
+
+    def _serve(self, child: "_Child") -> None:
+        while task := self._tasks.get():
+            if task.future.set_running_or_notify_cancel():
+                self._run(child, task)
+            # Waiting for the next task must not keep this one's bytes.
+            del task
+        child.stop()
+
+    def _run(self, child: "_Child", task: _Task) -> None:
+        try:
+            result = child.run(task.call)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to whoever waits for the future
+            # Its frames hold this task, whose future holds it: a circle that would keep the bytes for long.
+            task.future.set_exception(CancelledError() if self._closed else error.with_traceback(None))
+        else:
+            task.future.set_result(result)
+
+
+class _Child:
+    """One process at a time: started when needed; ended when late, used up or in an unknown state."""
+
+    def __init__(self, timeout: float, memory: int, recycle: int) -> None:
+        self._timeout = timeout
+        self._memory = memory
+        self._recycle = recycle
+        self._tasks = 0
+        self._lock = Lock()
+        self._closed = False
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+
+    @property
+    def pid(self) -> int | None:
+        process = self._process
+        return process.pid if process else None
+
+    def run(self, call: Callable[[], Any]) -> Any:
+        connection = self._deliver(call)
+        try:
+            if not connection.poll(self._timeout):
+                raise self._late()
+            done, value = connection.recv()
+        except (EOFError, ConnectionError) as error:
+            raise self._crashed() from error
+        if not done:
+            raise value
+        return value
+
+    def stop(self) -> None:
+        """Ends the process, if there is one."""
+        process, connection = self._process, self._connection
+        self._process = self._connection = None
+        if connection:
+            connection.close()
+        if process:
+            process.kill()
+            process.wait()
+
+    def close(self) -> None:
+        """From another thread: ends the process, which its own thread then sees gone, and lets none follow."""
+        with self._lock:
+            self._closed = True
+            process = self._process
+        if process:
+            process.kill()
+
+    def _deliver(self, call: Callable[[], Any]) -> Connection:
+        """Hands a task to a child that has said it holds it. One that died idle is replaced: no task did that."""
+        code: int | None = None
+        for _ in range(2):
+            connection = self._usable()
+            try:
+                connection.send(call)
+                if not connection.poll(START_SECONDS):
+                    break
+                connection.recv()
+                return connection
+            except (EOFError, ConnectionError):
+                code = self._exit_code()
+        self.stop()
+        raise DecodingUnavailable(
+            f"A child process for decoding does not start (exit code {code}); raise LOOKALIKE_DECODE_MEMORY."
+        )
+
+    def _usable(self) -> Connection:
+        if self._tasks >= self._recycle:
+            self.stop()
+        if self._connection is None:
+            try:
+                self._connection = self._start()
+            except OSError as error:
+                raise _not_to_be_had(error) from error
+            self._tasks = 0
+        self._tasks += 1
+        return self._connection
+
+    def _start(self) -> Connection:
+        ours, theirs = Pipe()
+        limits = f"{theirs.fileno()}, {self._memory}, {2 * self._timeout}"
+        code = f"import sys; sys.path[:] = {sys.path!r}; from services.images.processes import serve; serve({limits})"
+        with theirs, self._lock:
+            if self._closed:
+                raise CancelledError
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-W", "ignore", "-c", code],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    # OpenBLAS reserves address space for each of its threads.
+                    env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+                    # Ctrl-C in a terminal goes to the group of this process, and it is ours to end the children.
+                    process_group=0,
+                )
+            except OSError:
+                # The error would keep it open, and there may be no more files.
+                ours.close()
+                raise
+        return ours
+
+    def _exit_code(self) -> int | None:
+        """Of a process whose connection broke: it is ending by itself, and kill would hide why."""
+        if self._process is None:
+            return None
+        try:
+            code = self._process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            code = None
+        self.stop()
+        return code
+
+    def _late(self) -> ImageDecodeTimeout:
+        self.stop()
+        return ImageDecodeTimeout(
+            f"Decoding the image took more than {self._timeout:g} s; "
+            "save it anew in a plain format or raise LOOKALIKE_DECODE_TIMEOUT."
+        )
+
+    def _crashed(self) -> ImageDecodeCrashed:
+        return ImageDecodeCrashed(
+            f"Decoding the image ended its process (exit code {self._exit_code()}); save it anew in a plain format."
+        )
+
+
+def _not_to_be_had(error: OSError) -> DecodingUnavailable:
+    return DecodingUnavailable(
+        f"A child process for decoding does not start ({error.strerror}); allow more processes, files or memory."
+    )
+
+
+def serve(fd: int, memory: int, seconds: float) -> None:
+    """The whole life of a child: runs what arrives on the connection until that closes."""
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    try:
+        with Connection(fd) as connection:
+            while True:
+                _serve_one(connection, seconds)
+    except (EOFError, ConnectionError):
+        return
+
+
+def _serve_one(connection: Connection, seconds: float) -> None:
+    call = connection.recv()
+    connection.send(None)
+    _silence()
+    # The parent's clock is the limit. This one is the kernel's and ends a child that hangs with its parent dead.
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    reply = _reply(call)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    connection.send(reply)
+
+
+def _silence() -> None:
+    """From here on C libraries may say on standard error what they think of an image; nobody wants to read it."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    os.close(null)
+
+
+def _reply(call: Callable[[], Any]) -> tuple[bool, Any]:
+    try:
+        return True, call()
+    except MemoryError:
+        return False, out_of_memory()
+    except Exception as error:  # noqa: BLE001 - the parent raises it
+        return False, error
+
+
+def out_of_memory() -> ImageDecodeCrashed:
+    return ImageDecodeCrashed(
+        "Decoding the image needs more memory than allowed; send a smaller one or raise LOOKALIKE_DECODE_MEMORY."
+    )

@@ -1,0 +1,1 @@
+"""Requests to servers of strangers: URLs of images, opened with care."""

@@ -1,0 +1,189 @@
+"""Network connections for strangers' URLs: to permitted addresses only, and never past a deadline.
+
+It stands below the connection pool of httpcore2, which hands the timeouts of a request to its backend unread. So here a
+`timeout` is a deadline: a point of `time.monotonic()`, which holds for everything done for the request.
+"""
+
+import socket
+import ssl
+import sys
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from ipaddress import ip_address
+from threading import Thread
+from time import monotonic
+from typing import Any
+
+import httpcore2
+
+from services.outbound.addresses import Address, Allowed
+
+Resolve = Callable[[str, int], list[Address]]
+"""Host and port to addresses, best first. Raises `OSError` where there are none."""
+
+# h11 would take 100 KB, and any number of interim answers (1xx) before.
+HEAD_BYTES = 64 * 1024
+
+# Who asks waits so long for nothing; then every so many bytes buy the other side another second.
+SLOW_SECONDS = 5.0
+BYTES_A_SECOND = 10_000
+
+
+class NotPermitted(Exception):
+    """The host is at an address that may not be connected to."""
+
+
+class HeadTooLarge(Exception):
+    """More than `HEAD_BYTES` came before the body."""
+
+
+class TooSlow(Exception):
+    """For `slow_seconds` fewer bytes came than `BYTES_A_SECOND`."""
+
+
+def resolve(host: str, port: int) -> list[Address]:
+    """What the system says."""
+    # As bytes, since Python's own IDNA codec chokes on labels that are too long.
+    found = socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM)
+    return [ip_address(entry[4][0]) for entry in found]
+
+
+class GuardedNetwork(httpcore2.NetworkBackend):
+    """Looks a host up once, checks every address and connects to these addresses, not to the name.
+
+    So a name that changes its mind after the check is of no use. One address that is not permitted refuses the host.
+    An address has `connect_seconds` to accept, and as long again for TLS. For `slow_seconds` an answer may be slower
+    than `BYTES_A_SECOND`.
+    """
+
+    def __init__(
+        self,
+        allowed: Allowed,
+        connect_seconds: float,
+        slow_seconds: float = SLOW_SECONDS,
+        resolve: Resolve = resolve,
+        network: httpcore2.NetworkBackend | None = None,
+    ) -> None:
+        self._allowed = allowed
+        self._connect_seconds = connect_seconds
+        self._slow_seconds = slow_seconds
+        self._resolve = resolve
+        self._network = network or httpcore2.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.NetworkStream:
+        """Raises `NotPermitted` and the errors of httpcore2."""
+        addresses = self._look_up(host, port, timeout)
+        for address in addresses:
+            if not self._allowed.permits(host, address):
+                raise NotPermitted(f"{host} is at {address}")
+        failure: Exception = httpcore2.ConnectError("the host has no address")
+        for address in addresses:
+            seconds = min(self._connect_seconds, _left(timeout, httpcore2.ConnectTimeout))
+            try:
+                stream = self._network.connect_tcp(str(address), port, seconds, local_address, socket_options)
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
+                failure = error
+                continue
+            try:
+                peer = ip_address(stream.get_extra_info("server_addr")[0])
+            except OSError as error:
+                stream.close()
+                failure = httpcore2.ConnectError(error)
+                continue
+            if peer != address:
+                # Something below us has a will of its own.
+                stream.close()
+                raise NotPermitted(f"{host} is at {address}, and {peer} accepted")
+            return GuardedStream(stream, self._connect_seconds, self._slow_seconds)
+        raise failure
+
+    def _look_up(self, host: str, port: int, deadline: float | None) -> list[Address]:
+        """`getaddrinfo` knows no timeout, so it runs in a thread that is left behind at the deadline.
+
+        A daemon for each look-up: hung ones then delay neither others nor the end of the process, and since the
+        system gives up within a minute there are never more than a few for each thread that fetches.
+        """
+        answer: Future[list[Address]] = Future()
+
+        def look_up() -> None:
+            try:
+                answer.set_result(self._resolve(host, port))
+            except OSError as error:
+                answer.set_exception(error)
+
+        Thread(target=look_up, name="look-up", daemon=True).start()
+        try:
+            return answer.result(_left(deadline, httpcore2.ConnectTimeout))
+        except TimeoutError as error:
+            raise httpcore2.ConnectTimeout("looking up the host took too long") from error
+        except OSError as error:
+            raise httpcore2.ConnectError(error) from error
+
+
+class GuardedStream(httpcore2.NetworkStream):
+    """A connection whose every read and write ends at the deadline, and whose answers have heads of bounded size and a
+    minimum rate.
+
+    Writing begins a request; `head_ended` has to be called before the answer's body is read.
+    """
+
+    def __init__(self, stream: httpcore2.NetworkStream, connect_seconds: float, slow_seconds: float) -> None:
+        self._stream = stream
+        self._connect_seconds = connect_seconds
+        self._slow_seconds = slow_seconds
+        self._readable = HEAD_BYTES
+        self._slow_at = 0.0
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Raises `HeadTooLarge`, `TooSlow` and the errors of httpcore2."""
+        if not self._readable:
+            raise HeadTooLarge
+        seconds = _left(timeout, httpcore2.ReadTimeout)
+        patience = self._slow_at - monotonic()
+        if patience <= 0:
+            raise TooSlow
+        try:
+            data = self._stream.read(min(max_bytes, self._readable), min(seconds, patience))
+        except httpcore2.ReadTimeout as error:
+            if patience < seconds:
+                raise TooSlow from error
+            raise
+        self._readable -= len(data)
+        self._slow_at += len(data) / BYTES_A_SECOND
+        return data
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._readable = HEAD_BYTES
+        self._slow_at = monotonic() + self._slow_seconds
+        self._stream.write(buffer, _left(timeout, httpcore2.WriteTimeout))
+
+    def head_ended(self) -> None:
+        self._readable = sys.maxsize
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.NetworkStream:
+        seconds = min(self._connect_seconds, _left(timeout, httpcore2.ConnectTimeout))
+        secure = self._stream.start_tls(ssl_context, server_hostname, seconds)
+        return GuardedStream(secure, self._connect_seconds, self._slow_seconds)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+def _left(deadline: float | None, late: type[httpcore2.TimeoutException]) -> float:
+    """Seconds until the deadline; without one it is over."""
+    seconds = (deadline or 0.0) - monotonic()
+    if seconds <= 0:
+        raise late("no time is left")
+    return seconds

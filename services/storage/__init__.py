@@ -1,0 +1,1 @@
+"""What is kept on disk or in a bucket: originals, thumbnails, the data folder."""

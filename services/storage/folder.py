@@ -1,0 +1,191 @@
+"""The data folder of a process that keeps everything itself: its lock, its catalogs' descriptions, its disk.
+
+lock                              held by the one process that works on the folder; says which, and the URL of a service
+catalogs/NAME/catalog.json        a CatalogSpec; its `generation` points to the vectors
+catalogs/NAME/GENERATION/         the vectors
+media/                            originals and thumbnails
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any, Self
+
+from services.errors import CatalogNotFound, DataCorrupt, DataLocked, DataNotWritable
+from services.names import checked_catalog_name
+from services.records import AttributeKind, CatalogSpec
+from services.storage.disk import check_space, disk_errors
+
+LOCK_ATTEMPTS = 5
+
+
+class DataFolder:
+    """A data folder, locked for this process until `close`.
+
+    Raises `DataLocked` (and names the holder), `DataNotWritable`, `DataFull`, and `CatalogNotFound` where there is no
+    folder and none is to be made.
+    """
+
+    shared = False
+
+    def __init__(self, path: Path, *, min_free_bytes: int = 0, create: bool = True) -> None:
+        self.path = path.absolute()
+        if not create and not self.path.exists():
+            raise CatalogNotFound(
+                f"There is no data folder {self.path}: make one with `lookalike index FOLDER`, or name "
+                "yours with --data."
+            )
+        self._min_free_bytes = min_free_bytes
+        try:
+            with disk_errors(self.path):
+                (self.path / "catalogs").mkdir(parents=True, exist_ok=True)
+                self._lock = _locked(self.path / "lock")
+        except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+            raise DataNotWritable(f"{error.filename} is in the way; take another data folder with --data.") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets other processes work on the folder."""
+        self._lock.close()
+
+    def announce(self, url: str) -> None:
+        """Tells other processes that a service on this folder answers at `url`."""
+        _sign(self._lock, url)
+
+    @property
+    def media(self) -> Path:
+        return self.path / "media"
+
+    def vectors(self, spec: CatalogSpec) -> Path:
+        """Where the vectors of a catalog's current generation are."""
+        return self.path / "catalogs" / spec.name / spec.generation
+
+    def check(self) -> None:
+        """Raises `DataCorrupt` where a catalog's description cannot be read."""
+        self.catalogs()
+
+    def catalogs(self) -> list[CatalogSpec]:
+        """All catalogs, by name."""
+        found = sorted((self.path / "catalogs").glob("*/catalog.json"))
+        return [self.catalog(path.parent.name) for path in found]
+
+    def has_catalog(self, name: str) -> bool:
+        """Raises `InvalidCatalog` (the name)."""
+        return self._file(name).exists()
+
+    def catalog(self, name: str) -> CatalogSpec:
+        """Raises `CatalogNotFound`, `InvalidCatalog` (the name), `DataCorrupt`."""
+        file = self._file(name)
+        try:
+            fields = json.loads(file.read_text())
+            kinds = {key: AttributeKind(kind) for key, kind in fields.pop("indexed_attributes").items()}
+            # Descriptions of the first version have no ID.
+            return CatalogSpec(**({"id": fields["generation"]} | fields), indexed_attributes=kinds)
+        except FileNotFoundError:
+            raise CatalogNotFound(self._not_found(name)) from None
+        except (ValueError, TypeError, KeyError, OSError) as error:
+            raise DataCorrupt(f"{file} is damaged; restore it, or remove its folder and index again.") from error
+
+    def create(self, spec: CatalogSpec) -> None:
+        """Writes a new catalog's description."""
+        self.save(spec)
+
+    def save(self, spec: CatalogSpec) -> None:
+        """Writes a catalog's description, the old one or the new one surviving whatever happens."""
+        file = self._file(spec.name)
+        with disk_errors(self.path):
+            file.parent.mkdir(exist_ok=True)
+            new = file.with_suffix(".new")
+            with new.open("w") as stream:
+                json.dump(asdict(spec), stream, indent=2)
+                stream.flush()
+                os.fsync(stream.fileno())
+            new.replace(file)
+
+    def remove(self, name: str) -> None:
+        """Removes a catalog with its vectors. Raises `CatalogNotFound`."""
+        folder = self._file(name).parent
+        if not folder.exists():
+            raise CatalogNotFound(self._not_found(name))
+        with disk_errors(self.path):
+            (folder / "catalog.json").unlink(missing_ok=True)
+            shutil.rmtree(folder)
+
+    def check_space(self, planned: int = 0) -> None:
+        """Raises `DataFull` where writing so many bytes would leave less than the minimum free."""
+        check_space(self.path, self._min_free_bytes, planned)
+
+    def _file(self, name: str) -> Path:
+        return self.path / "catalogs" / checked_catalog_name(name) / "catalog.json"
+
+    def _not_found(self, name: str) -> str:
+        names = ", ".join(path.parent.name for path in sorted(self.path.glob("catalogs/*/catalog.json")))
+        there = f"it has {names}" if names else "it has none yet: make one with `lookalike index FOLDER`"
+        return f"There is no catalog {name!r} in the data folder {self.path}; {there}."
+
+
+def service_url(path: Path) -> str | None:
+    """The URL that the process at work on a data folder has announced; None where there is no process, or no URL."""
+    try:
+        with (path.absolute() / "lock").open() as stream:
+            return _holder(stream).get("url") if _is_held(stream) else None
+    except OSError:
+        return None
+
+
+def _is_held(stream: IO[str]) -> bool:
+    try:
+        fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _locked(file: Path) -> IO[str]:
+    stream = file.open("a+")
+    for _ in range(LOCK_ATTEMPTS):
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # It may only be someone who looks for a service, and is gone at once.
+            time.sleep(0.02)
+        else:
+            _sign(stream, None)
+            return stream
+    with stream:
+        raise DataLocked(_locked_by(stream, file.parent))
+
+
+def _sign(stream: IO[str], url: str | None) -> None:
+    """Writes down who holds the lock, at once: others read it without one."""
+    text = json.dumps({"pid": os.getpid(), "command": " ".join(sys.argv), "url": url})
+    stream.truncate(0)
+    stream.write(text)
+    stream.flush()
+
+
+def _holder(stream: IO[str]) -> dict[str, Any]:
+    try:
+        stream.seek(0)
+        holder = json.loads(stream.read())
+    except ValueError:
+        return {}
+    return holder if isinstance(holder, dict) else {}
+
+
+def _locked_by(stream: IO[str], folder: Path) -> str:
+    holder = _holder(stream)
+    who = f"process {holder['pid']} ({holder.get('command')})" if "pid" in holder else "another process"
+    if url := holder.get("url"):
+        return f"The data folder {folder} is in use by {who}, a service at {url}: stop it first (Ctrl-C there)."
+    return f"The data folder {folder} is in use by {who}: wait until it ends, or take another folder with --data."

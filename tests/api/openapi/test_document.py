@@ -1,0 +1,219 @@
+"""What the API answers is what its OpenAPI document says, whatever is asked (schemathesis, all checks on)."""
+
+import io
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from flask import Flask, Response
+from hypothesis import strategies as st
+from PIL import Image
+from schemathesis.config import SchemathesisConfig
+from schemathesis.engine import events, from_schema
+from waitress import create_server
+
+from api.access.keyring import Keyring, hashed
+
+URLS = ["https://images.example.com/1.png", "https://images.example.com/none.png"]
+CATALOG = "/v1/catalogs/{catalog}"
+PRODUCT = CATALOG + "/products/{product_id}"
+
+
+def config(examples: int, **more: Any) -> SchemathesisConfig:
+    return SchemathesisConfig.from_dict(
+        {
+            "seed": 1,
+            "dictionaries": {
+                "catalogs": {"values": ["shoes"]},
+                "products": {"values": ["sku-1", "sku-2"]},
+                "jobs": {"values": ["1", "2"]},
+                "waits": {"values": ["0", "0.5", "5"]},
+            },
+            "parameters": {
+                "path.catalog": {"dictionary": "catalogs", "probability": 0.9},
+                "path.product_id": {"dictionary": "products", "probability": 0.6},
+                "path.job": {"dictionary": "jobs", "probability": 0.6},
+                "query.wait": {"dictionary": "waits", "probability": 0.6},
+            },
+            "checks": {
+                # What JSON schema cannot say: depths and bytes of attributes, what a cursor is, one of three fields.
+                "positive_data_acceptance": {
+                    "expected-statuses": ["2xx", "304", "403", "404", "409", "413", "422"],
+                },
+                # Posted changes are accepted, not made: a product may be deleted by one, or its image be refused later,
+                # and a change of one that was deleted is refused where its version is known, after the 202.
+                "ensure_resource_availability": {"enabled": False},
+                "use_after_free": {"enabled": False},
+            },
+            "generation": {"max-examples": examples},
+            **more,
+        }
+    )
+
+
+def png() -> bytes:
+    data = io.BytesIO()
+    Image.new("RGB", (8, 8), "green").save(data, "PNG")
+    return data.getvalue()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bodies() -> None:
+    """What schemathesis cannot make by itself: images, and lines of JSON."""
+    image = png()
+    images = st.sampled_from([image, image[:40]]) | st.binary()
+    for type in ("image/*", "application/octet-stream"):
+        schemathesis.openapi.media_type(type, images)
+    change = st.fixed_dictionaries(
+        {"product_id": st.sampled_from(["sku-1", "a/b", ""]), "image_url": st.sampled_from([*URLS, "ftp://x"])},
+        optional={
+            "op": st.sampled_from(["put", "patch", "delete"]),
+            "attributes": st.dictionaries(st.text(), st.text()),
+        },
+    )
+    line = change.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=20)
+    for type in ("application/x-ndjson", "application/jsonl"):
+        schemathesis.openapi.media_type(type, st.lists(line).map(b"\n".join))
+
+
+def stocked(service: Any, **headers: str) -> Any:
+    client = service.client
+    client.put("/v1/catalogs/shoes", json={"indexed_attributes": {"color": "keyword"}}, headers=headers)
+    for number, color in enumerate(("red", "blue"), 1):
+        image = {"data": service.picture(color), "content_type": "image/png"}
+        client.put(f"/v1/catalogs/shoes/products/sku-{number}?wait=30", **image, headers=headers)
+    service.web[URLS[0]] = service.picture("green")
+    return service
+
+
+def sent_as_it_is(context: Any, case: Any) -> bool:
+    """A form has no lists: each item is sent as a part, so one of no or one item becomes a request that is right."""
+    is_form = case.media_type == "multipart/form-data" and isinstance(case.body, dict)
+    return not (is_form and any(isinstance(value, list) for value in case.body.values()))
+
+
+def meant_to_fail(context: Any, case: Any) -> bool:
+    """With on_error=skip a feed of wrong changes is right: they become failed items."""
+    skips = (case.query or {}).get("on_error") == "skip"
+    return not (skips and case.meta.generation.mode.is_negative)
+
+
+def load(service: Any, config: SchemathesisConfig, **headers: str) -> Any:
+    """Without the removal of catalogs, after which there would be nothing to ask about: it has a run of its own."""
+    schema = schemathesis.openapi.from_wsgi("/openapi.json", service.app, config=config, headers=headers)
+    schema.hook("filter_case")(sent_as_it_is)
+    schema.hook("filter_case")(meant_to_fail)
+    return schema.exclude(method="DELETE", path=CATALOG)
+
+
+def run(schema: Any) -> tuple[list[str], Counter[tuple[str, int]]]:
+    """What was found wrong, and how often each route answered with each status."""
+    wrong: list[str] = []
+    statuses: Counter[tuple[str, int]] = Counter()
+    for event in from_schema(schema).execute():
+        if isinstance(event, events.NonFatalError | events.FatalError):
+            wrong.append(event.info.format())
+        if not isinstance(event, events.ScenarioFinished):
+            continue
+        recorder = event.recorder
+        for interaction in recorder.interactions.values():
+            if interaction.response is not None:
+                statuses[recorder.label, interaction.response.status_code] += 1
+        wrong += [
+            f"{recorder.label} {check.name}: {check.failure_info.failure}\n{check.failure_info.code_sample}"
+            for checks in recorder.checks.values()
+            for check in checks
+            if check.failure_info
+        ]
+    return wrong, statuses
+
+
+def answered_well(statuses: Counter[tuple[str, int]]) -> set[str]:
+    return {label for label, status in statuses if status < 300}
+
+
+def test_no_answer_is_outside_the_schema(service: Any) -> None:
+    # Thousands of filters are tried in the body of a search; those of the other two routes are judged by the same code.
+    brief = {"include-path-regex": "neighbors$|/products$", "include-method": "GET"}
+    operations = [brief | {"phases": {"coverage": {"enabled": False}}}]
+    schema = load(stocked(service), config(10, operations=operations))
+    wrong, statuses = run(schema)
+    assert not wrong, "\n\n".join(wrong)
+    operations = {operation.ok().label for operation in schema.get_all_operations()}
+    # Without keys there are none to tell of.
+    operations = {label for label in operations if "/v1/keys" not in label}
+    # Otherwise everything was refused, and nothing seen of what is answered.
+    assert operations <= answered_well(statuses)
+    assert not {status for _, status in statuses} & {500, 502, 503, 504}
+
+
+def test_removing_catalogs_is_as_described(service: Any) -> None:
+    schema = schemathesis.openapi.from_wsgi("/openapi.json", service.app, config=config(10))
+    wrong, statuses = run(schema.include(path=CATALOG).exclude(method="PUT"))
+    assert not wrong, "\n\n".join(wrong) and statuses[f"DELETE {CATALOG}", 204] == 1
+
+
+@contextmanager
+def served(app: Flask) -> Iterator[str]:
+    """Its URL, behind waitress: how schemathesis leaves keys out needs a network."""
+    server: Any = create_server(app, host="127.0.0.1", port=0, threads=2)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.effective_port}"
+    server.close()
+
+
+def test_no_answer_is_outside_the_schema_with_keys(make_service: Any, tmp_path: Path) -> None:
+    """Also: no route answers without a key where the document says that it needs one."""
+    (tmp_path / "keys").write_text(f"shop:{hashed('a')}\n")
+    auth = {"Authorization": "Bearer a"}
+    service = stocked(make_service(keyring=Keyring.load(tmp_path / "keys")), **auth)
+    with served(service.app) as url:
+        with_key = config(2, auth={"openapi": {"key": {"bearer": "a"}}})
+        schema = schemathesis.openapi.from_url(f"{url}/openapi.json", config=with_key, headers=auth)
+        wrong, statuses = run(
+            schema.include(path_regex="livez|readyz|metrics|stats|jobs|products/{product_id}$|catalogs$")
+        )
+    assert not wrong, "\n\n".join(wrong)
+    assert {f"PUT {PRODUCT}", "GET /v1/jobs", "GET /v1/stats", "GET /livez"} <= answered_well(statuses)
+
+
+@pytest.mark.long
+def test_no_answer_is_outside_the_schema_at_length(service: Any) -> None:
+    wrong, statuses = run(load(stocked(service), config(100)))
+    assert not wrong, "\n\n".join(wrong)
+    assert not {status for _, status in statuses} & {500, 502, 503, 504}
+
+
+def unknown_field(response: Response) -> Response:
+    response.data = response.data[:-1].rstrip(b"}\n") + b',"more":1}'
+    return response
+
+
+def undeclared_status(response: Response) -> Response:
+    response.status_code = 418
+    return response
+
+
+def another_type(response: Response) -> Response:
+    response.content_type = "text/plain"
+    return response
+
+
+def server_error(response: Response) -> Response:
+    response.status_code = 500
+    return response
+
+
+@pytest.mark.parametrize("broken", [unknown_field, undeclared_status, another_type, server_error])
+def test_an_answer_outside_the_schema_is_seen(service: Any, broken: Callable[[Response], Response]) -> None:
+    schema = load(service, config(1)).include(path="/livez")
+    assert run(schema)[0] == []
+    service.app.after_request_funcs[None].insert(0, broken)
+    assert run(schema)[0] != []

@@ -1,0 +1,116 @@
+"""The ImageNet weights: found where Keras keeps them, fetched with patience, and a way out when they cannot be."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.encoders.keras import inception_v3, weights
+from services.encoders.keras.keras_applications import cached
+from services.encoders.network import Patience
+from services.errors import WeightsUnreachable
+
+URL = "keras.src.applications.inception_v3.WEIGHTS_PATH_NO_TOP"
+
+
+@pytest.fixture
+def keras_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))
+    return tmp_path
+
+
+@contextmanager
+def server(answer: bytes, *, drip: bytes = b"") -> Iterator[str]:
+    """Takes connections, sends `answer`, and then `drip` ten times a second until it is closed."""
+    closed = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.1)
+
+        def serve() -> None:
+            while not closed.is_set():
+                with suppress(OSError):
+                    connection, _ = listener.accept()
+                    with connection:
+                        connection.sendall(answer)
+                        while not closed.wait(0.1):
+                            connection.sendall(drip)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/weights.h5"
+        finally:
+            closed.set()
+            thread.join()
+
+
+def unreachable(patience: Patience) -> tuple[str, float]:
+    """What is said when InceptionV3's weights cannot be had, and after how many seconds of trying."""
+    started = time.monotonic()
+    with pytest.raises(WeightsUnreachable) as caught:
+        inception_v3.network().imagenet(patience)
+    return str(caught.value), time.monotonic() - started
+
+
+def test_a_server_that_is_not_there_is_answered_with_the_three_ways_out(
+    keras_home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    monkeypatch.setattr(URL, f"http://127.0.0.1:{port}/weights.h5")
+    message, _ = unreachable(Patience())
+    assert str(keras_home) in message
+    assert "Connection refused" in message
+    for way_out in ("--weights FILE", "efficientnet_lite0", "random:SEED"):
+        assert way_out in message
+    assert capfd.readouterr().out == ""
+
+
+def test_a_silent_server_is_waited_for_a_short_time(keras_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with server(b"") as url:
+        monkeypatch.setattr(URL, url)
+        message, seconds = unreachable(Patience(silence=0.5, total=60))
+    assert "timed out" in message
+    assert seconds < 30
+
+
+def test_a_download_that_never_ends_is_cut(keras_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    head = b"HTTP/1.0 200 OK\r\nContent-Length: 90000000\r\n\r\n"
+    with server(head, drip=b"x") as url:
+        monkeypatch.setattr(URL, url)
+        message, seconds = unreachable(Patience(silence=5, total=4))
+    assert "too long" in message
+    assert seconds < 30
+    assert list(keras_home.glob("models/*")) == []
+
+
+def test_a_file_with_the_wrong_bytes_is_not_taken(keras_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given the start of the file from an interrupted download, I expect Keras to ask for it again by its hash."""
+    network = inception_v3.network()
+    path = cached("inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5")
+    path.parent.mkdir()
+    path.write_bytes(b"half a file")
+    assert network.imagenet_at_hand()
+    with server(b"") as url:
+        monkeypatch.setattr(URL, url)
+        message, _ = unreachable(Patience(silence=0.3))
+    assert "timed out" in message
+
+
+def test_the_file_of_the_replaced_script_is_found(keras_home: Path) -> None:
+    """The script loads the network with its classifier, so Keras has kept that file, not the headless one."""
+    network = inception_v3.network()
+    assert not network.imagenet_at_hand()
+    whole: Any = network.build(True)
+    path = cached("inception_v3_weights_tf_dim_ordering_tf_kernels.h5")
+    path.parent.mkdir()
+    whole.save(path)
+    assert network.imagenet_at_hand()
+    model = network.imagenet(Patience(silence=0.1, total=5))
+    assert weights.digest(model) == weights.digest(weights.load_file(network, path))

@@ -1,0 +1,189 @@
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from services.errors import InvalidInput, MediaNotFound
+from services.storage.media import Media, short
+
+PICTURE = b"the bytes of a picture"
+HASH = hashlib.sha256(PICTURE).hexdigest()
+
+
+@pytest.fixture
+def media(tmp_path: Path) -> Media:
+    return Media(tmp_path / "media")
+
+
+def files(folder: Path) -> list[str]:
+    """But for those that name who has put them there."""
+    found = [path for path in folder.rglob("*") if path.is_file() and path.parent.name != "users"]
+    return sorted(str(path.relative_to(folder)) for path in found)
+
+
+def no_thumbnail(_: bytes) -> bytes:
+    raise AssertionError("not asked for")
+
+
+def test_what_was_put_is_got_by_its_hash(media: Media) -> None:
+    assert not media.exists(HASH)
+    assert media.put(PICTURE) == HASH
+    assert media.exists(HASH)
+    assert media.get(HASH) == PICTURE
+
+
+def test_originals_lie_in_folders_of_their_first_digits(media: Media, tmp_path: Path) -> None:
+    media.put(PICTURE)
+    media.thumbnail(HASH, bytes.upper)
+    assert files(tmp_path / "media") == [
+        f"originals/{HASH[:2]}/{HASH[2:4]}/{HASH}",
+        f"thumbnails/{HASH[:2]}/{HASH[2:4]}/{HASH}",
+    ]
+
+
+def test_the_same_content_is_stored_once(media: Media, tmp_path: Path) -> None:
+    media.put(PICTURE)
+    (stored,) = tmp_path.rglob(HASH)
+    before = stored.stat()
+    assert media.put(PICTURE) == HASH
+    assert stored.stat().st_ino == before.st_ino
+    assert stored.stat().st_mtime_ns > before.st_mtime_ns, "so that it is not collected as a leftover"
+
+
+def test_an_original_that_a_power_cut_emptied_is_written_again(media: Media, tmp_path: Path) -> None:
+    media.put(PICTURE)
+    next(tmp_path.rglob(HASH)).write_bytes(b"")
+    media.put(PICTURE)
+    assert media.get(HASH) == PICTURE
+
+
+def test_what_is_not_there_is_not_found(media: Media) -> None:
+    with pytest.raises(MediaNotFound, match=HASH):
+        media.get(HASH)
+    with pytest.raises(MediaNotFound, match=HASH):
+        media.thumbnail(HASH, no_thumbnail)
+
+
+@pytest.mark.parametrize(
+    "hash", ["", "../../../etc/passwd", HASH[:-1], HASH + "0", HASH.upper(), HASH + "\n", "/" * 64]
+)
+def test_what_is_no_hash_reaches_no_file(media: Media, hash: str) -> None:
+    for call in (media.get, media.exists, media.remove, lambda hash: media.thumbnail(hash, no_thumbnail)):
+        with pytest.raises(InvalidInput, match="64 hex digits"):
+            call(hash)
+
+
+def test_removing_takes_the_thumbnail_along_and_again_is_harmless(media: Media, tmp_path: Path) -> None:
+    media.put(PICTURE)
+    media.thumbnail(HASH, bytes.upper)
+    media.remove(HASH)
+    media.remove(HASH)
+    assert files(tmp_path) == []
+
+
+def test_a_thumbnail_is_made_once(media: Media) -> None:
+    media.put(PICTURE)
+    assert media.thumbnail(HASH, bytes.upper) == PICTURE.upper()
+    assert media.thumbnail(HASH, no_thumbnail) == PICTURE.upper()
+
+
+def test_a_thumbnail_that_cannot_be_made_is_not_kept(media: Media) -> None:
+    media.put(PICTURE)
+    with pytest.raises(AssertionError, match="not asked for"):
+        media.thumbnail(HASH, no_thumbnail)
+    assert media.thumbnail(HASH, bytes.upper) == PICTURE.upper()
+
+
+def test_what_a_killed_writer_had_begun_is_swept_and_nothing_else(media: Media, tmp_path: Path) -> None:
+    """Given a process that dies between writing an original and naming it, I expect the sweep to take the rest."""
+    media.put(PICTURE)
+    code = (
+        "import os, sys\nfrom pathlib import Path\nfrom services.storage.media import Media\n"
+        "media = Media(Path(sys.argv[1]))\nmedia._files.mv = lambda *_: os.kill(os.getpid(), 9)\nmedia.put(b'begun')\n"
+    )
+    died = subprocess.run([sys.executable, "-c", code, str(tmp_path / "media")], check=False)
+    assert died.returncode == -9
+    assert len(files(tmp_path)) == 2
+    media.sweep()
+    assert len(files(tmp_path)) == 1
+    assert media.get(HASH) == PICTURE
+
+
+def test_keeping_none_stores_nothing(tmp_path: Path) -> None:
+    media = Media(tmp_path / "media", keep="none")
+    assert media.put(PICTURE) == HASH
+    assert not media.exists(HASH)
+    with pytest.raises(MediaNotFound):
+        media.get(HASH)
+    assert files(tmp_path) == []
+
+
+def test_a_url_names_the_folder_too(tmp_path: Path) -> None:
+    Media(f"file://{tmp_path}").put(PICTURE)
+    assert Media(tmp_path).get(HASH) == PICTURE
+
+
+def test_many_at_once_may_put_the_same_content(tmp_path: Path) -> None:
+    picture = os.urandom(200_000)
+    with ThreadPoolExecutor(8) as pool:
+        hashes = list(pool.map(lambda _: Media(tmp_path).put(picture), range(64)))
+    assert set(hashes) == {hashlib.sha256(picture).hexdigest()}
+    assert Media(tmp_path).get(hashes[0]) == picture
+    assert len(files(tmp_path)) == 1
+
+
+def test_a_writer_that_dies_leaves_no_half_original_under_its_name(tmp_path: Path) -> None:
+    """The file size limit ends the writer in the middle, as a kill does."""
+    script = """
+import resource, signal, sys
+from services.storage.media import Media, short
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+Media(sys.argv[1]).put(bytes(200_000))
+"""
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
+    assert done.returncode == -signal.SIGXFSZ
+    media = Media(tmp_path)
+    hash = hashlib.sha256(bytes(200_000)).hexdigest()
+    assert len(files(tmp_path)) == 1
+    assert not media.exists(hash)
+    media.put(bytes(200_000))
+    assert media.get(hash) == bytes(200_000)
+
+
+def test_what_nobody_keeps_is_collected_once_it_is_old(tmp_path: Path) -> None:
+    media = Media(tmp_path)
+    kept, old, new, again = (media.put(name.encode()) for name in ("kept", "old", "new", "again"))
+    media.thumbnail(old, lambda data: b"small")
+    for hash in (kept, old, again):
+        os.utime(tmp_path / "originals" / hash[:2] / hash[2:4] / hash, (0, 0))
+    media.put(b"again")
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+
+    assert media.collect(np.array([short(kept)], np.uint64), yesterday) == 1
+    assert [media.exists(hash) for hash in (kept, old, new, again)] == [True, False, True, True]
+    with pytest.raises(MediaNotFound):
+        media.thumbnail(old, lambda data: b"small")
+    assert media.collect(np.array([], np.uint64), yesterday) == 1
+    assert not media.exists(kept)
+
+
+def test_it_is_told_who_else_puts_originals_there(tmp_path: Path) -> None:
+    """Given two users of one folder, I expect each to see the other once that has put something, and to keep it."""
+    one, other = Media(tmp_path, user="one"), Media(tmp_path, user="other in http://qdrant:6333")
+    assert one.others() == other.others() == []
+    one.put(b"a picture")
+    assert (one.others(), other.others(), Media(tmp_path, user="one").others()) == ([], ["one"], [])
+    other.put(b"a picture")
+    assert other.others() == ["one"], "it needs what was there already, too"
+    assert one.others() == ["other in http://qdrant:6333"]
+    Media(tmp_path, keep="none", user="third").put(b"a picture")
+    assert len(one.others()) == 1

@@ -1,0 +1,105 @@
+"""Originals that nothing needs are removed, and no other."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from workshop import Shop
+
+from services.errors import DataCorrupt
+from services.records import Change, ChangeKind, StoredImage
+from services.storage.media import Media
+from services.testing import picture
+from workers.media_gc import collect
+
+DAY = 86_400.0
+
+
+def age(shop: Shop) -> None:
+    """Makes every original of the media folder old."""
+    for path in originals(shop):
+        os.utime(path, (0, 0))
+
+
+def originals(shop: Shop) -> list[Path]:
+    folder = shop.catalogs.registry.media / "originals"
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+@pytest.fixture(autouse=True)
+def _empty(shop: Shop) -> None:
+    """Other tests have left originals."""
+    shutil.rmtree(shop.catalogs.registry.media / "originals", ignore_errors=True)
+
+
+@pytest.fixture
+def stored(shop: Shop) -> Callable[[int], str]:
+    def stored(red: int) -> str:
+        return shop.catalogs.intake.media.put(picture((red, 90, 90), size=8))
+
+    return stored
+
+
+def test_what_products_show_and_changes_need_stays(shop: Shop, stored: Callable[[int], str]) -> None:
+    shown, waiting, failed, removed, left, new = (stored(10 * n) for n in range(1, 7))
+    media = shop.catalogs.intake.media
+    broken = media.put(b"no picture")
+    changes = [
+        Change("shown", image=StoredImage(shown)),
+        Change("removed", image=StoredImage(removed)),
+        Change("broken", image=StoredImage(broken)),
+        Change("gone", ChangeKind.PATCH, StoredImage(failed), {}),
+    ]
+    for each in (changes, [Change("removed", ChangeKind.DELETE)]):
+        job = shop.accept(each)
+        shop.worker().drain()
+        assert shop.job(job).finished_at is not None
+    shop.accept([Change("waiting", image=StoredImage(waiting))])
+    age(shop)
+    os.utime(next(path for path in originals(shop) if path.name == new))
+
+    assert collect(shop.ledger, shop.catalogs, older=DAY) == 2
+    kept = {hash: media.exists(hash) for hash in (shown, waiting, failed, broken, removed, left, new)}
+    assert kept == {shown: True, waiting: True, failed: True, broken: True, removed: False, left: False, new: True}
+
+
+def test_nothing_is_removed_while_a_catalog_cannot_be_read(shop: Shop, stored: Callable[[int], str]) -> None:
+    hash = stored(10)
+    age(shop)
+    file = shop.catalogs.registry.path / "catalogs" / "damaged" / "catalog.json"
+    file.parent.mkdir()
+    file.write_text("{")
+    try:
+        with pytest.raises(DataCorrupt):
+            collect(shop.ledger, shop.catalogs, older=DAY)
+    finally:
+        shutil.rmtree(file.parent)
+    assert shop.catalogs.intake.media.exists(hash)
+
+
+def test_nothing_is_removed_where_others_keep_originals_or_no_catalog_is_left(
+    shop: Shop, stored: Callable[[int], str]
+) -> None:
+    hash = stored(10)
+    age(shop)
+    media = shop.catalogs.intake.media
+    guest = Media(shop.catalogs.registry.media, user="another index")
+    theirs = guest.put(b"theirs")
+    age(shop)
+    assert collect(shop.ledger, shop.catalogs, older=DAY) == 0
+    shutil.rmtree(shop.catalogs.registry.media / "users")
+    name = shop.catalog.spec.name
+    described = shop.catalogs.registry.path / "catalogs" / name / "catalog.json"
+    away = described.rename(described.with_suffix(".away"))
+    assert collect(shop.ledger, shop.catalogs, older=DAY) == 0
+    assert media.exists(hash) and media.exists(theirs)
+    away.rename(described)
+    assert collect(shop.ledger, shop.catalogs, older=DAY) == 2
+    assert not media.exists(hash) and not media.exists(theirs)
+
+
+def test_a_chore_is_due_once(shop: Shop) -> None:
+    assert [shop.ledger.due("leftovers", 60) for _ in range(3)] == [True, False, False]
+    assert shop.ledger.due("another", 60)
