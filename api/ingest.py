@@ -11,7 +11,7 @@ from api.access.auth import asking
 from api.context import Context, context
 from api.errors import Malformed, TooManyWaits
 from api.responses import schemas
-from api.responses.jobs import shown
+from api.responses.jobs import to_schema
 from api.responses.problems import problem_of_item
 from services.catalog.catalog import Catalog
 from services.errors import IdempotencyConflict, LedgerUnavailable
@@ -52,7 +52,7 @@ def ended(catalog: Catalog, change: Callable[[], Change], digest: str, seconds: 
         return _answer(job, replayed, status=200)
     [item], _ = here.ledger.items(job.id, state=State.FAILED, limit=1)
     _, _, headers = _answer(job, replayed, status=422)
-    return problem_of_item(item, headers, job=shown(job).model_dump(mode="json"))
+    return problem_of_item(item, headers, job=to_schema(job).model_dump(mode="json"))
 
 
 def _taken_in(here: Context, catalog: Catalog, changes: Iterable[Change | Refusal], total: int, key: str) -> Job:
@@ -135,4 +135,4 @@ def _answer(job: Job, replayed: bool, *, status: int) -> Answer:
     headers = {"Location": url_for("jobs.read", job=job.id)}
     if replayed:
         headers["Idempotent-Replayed"] = "true"
-    return shown(job), status, headers
+    return to_schema(job), status, headers

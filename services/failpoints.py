@@ -27,29 +27,29 @@ Act = Callable[[], None]
 _acts: dict[str, Act] = {}
 
 
-def reach(point: str) -> None:
+def hit(point: str) -> None:
     """Where the work passes a point: does what a test has set there."""
     if _acts and (act := _acts.get(point)):
         act()
 
 
-def place(point: str, act: Act) -> None:
+def enable(point: str, act: Act) -> None:
     """Has this done whenever the point is reached, by whichever thread, until another is placed or it is removed."""
     if point not in POINTS:
         raise ValueError(f"{point!r} is no fault point; there are {', '.join(POINTS)}")
     _acts[point] = act
 
 
-def remove(point: str) -> None:
+def disable(point: str) -> None:
     """Takes away what was placed."""
     _acts.pop(point, None)
 
 
 @contextmanager
-def placed(point: str, act: Act) -> Iterator[None]:
+def enabled(point: str, act: Act) -> Iterator[None]:
     """Has this done at the point while the block runs."""
-    place(point, act)
+    enable(point, act)
     try:
         yield
     finally:
-        remove(point)
+        disable(point)

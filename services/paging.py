@@ -6,7 +6,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def every(page: Callable[[str | None], tuple[list[T], str | None]]) -> Iterator[T]:
+def paginate(page: Callable[[str | None], tuple[list[T], str | None]]) -> Iterator[T]:
     """What is on all pages. `page` gives the one after a cursor (None: the first), and the next cursor (None: the last
     one)."""
     cursor: str | None = None

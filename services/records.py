@@ -189,7 +189,7 @@ class Tombstone:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class AttributeUpdate:
     """New attributes and a new version for a stored product whose vector stays.
 
     With `image`, only where the stored image is still that one.

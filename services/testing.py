@@ -18,8 +18,8 @@ from services.query.filters import FieldCondition, Filter, IsEmpty, Match, Range
 from services.records import (
     AttributeKind,
     Attributes,
+    AttributeUpdate,
     Facet,
-    Move,
     Neighbor,
     Pixels,
     Point,
@@ -50,7 +50,7 @@ class MemoryIndex:
                     self._stored[point.product_id] = point
             return [self._version(point.product_id) == point.version for point in points]
 
-    def move(self, moves: Sequence[Move]) -> list[bool]:
+    def update_attributes(self, moves: Sequence[AttributeUpdate]) -> list[bool]:
         with self._writing:
             for move in moves:
                 point = self._alive(move.product_id)

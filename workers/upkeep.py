@@ -8,7 +8,7 @@ import structlog
 
 from services.catalog.catalogs import Catalogs
 from services.errors import CatalogNotFound, LedgerUnavailable, LookalikeError
-from services.failpoints import reach
+from services.failpoints import hit
 from workers.media_gc import collect
 from workers.worker import Worker
 
@@ -101,7 +101,7 @@ class Upkeep:
     def _tend(self) -> None:
         if not self._ledger.lead(self._worker.id, LEAD_SECONDS):
             return
-        reach("upkeep")
+        hit("upkeep")
         if expired := self._ledger.expire():
             log.warning("claims of workers that fell silent are given on", claims=expired)
         for _ in range(self._ledger.idle(self._worker.batch_size)):

@@ -40,7 +40,7 @@ log = structlog.get_logger("workers")
 
 
 @dataclass
-class InHand:
+class ActiveClaim:
     """A claim at work. `taken` and `since` are times of `time.monotonic`, `since` None while its encoder is loaded."""
 
     claim: Claim
@@ -71,7 +71,7 @@ class Worker:
         self._lock = threading.Lock()
         self._given_up = threading.Condition(self._lock)
         self._drains: set[str] = set()
-        self._in_hand: dict[str, InHand] = {}
+        self._in_hand: dict[str, ActiveClaim] = {}
         self._trouble: dict[str, Trouble] = {}
 
     @classmethod
@@ -124,7 +124,7 @@ class Worker:
         return self._stopping.is_set()
 
     @property
-    def in_hand(self) -> list[InHand]:
+    def in_hand(self) -> list[ActiveClaim]:
         """The claims at work now."""
         with self._lock:
             return list(self._in_hand.values())
@@ -182,7 +182,7 @@ class Worker:
             if finish and late is not None:
                 late.add(partial(self._finish, stack.pop_all(), held, finish))
 
-    def _finish(self, stack: ExitStack, held: InHand, finish: Finish) -> None:
+    def _finish(self, stack: ExitStack, held: ActiveClaim, finish: Finish) -> None:
         """Does the rest of a claim, whose images were late."""
         with stack:
             try:
@@ -190,7 +190,7 @@ class Worker:
             except LedgerUnavailable as error:
                 log.warning("what came late is done again, because the ledger is away", reason=str(error))
 
-    def _step(self, held: InHand, apply: Callable[[], Applied]) -> Finish | None:
+    def _step(self, held: ActiveClaim, apply: Callable[[], Applied]) -> Finish | None:
         """Applies changes of a claim and records how they ended; gives what does the rest, if some images are late."""
         claim = held.claim
         named = {"claim": claim.id, "jobs": _named(claim.jobs), "requests": _named(claim.requests)}
@@ -212,7 +212,7 @@ class Worker:
                 self._record(held, outcomes)
             return finish
 
-    def _applied(self, held: InHand, *, early: bool) -> Applied:
+    def _applied(self, held: ActiveClaim, *, early: bool) -> Applied:
         claim = held.claim
         catalog = self._catalogs.by_id(claim.catalog_id)
         held.catalog = catalog.spec.name
@@ -227,7 +227,7 @@ class Worker:
         held.since = time.monotonic()
         return catalog.apply_early(claim.changes) if early else (catalog.apply(claim.changes), None)
 
-    def _record(self, held: InHand, outcomes: Sequence[Outcome]) -> None:
+    def _record(self, held: ActiveClaim, outcomes: Sequence[Outcome]) -> None:
         claim = held.claim
         log.info(
             "batch",
@@ -247,7 +247,7 @@ class Worker:
                 if not tell():
                     log.warning("the lease was over before the work", claim=claim.id)
 
-    def _set_back(self, held: InHand, error: LookalikeError) -> None:
+    def _set_back(self, held: ActiveClaim, error: LookalikeError) -> None:
         """A backend is away: the changes wait and are tried again, or fail where that cannot help.
 
         A catalog that is not here has been removed, and then the ledger cancels its changes; or this worker was given
@@ -275,7 +275,7 @@ class Worker:
             return isinstance(error, CatalogNotFound)
         return False
 
-    def _troubled(self, held: InHand) -> Trouble:
+    def _troubled(self, held: ActiveClaim) -> Trouble:
         """The trouble that a catalog is in, now that this has failed."""
         now = time.monotonic()
         with self._lock:
@@ -288,8 +288,8 @@ class Worker:
             return trouble
 
     @contextmanager
-    def _held(self, claim: Claim) -> Iterator[InHand]:
-        held = InHand(claim)
+    def _held(self, claim: Claim) -> Iterator[ActiveClaim]:
+        held = ActiveClaim(claim)
         with self._lock:
             self._in_hand[claim.id] = held
         try:

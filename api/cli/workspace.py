@@ -11,7 +11,7 @@ from services.catalog import opening
 from services.catalog.catalog import Catalog
 from services.catalog.catalogs import Catalogs
 from services.catalog.search import MAX_LIMIT
-from services.paging import every
+from services.paging import paginate
 from services.records import Resample
 from services.settings import Settings
 from services.storage.folder import service_url
@@ -67,7 +67,7 @@ def open_catalog_with(
 
 def product_ids(catalog: AnyCatalog) -> Iterator[str]:
     """Those of all products."""
-    products = every(lambda cursor: catalog.scroll(after=cursor, limit=MAX_LIMIT))
+    products = paginate(lambda cursor: catalog.scroll(after=cursor, limit=MAX_LIMIT))
     return (product.product_id for product in products)
 
 

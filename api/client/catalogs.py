@@ -28,7 +28,7 @@ from services.images.budget import IN_HAND, ByteBudget
 from services.images.decoder import Decoder, Limits
 from services.images.files import read
 from services.names import checked_catalog_name, checked_product_id
-from services.paging import every
+from services.paging import paginate
 from services.query.filters import Filter
 from services.records import (
     AttributeKind,
@@ -252,7 +252,7 @@ class RemoteCatalog:
         """How many products there are; with a filter they are looked through."""
         if filter is None:
             return int(self._about()["products"])
-        return sum(1 for _ in every(lambda cursor: self.scroll(after=cursor, limit=MAX_LIMIT, filter=filter)))
+        return sum(1 for _ in paginate(lambda cursor: self.scroll(after=cursor, limit=MAX_LIMIT, filter=filter)))
 
     def declare(self, attributes: Mapping[str, AttributeKind]) -> None:
         """Indexes attributes. Raises `Conflict` where one is indexed as another kind."""

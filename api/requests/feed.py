@@ -9,7 +9,7 @@ from api.errors import Fault, FeedInvalid, Malformed
 from api.requests import strict_json
 from api.requests.body import Body
 from services.errors import InvalidChange
-from services.feeds.changes import WrongChange, judged, named
+from services.feeds.changes import WrongChange, named, parse_change
 from services.ledger import Refusal
 from services.records import Change, ChangeKind, RemoteImage
 from services.storage.disk import disk_errors
@@ -41,7 +41,7 @@ class Feed:
         parsed = None
         try:
             parsed = _parsed(value) if isinstance(value, bytes) else value
-            fields = _fields(judged(parsed))
+            fields = _fields(parse_change(parsed))
         except WrongChange as wrong:
             fields = [number, named(parsed), wrong.error.code, self._noted(number, wrong)]
         if self._skip or not self._wrong:

@@ -11,7 +11,7 @@ from api.requests.body import MAX_JSON, Body, target_sha, unsupported
 from api.requests.images import is_picture, picture_body, picture_form
 from services.attributes import MAX_BYTES, checked_attributes
 from services.errors import InvalidChange
-from services.feeds.changes import WrongChange, judged
+from services.feeds.changes import WrongChange, parse_change
 from services.names import checked_product_id
 from services.records import Attributes, Change, ChangeKind, StoredImage
 
@@ -42,7 +42,7 @@ def _of_json(kind: ChangeKind, product_id: str) -> Made:
         for name in value.keys() & {"product_id", "op"}:
             raise WrongChange(name, InvalidChange(f"{name}: unknown field; the URL and the method say it."))
         value |= {"product_id": product_id, "op": kind.value}
-    change = judged(value)
+    change = parse_change(value)
     return lambda: change, body.digest
 
 

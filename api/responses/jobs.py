@@ -7,7 +7,7 @@ from api.responses import schemas
 from services import records
 
 
-def shown(job: records.Job) -> schemas.Job:
+def to_schema(job: records.Job) -> schemas.Job:
     """A job as the API shows it."""
     rate = _rate(job)
     left = job.total - job.done if job.finished_at is None else 0

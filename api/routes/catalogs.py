@@ -31,7 +31,7 @@ def scroll() -> schemas.Catalogs:
         if not asking().reaches(spec.name):
             continue
         try:
-            found.append(shown(context().catalogs.get(spec.name)))
+            found.append(to_schema(context().catalogs.get(spec.name)))
         except CatalogNotFound:
             continue  # removed meanwhile
     return schemas.Catalogs(catalogs=found)
@@ -43,7 +43,7 @@ def scroll() -> schemas.Catalogs:
 @bp.output(schemas.Catalog)
 def read(catalog: str) -> schemas.Catalog:
     """Read a catalog"""
-    return shown(context().catalog(catalog))
+    return to_schema(context().catalog(catalog))
 
 
 @bp.put("/<segment:catalog>")
@@ -78,7 +78,7 @@ def put(catalog: str) -> tuple[schemas.Catalog, int, dict[str, str]]:
         raise RequestInvalid(faults)
     found, is_new = _made(catalog, wanted)
     _index(found, wanted)
-    return shown(found), 201 if is_new else 200, {"Location": url_for("catalogs.read", catalog=catalog)}
+    return to_schema(found), 201 if is_new else 200, {"Location": url_for("catalogs.read", catalog=catalog)}
 
 
 @bp.delete("/<segment:catalog>")
@@ -93,7 +93,7 @@ def delete(catalog: str) -> Response:
     return Response(status=204)
 
 
-def shown(catalog: Catalog) -> schemas.Catalog:
+def to_schema(catalog: Catalog) -> schemas.Catalog:
     spec = catalog.spec
     return schemas.Catalog(
         name=spec.name,

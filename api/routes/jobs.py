@@ -9,7 +9,7 @@ from api.ingest import Answer, retried
 from api.openapi.document import more
 from api.requests.body import target_sha
 from api.responses import schemas
-from api.responses.jobs import shown
+from api.responses.jobs import to_schema
 from services.errors import JobNotFound
 from services.records import Item, State
 
@@ -29,7 +29,7 @@ def scroll(page: schemas.JobsPage) -> schemas.Jobs:
     if page.catalog is not None:
         check_catalog(page.catalog)
     jobs, cursor = context().ledger.jobs(catalog=page.catalog, state=page.state, after=page.cursor, limit=page.limit)
-    return schemas.Jobs(jobs=[shown(job) for job in jobs if asking().reaches(job.catalog)], next=cursor)
+    return schemas.Jobs(jobs=[to_schema(job) for job in jobs if asking().reaches(job.catalog)], next=cursor)
 
 
 @bp.get("/<segment:job>")
@@ -43,7 +43,7 @@ def read(job: str) -> schemas.Job:
     some changes failed has succeeded, with `errors: true`.
     """
     _check(job)
-    return shown(context().ledger.job(job))
+    return to_schema(context().ledger.job(job))
 
 
 @bp.get("/<segment:job>/items")
@@ -72,7 +72,7 @@ def cancel(job: str) -> schemas.Job:
     What a worker has in hand ends by itself. Again is harmless.
     """
     _check(job)
-    return shown(context().ledger.cancel(job))
+    return to_schema(context().ledger.cancel(job))
 
 
 @bp.post("/<segment:job>/retry")

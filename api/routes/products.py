@@ -40,7 +40,7 @@ def scroll(catalog: str, page: schemas.ProductsPage) -> schemas.Products:
     """
     found = context().catalog(catalog)
     products, cursor = found.scroll(after=page.cursor, limit=page.limit, filter=page.filter)
-    return schemas.Products(products=[shown(product) for product in products], next=cursor)
+    return schemas.Products(products=[to_schema(product) for product in products], next=cursor)
 
 
 @bp.post("")
@@ -80,7 +80,7 @@ def post(catalog: str, options: schemas.FeedOptions) -> Answer:
 @bp.output(schemas.Product)
 def read(catalog: str, product_id: str) -> schemas.Product:
     """Read a product"""
-    return shown(context().catalog(catalog).get(product_id))
+    return to_schema(context().catalog(catalog).get(product_id))
 
 
 @bp.put("/<segment:product_id>")
@@ -146,7 +146,7 @@ def delete(catalog: str, product_id: str, options: schemas.Wait) -> Answer | Res
     return _changed(catalog, product_id, ChangeKind.DELETE, options.wait)
 
 
-def shown(product: Product) -> schemas.Product:
+def to_schema(product: Product) -> schemas.Product:
     return schemas.Product(
         product_id=product.product_id,
         attributes=dict(product.attributes),

@@ -30,7 +30,7 @@ from services.errors import (
 from services.images.intake import Intake, Observe, nothing
 from services.index.vector_index import VectorIndex
 from services.names import checked_product_id
-from services.paging import every
+from services.paging import paginate
 from services.query.filters import Filter
 from services.records import (
     AttributeKind,
@@ -242,7 +242,7 @@ class Catalog:
 
     def images(self) -> Iterator[str]:
         """The hash of every product's image, in no order."""
-        points = every(lambda cursor: self._index.scroll(after=cursor, limit=MAX_LIMIT))
+        points = paginate(lambda cursor: self._index.scroll(after=cursor, limit=MAX_LIMIT))
         return (point.image for point in points if point.image)
 
     def purge(self, before: float, *, below: int | None) -> int:
@@ -260,7 +260,7 @@ class Catalog:
 
     def points(self) -> Iterator[Point]:
         """Every product as the index keeps it, with its vector."""
-        return every(lambda cursor: self._index.scroll(after=cursor, limit=self._batch_size, vectors=True))
+        return paginate(lambda cursor: self._index.scroll(after=cursor, limit=self._batch_size, vectors=True))
 
     def tombstones(self) -> Iterator[Tombstone]:
         """Every removed product that is not forgotten yet."""

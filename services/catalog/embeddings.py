@@ -11,7 +11,7 @@ from services.catalog.versions import Versions
 from services.errors import InvalidVector, LookalikeError
 from services.index.vector_index import VectorIndex
 from services.names import checked_product_id
-from services.paging import every
+from services.paging import paginate
 from services.records import Embedding, Outcome, Point, State, failed
 
 
@@ -45,7 +45,7 @@ def write_embeddings(
 
 def read_embeddings(index: VectorIndex, batch_size: int) -> Iterator[Embedding]:
     """Raw features, attributes and image hash of every product."""
-    for point in every(lambda cursor: index.scroll(after=cursor, limit=batch_size, vectors=True)):
+    for point in paginate(lambda cursor: index.scroll(after=cursor, limit=batch_size, vectors=True)):
         assert point.vector is not None, "asked for with vectors=True"
         features = point.vector * np.float32(point.norm)
         yield Embedding(point.product_id, features, point.attributes, point.image)

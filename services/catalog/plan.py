@@ -7,7 +7,18 @@ from pathlib import Path
 
 from services.errors import LookalikeError
 from services.images.intake import Taken
-from services.records import Attributes, Change, ChangeKind, ImageSource, Move, Outcome, Point, State, Tombstone, failed
+from services.records import (
+    Attributes,
+    AttributeUpdate,
+    Change,
+    ChangeKind,
+    ImageSource,
+    Outcome,
+    Point,
+    State,
+    Tombstone,
+    failed,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +65,7 @@ class Plan:
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     points: list[Point | Tombstone] = field(default_factory=list)
-    moves: list[Move] = field(default_factory=list)
+    updates: list[AttributeUpdate] = field(default_factory=list)
     ends: dict[str, State] = field(default_factory=dict)
     late: dict[str, LateImage] = field(default_factory=dict)
 

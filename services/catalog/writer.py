@@ -20,16 +20,16 @@ from services.errors import (
     LookalikeError,
     ProductNotFound,
 )
-from services.failpoints import reach
+from services.failpoints import hit
 from services.images.intake import Intake, Observe, Picture, Taken
 from services.index.vector_index import VectorIndex
 from services.names import checked_product_id
 from services.records import (
     Attributes,
+    AttributeUpdate,
     Change,
     ChangeKind,
     ImageSource,
-    Move,
     Outcome,
     Pixels,
     Point,
@@ -128,7 +128,7 @@ class Writer:
             if task.change.kind is ChangeKind.DELETE:
                 self._plan_removal(task, plan)
             else:
-                self._plan_move(task, plan)
+                self._plan_update(task, plan)
         self._write(plan)
         return plan
 
@@ -189,7 +189,7 @@ class Writer:
     def _plan_points(self, tasks: Sequence[PlannedChange], pictures: Mapping[str, Picture], plan: Plan) -> None:
         if not tasks:
             return
-        reach("encode")
+        hit("encode")
         with self._stage("encode"):
             features = self._encode(np.stack([pictures[task.product_id].pixels for task in tasks]))
         self._observe("images", len(tasks))
@@ -212,13 +212,13 @@ class Writer:
         plan.points.append(Tombstone(task.product_id, self._version(task), time.time()))
         plan.ends[task.product_id] = state
 
-    def _plan_move(self, task: PlannedChange, plan: Plan) -> None:
+    def _plan_update(self, task: PlannedChange, plan: Plan) -> None:
         state = State.APPLIED if task.has_new_attributes else State.UNCHANGED
         if state is State.UNCHANGED and task.change.version is None:
             plan.end(task.product_id, state)
             return
         image = task.point.image if task.point and task.image is not None else None
-        plan.moves.append(Move(task.product_id, self._version(task), task.attributes, image))
+        plan.updates.append(AttributeUpdate(task.product_id, self._version(task), task.attributes, image))
         plan.ends[task.product_id] = state
 
     def _version(self, task: PlannedChange) -> int:
@@ -228,17 +228,17 @@ class Writer:
         if not plan.ends:
             return
         self._check_space(0)
-        reach("upsert")
+        hit("upsert")
         with self._stage("write"):
             applied = self._index.upsert(plan.points) if plan.points else []
-            moved = self._index.move(plan.moves) if plan.moves else []
+            updated = self._index.update_attributes(plan.updates) if plan.updates else []
             self._index.flush()
-        reach("upserted")
+        hit("upserted")
         for point, is_applied in zip(plan.points, applied, strict=True):
             plan.end(point.product_id, plan.ends[point.product_id] if is_applied else State.SUPERSEDED)
-        for move, is_moved in zip(plan.moves, moved, strict=True):
-            if is_moved:
-                plan.end(move.product_id, plan.ends[move.product_id])
+        for update, is_updated in zip(plan.updates, updated, strict=True):
+            if is_updated:
+                plan.end(update.product_id, plan.ends[update.product_id])
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:

@@ -28,7 +28,7 @@ class WrongChange(Exception):
         self.error = error
 
 
-def judged(value: object) -> Change:
+def parse_change(value: object) -> Change:
     """The change that a value of JSON writes. Raises `WrongChange`."""
     if not isinstance(value, dict):
         raise WrongChange(None, InvalidChange(f"A change is a JSON object, not {_kind(value)}."))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from services.errors import Closed, FetchError, ImageError, InvalidInput, NotFound
-from services.failpoints import reach
+from services.failpoints import hit
 from services.images.budget import IN_HAND, ByteBudget
 from services.images.decoder import Decoder
 from services.images.files import read
@@ -166,7 +166,7 @@ class Intake:
         hash = sha256(data).hexdigest()
         if hash == known:
             return None
-        reach("decode")
+        hit("decode")
         with self._decoding:
             pixels = self.decoder.submit(data, size, resample).result()
         self.check_space(len(data))
@@ -181,7 +181,7 @@ class Intake:
             self.media.put(data, hash)
 
     def _read(self, source: ImageSource) -> bytes:
-        reach("fetch")
+        hit("fetch")
         match source:
             case RemoteImage():
                 return self.fetch(source.url)

@@ -21,9 +21,9 @@ from services.errors import (
 )
 from services.index import edge_filters, edge_points, payload
 from services.index.vector_index import checked_attributes, checked_cursor, checked_vector, done, no_facets, point_id
-from services.paging import every
+from services.paging import paginate
 from services.query.filters import Filter, is_key, steps
-from services.records import AttributeKind, Facet, Move, Neighbor, Point, Quantization, Tombstone, Vector
+from services.records import AttributeKind, AttributeUpdate, Facet, Neighbor, Point, Quantization, Tombstone, Vector
 
 FLUSH_SECONDS = 5.0
 """How much of writing the log may have to replay. Qdrant's own (storage.performance.flush_interval_sec)."""
@@ -79,7 +79,7 @@ class EdgeIndex:
             stored = self.versions([point.product_id for point in points])
         return [point.version == version for point, version in zip(points, stored, strict=True)]
 
-    def move(self, moves: Sequence[Move]) -> list[bool]:
+    def update_attributes(self, moves: Sequence[AttributeUpdate]) -> list[bool]:
         with self._writing:
             for move in moves:
                 moved = {"attributes": dict(move.attributes), "version": move.version}
@@ -156,7 +156,7 @@ class EdgeIndex:
         return max((edge_points.stored(record)["version"] for record in records), default=0)
 
     def tombstones(self, *, before: float) -> Iterator[Tombstone]:
-        records = every(lambda cursor: self._scroll(cursor, _PAGE, edge_filters.removed(before), False))
+        records = paginate(lambda cursor: self._scroll(cursor, _PAGE, edge_filters.removed(before), False))
         return (Tombstone(**edge_points.stored(record)) for record in records)
 
     def purge(self, tombstones: Sequence[Tombstone]) -> None:

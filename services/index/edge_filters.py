@@ -7,7 +7,7 @@ import qdrant_edge as qdrant
 
 from services.index.vector_index import point_id
 from services.query.filters import FieldCondition, Filter, IsEmpty, Match, Range
-from services.records import Move, Tombstone
+from services.records import AttributeUpdate, Tombstone
 
 
 def key(attribute: str) -> str:
@@ -28,7 +28,7 @@ def older(product_id: str, version: int) -> qdrant.Filter:
     return qdrant.Filter(must=[_ids([product_id]), _below(version)])
 
 
-def movable(move: Move) -> qdrant.Filter:
+def movable(move: AttributeUpdate) -> qdrant.Filter:
     """The product of a move, as long as the move may be done."""
     must: list[qdrant.ConditionType] = [_ids([move.product_id]), _below(move.version)]
     must.append(qdrant.IsEmptyCondition("removed_at"))

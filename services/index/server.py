@@ -17,9 +17,9 @@ from services.index.vector_index import (
     no_facets,
     point_id,
 )
-from services.paging import every
+from services.paging import paginate
 from services.query.filters import Filter, is_key, steps
-from services.records import AttributeKind, Facet, Move, Neighbor, Point, Quantization, Tombstone, Vector
+from services.records import AttributeKind, AttributeUpdate, Facet, Neighbor, Point, Quantization, Tombstone, Vector
 
 _PAGE = 1000
 _WRITE_PAGE = 250
@@ -63,7 +63,7 @@ class ServerIndex:
         stored = self.versions([point.product_id for point in points])
         return [_applied(point, version) for point, version in zip(points, stored, strict=True)]
 
-    def move(self, moves: Sequence[Move]) -> list[bool]:
+    def update_attributes(self, moves: Sequence[AttributeUpdate]) -> list[bool]:
         operations: list[models.UpdateOperation] = [
             models.SetPayloadOperation(
                 set_payload=models.SetPayload(
@@ -153,7 +153,7 @@ class ServerIndex:
         return max((_stored(record)["version"] for record in records), default=0)
 
     def tombstones(self, *, before: float) -> Iterator[Tombstone]:
-        records = every(lambda cursor: self._scroll(cursor, _PAGE, server_filters.removed(before), False))
+        records = paginate(lambda cursor: self._scroll(cursor, _PAGE, server_filters.removed(before), False))
         return (Tombstone(**_stored(record)) for record in records)
 
     def purge(self, tombstones: Sequence[Tombstone]) -> None:

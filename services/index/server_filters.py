@@ -7,7 +7,7 @@ from qdrant_client.models import Filter as ServerFilter
 
 from services.index.vector_index import point_id
 from services.query.filters import Filter
-from services.records import Move, Tombstone
+from services.records import AttributeUpdate, Tombstone
 
 Condition = dict[str, Any]
 """A condition or filter in Qdrant's JSON."""
@@ -29,7 +29,7 @@ def older(versions: dict[str, int]) -> ServerFilter:
     return _filter(should=[{"must": [_ids([id]), _below(version)]} for id, version in versions.items()])
 
 
-def movable(move: Move) -> ServerFilter:
+def movable(move: AttributeUpdate) -> ServerFilter:
     """The product of a move, as long as the move may be done."""
     same_image = [] if move.image is None else [{"key": "image", "match": {"value": move.image}}]
     return _filter(must=[_ids([move.product_id]), _below(move.version), _IS_ALIVE, *same_image])

@@ -9,7 +9,7 @@ import numpy as np
 
 from services.errors import AttributeNotIndexed, InvalidInput, InvalidVector
 from services.query.filters import Filter, is_key
-from services.records import AttributeKind, Facet, Move, Neighbor, Point, Tombstone, Vector
+from services.records import AttributeKind, AttributeUpdate, Facet, Neighbor, Point, Tombstone, Vector
 
 _PRODUCTS = uuid.UUID("9d6a3f0e-6f0b-4c53-8f0f-4b7c1f4a5e21")
 
@@ -59,7 +59,7 @@ def no_facets(attribute: str) -> AttributeNotIndexed:
     )
 
 
-def done(move: Move, point: Point | None) -> bool:
+def done(move: AttributeUpdate, point: Point | None) -> bool:
     """Whether a move is what made this point."""
     return point is not None and point.version == move.version and move.image in (None, point.image)
 
@@ -87,7 +87,7 @@ class VectorIndex(Protocol):
         Raises `InvalidVector` (wrong dimension, not finite, not of length one), before anything is written.
         """
 
-    def move(self, moves: Sequence[Move]) -> list[bool]:
+    def update_attributes(self, moves: Sequence[AttributeUpdate]) -> list[bool]:
         """Sets attributes and version of stored products at once, keeps vector, norm and image.
 
         Of several for one product the highest version that may be done counts. Tells for each whether its version

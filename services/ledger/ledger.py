@@ -22,7 +22,7 @@ from services.errors import (
     ProductBusy,
     QueueFull,
 )
-from services.failpoints import reach
+from services.failpoints import hit
 from services.ledger import jobs, payload
 from services.ledger.rate import keys, rate
 from services.ledger.records import Claim, Claimed, Counts, Refusal, Stats
@@ -97,7 +97,7 @@ class Ledger:
         number = b"0"
         try:
             for total, lines, refused in _chunks(changes):
-                reach("accept")
+                hit("accept")
                 arguments = [*head, total, *tail, len(refused), *refused, *lines]
                 answer = self._scripts.run("write", number, *arguments)
                 if answer[0] == b"unknown":
@@ -113,7 +113,7 @@ class Ledger:
             if number != b"0":
                 self._discard_quietly(number)
             raise
-        reach("accepted")
+        hit("accepted")
         fields = answer[1]
         return jobs.job(number.decode(), dict(zip(fields[::2], fields[1::2], strict=True)))
 
@@ -241,12 +241,12 @@ class Ledger:
 
         A drain is named `WORKER/...`: it takes one of that worker's slots.
         """
-        reach("claim")
+        hit("claim")
         answer = self._scripts.run("claim", drain, limit, int(self.lease * 1000), int(alone))
         id, catalog_id, suspects, more, *rest = answer
         if not rest:
             return Claimed(None, suspects, bool(more))
-        reach("claimed")
+        hit("claimed")
         changes = [payload.unpacked(item, int(version)) for version, item in zip(rest[1::5], rest[2::5], strict=True)]
         refs, of_jobs, requests = ([each.decode() for each in rest[start::5]] for start in (0, 3, 4))
         claim = Claim(id.decode(), catalog_id.decode(), refs, changes, of_jobs, requests, alone)
@@ -261,9 +261,9 @@ class Ledger:
         arguments: list[Any] = []
         for ref, outcome in outcomes:
             arguments += [ref, outcome.state.value, payload.note(outcome.code, outcome.message)]
-        reach("record")
+        hit("record")
         is_ours = bool(self._scripts.run("record", claim.id, *arguments))
-        reach("recorded")
+        hit("recorded")
         return is_ours
 
     def give_back(self, claim: Claim, *, pause: float = 0.0, crashed: bool = False) -> bool:

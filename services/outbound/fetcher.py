@@ -39,7 +39,7 @@ from services.outbound.connections import (
     resolve,
 )
 from services.outbound.urls import checked_url as checked_url
-from services.outbound.urls import parsed, redirected, shown
+from services.outbound.urls import display, parsed, redirected
 
 MAX_REDIRECTS = 3
 CONNECTIONS = 64
@@ -117,7 +117,7 @@ class _Visit:
         self._hosts = hosts
         self._max_bytes = max_bytes
         self._seconds = seconds
-        self._name = shown(url)
+        self._name = display(url)
         self._url = parsed(url, self._name)
         self._retry_after = 0.0
         self._slow = False

@@ -22,7 +22,7 @@ def checked_url(url: str) -> str:
 
     Raises `FetchRefused`.
     """
-    parsed(url, shown(url))
+    parsed(url, display(url))
     return url
 
 
@@ -57,7 +57,7 @@ def redirected(url: httpx2.URL, location: str, what: str) -> httpx2.URL:
     return target
 
 
-def shown(url: str) -> str:
+def display(url: str) -> str:
     """The URL for a sentence: without user and password, nothing that cannot be printed, at most 200 characters."""
     text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in SECRET.sub(r"\1", url, 1)[: SHOWN + 1])
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"

@@ -19,7 +19,7 @@ from services import bootstrap
 from services import settings as configuration
 from services.attributes import merged
 from services.catalog.opening import new_spec
-from services.failpoints import placed
+from services.failpoints import enabled
 from services.ledger import Claim, Ledger, connect
 from services.records import Change, ChangeKind, Job, Lane, Outcome, State, StoredImage
 from services.testing import StubEncoder, load_stub, picture
@@ -126,7 +126,7 @@ class Work(RuleBasedStateMachine):
         """Also a second time, and where others have had the changes meanwhile."""
         held = data.draw(st.sampled_from(self.held))
         if crash:
-            with suppress(Boom), placed(crash, _boom):
+            with suppress(Boom), enabled(crash, _boom):
                 self.shop.catalog.apply(held.claim.changes)
             return
         held.outcomes = self.shop.catalog.apply(held.claim.changes)
@@ -137,7 +137,7 @@ class Work(RuleBasedStateMachine):
         """Also again, and after the lease; a worker that dies afterwards is not told that it was heard."""
         held = data.draw(st.sampled_from([each for each in self.held if each.outcomes]))
         assert held.outcomes is not None
-        with suppress(Boom), placed("recorded" if crash else "accept", _boom):
+        with suppress(Boom), enabled("recorded" if crash else "accept", _boom):
             self.shop.ledger.record(held.claim, list(zip(held.claim.refs, held.outcomes, strict=True)))
 
     @precondition(lambda self: self.held)

@@ -27,7 +27,7 @@ def obey(orders: Path) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     for point in failpoints.POINTS:
-        failpoints.place(point, lambda point=point: pass_by(point))  # type: ignore[misc]
+        failpoints.enable(point, lambda point=point: pass_by(point))  # type: ignore[misc]
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import pytest
 from workshop import Shop, until
 
 from services import failpoints
-from services.failpoints import POINTS, placed
+from services.failpoints import POINTS, enabled
 from workers import worker as workers
 from workers.upkeep import Upkeep
 from workers.worker import Worker
@@ -36,7 +36,7 @@ def test_the_work_passes_every_point_in_their_order(shop: Shop) -> None:
     passed: list[str] = []
     with ExitStack() as stack:
         for point in POINTS:
-            stack.enter_context(placed(point, lambda point=point: passed.append(point)))  # type: ignore[misc]
+            stack.enter_context(enabled(point, lambda point=point: passed.append(point)))  # type: ignore[misc]
         shop.accept([shop.put("a", RED)])
         worker = shop.worker()
         worker.drain()
@@ -50,16 +50,16 @@ def test_the_work_passes_every_point_in_their_order(shop: Shop) -> None:
 
 def test_a_point_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="upsert"):
-        failpoints.place("nowhere", lambda: None)
+        failpoints.enable("nowhere", lambda: None)
 
 
 def test_what_was_placed_is_gone_also_after_an_exception() -> None:
     def boom() -> None:
         raise Boom
 
-    with suppress(Boom), placed("upsert", boom):
-        failpoints.reach("upsert")
-    failpoints.reach("upsert")
+    with suppress(Boom), enabled("upsert", boom):
+        failpoints.hit("upsert")
+    failpoints.hit("upsert")
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -73,7 +73,7 @@ def test_work_that_raises_at_a_point_converges(make_shop: MakeShop, quick: None,
             raise Boom
 
     worker, puts = shop.worker(), shop.puts(5)
-    with placed(point, boom):
+    with enabled(point, boom):
         while True:
             with suppress(Boom):
                 shop.accept(puts)

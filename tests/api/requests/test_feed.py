@@ -1,4 +1,4 @@
-"""A feed: each line judged, all or what is good of it accepted, in the order of the lines."""
+"""A feed: each line parsed, all or what is good of it accepted, in the order of the lines."""
 
 import json
 import tracemalloc
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from api.requests import feed
 from api.requests.body import CHUNK
-from services.feeds.changes import USUAL_URL, WrongChange, judged
+from services.feeds.changes import USUAL_URL, WrongChange, parse_change
 from services.ledger import Refusal
 from services.outbound.urls import checked_url
 from services.records import Change, ChangeKind, RemoteImage
@@ -65,13 +65,13 @@ def ndjson(*values: object) -> bytes:
 
 @pytest.mark.parametrize(("value", "change"), GOOD)
 def test_a_change_is_what_it_says(value: dict[str, Any], change: Change) -> None:
-    assert judged(value) == change
+    assert parse_change(value) == change
 
 
 @pytest.mark.parametrize(("value", "field", "code"), BAD)
 def test_what_is_no_change_is_named(value: object, field: str | None, code: str) -> None:
     with pytest.raises(WrongChange) as wrong:
-        judged(value)
+        parse_change(value)
     named = wrong.value.field and wrong.value.field.encode(errors="backslashreplace").decode()
     assert (named, wrong.value.error.code) == (field, code)
     assert str(wrong.value)

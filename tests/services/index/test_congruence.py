@@ -11,7 +11,7 @@ from indexes import SERVER, opened
 
 from services.index.vector_index import VectorIndex
 from services.query.filters import Filter, parse
-from services.records import AttributeKind, Move, Point, Tombstone
+from services.records import AttributeKind, AttributeUpdate, Point, Tombstone
 from services.testing import MemoryIndex
 
 DIM = 16
@@ -87,7 +87,7 @@ def fill(index: VectorIndex) -> VectorIndex:
     index.declare(DECLARED)
     index.upsert([Point(f"p{n}", n + 1, look, attributes=attributes(rng)) for n, look in enumerate(looks)])
     index.upsert([Tombstone(f"p{n}", 1000, 1.0) for n in range(0, PRODUCTS, 17)])
-    index.move([Move(f"p{n}", 1000 + n, attributes(rng)) for n in range(0, PRODUCTS, 5)])
+    index.update_attributes([AttributeUpdate(f"p{n}", 1000 + n, attributes(rng)) for n in range(0, PRODUCTS, 5)])
     return index
 
 

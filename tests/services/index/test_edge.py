@@ -20,20 +20,20 @@ from services.errors import DataCorrupt, DataLocked, DataNotWritable, IndexUnava
 from services.index import edge
 from services.index.edge import EdgeIndex
 from services.query.filters import parse
-from services.records import AttributeKind, Facet, Move, Point, Tombstone, Vectors
+from services.records import AttributeKind, AttributeUpdate, Facet, Point, Tombstone, Vectors
 
 WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
 from services.index.edge import EdgeIndex
-from services.records import Move, Point, Tombstone
+from services.records import AttributeUpdate, Point, Tombstone
 
 index = EdgeIndex.open(Path(sys.argv[1]), 4)
 look = np.array([1, 0, 0, 0], np.float32)
 for version in range(1, 301):
     index.upsert([Point(f"shoe {version}", version, look, attributes={"n": version})])
-index.move([Move("shoe 1", 301, {"n": 0})])
+index.update_attributes([AttributeUpdate("shoe 1", 301, {"n": 0})])
 index.upsert([Tombstone("shoe 2", 302, 1.0)])
 index.flush()
 print("flushed", flush=True)
@@ -141,7 +141,7 @@ def test_closing_under_calls_of_many_threads_ends_them(path: Path) -> None:
     calls: list[Callable[[int], object]] = [
         lambda n: index.search(query),
         lambda n: index.upsert([Point(f"hat {n}", n + 1, query)]),
-        lambda n: index.move([Move("shoe 1", n + 3000, {"n": n})]),
+        lambda n: index.update_attributes([AttributeUpdate("shoe 1", n + 3000, {"n": n})]),
         lambda n: index.scroll(limit=300, vectors=True),
         lambda n: index.count(),
         lambda n: index.flush(),
@@ -199,7 +199,7 @@ def test_a_power_cut_after_flush_loses_nothing(path: Path, tmp_path: Path, monke
     index = EdgeIndex.open(path, 4)
     index.flush()  # the first one syncs more
     index.upsert([Point("new", 20, looks(1)[0]), Tombstone("shoe 1", 21, 1.0)])
-    index.move([Move("shoe 2", 22, {"color": "green"})])
+    index.update_attributes([AttributeUpdate("shoe 2", 22, {"color": "green"})])
     inodes = synced(monkeypatch)
     index.flush()
     assert {each.stat().st_ino for each in [path / "wal", *(path / "wal").iterdir()]} <= inodes
@@ -299,7 +299,9 @@ def test_optimizing_builds_a_graph_once_and_changes_no_answer(path: Path) -> Non
     assert not index.optimize()
     assert (index.search(query), index.count(), index.facets("color"), index.scroll(limit=500)) == before
     assert index.upsert([Point("shoe 7", 7, query), Point("shoe 0", 999, query)]) == [False, False]
-    assert index.move([Move("shoe 7", 1001, {"n": -1}), Move("shoe 0", 1001, {})]) == [True, False]
+    assert index.update_attributes(
+        [AttributeUpdate("shoe 7", 1001, {"n": -1}), AttributeUpdate("shoe 0", 1001, {})]
+    ) == [True, False]
     assert index.upsert([Point("shoe 0", 1001, query), Tombstone("shoe 1", 1001, 2.0)]) == [True, True]
     index.close()
     again = EdgeIndex.open(path, 16)

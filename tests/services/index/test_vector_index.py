@@ -18,7 +18,7 @@ from services.attributes import checked_attributes
 from services.errors import AttributeNotIndexed, InvalidInput, InvalidVector
 from services.index.vector_index import VectorIndex, point_id
 from services.query.filters import parse
-from services.records import AttributeKind, Facet, Move, Neighbor, Point, Quantization, Tombstone, Vector
+from services.records import AttributeKind, AttributeUpdate, Facet, Neighbor, Point, Quantization, Tombstone, Vector
 
 RED, GREEN, BLUE = ([1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0])
 ODD_IDS = [
@@ -123,7 +123,7 @@ def test_version_zero_is_a_version(index: VectorIndex) -> None:
 
 
 def test_nothing_to_write_is_nothing_written(index: VectorIndex) -> None:
-    assert (index.upsert([]), index.move([]), index.get([]), index.versions([])) == ([], [], [], [])
+    assert (index.upsert([]), index.update_attributes([]), index.get([]), index.versions([])) == ([], [], [], [])
     index.purge([])
     assert index.count() == 0
 
@@ -262,7 +262,7 @@ def test_purging_takes_any_number_and_never_a_product(index: VectorIndex) -> Non
 
 def test_a_move_replaces_attributes_and_keeps_the_rest(index: VectorIndex) -> None:
     index.upsert([point("shoe", 1, GREEN, norm=3.5, attributes={"a": {"b": 1}, "c": 2}, image="ff")])
-    assert index.move([Move("shoe", 2, {"a": {"d": 3}})]) == [True]
+    assert index.update_attributes([AttributeUpdate("shoe", 2, {"a": {"d": 3}})]) == [True]
     [moved] = index.get(["shoe"], vectors=True)
     assert moved == point("shoe", 2, norm=3.5, attributes={"a": {"d": 3}}, image="ff")
     np.testing.assert_array_equal(moved.vector, GREEN)
@@ -272,37 +272,43 @@ def test_a_move_replaces_attributes_and_keeps_the_rest(index: VectorIndex) -> No
 def test_a_move_is_refused_where_it_does_not_belong(index: VectorIndex) -> None:
     index.upsert([point("newer", 9), Tombstone("removed", 1, 1.0), point("other", 1, image="ff"), point("bare", 1)])
     moves = [
-        Move("newer", 8, {"x": 1}),
-        Move("removed", 8, {"x": 1}),
-        Move("missing", 8, {"x": 1}),
-        Move("other", 8, {"x": 1}, image="ee"),
-        Move("bare", 8, {"x": 1}, image="ee"),
+        AttributeUpdate("newer", 8, {"x": 1}),
+        AttributeUpdate("removed", 8, {"x": 1}),
+        AttributeUpdate("missing", 8, {"x": 1}),
+        AttributeUpdate("other", 8, {"x": 1}, image="ee"),
+        AttributeUpdate("bare", 8, {"x": 1}, image="ee"),
     ]
-    assert index.move(moves) == [False] * 5
+    assert index.update_attributes(moves) == [False] * 5
     assert index.versions(["newer", "removed", "missing", "other", "bare"]) == [9, 1, None, 1, 1]
     assert index.get(["newer", "missing", "other"]) == [point("newer", 9), None, point("other", 1, image="ff")]
 
 
 def test_a_move_with_the_stored_image_is_done_and_may_be_repeated(index: VectorIndex) -> None:
     index.upsert([point("shoe", 1, image="ff")])
-    moves = [Move("shoe", 2, {"x": 1}, image="ff")]
-    assert [index.move(moves), index.move(moves)] == [[True], [True]]
-    assert index.move([Move("shoe", 2, {"x": 2}, image="ff")]) == [True]
+    moves = [AttributeUpdate("shoe", 2, {"x": 1}, image="ff")]
+    assert [index.update_attributes(moves), index.update_attributes(moves)] == [[True], [True]]
+    assert index.update_attributes([AttributeUpdate("shoe", 2, {"x": 2}, image="ff")]) == [True]
     assert index.get(["shoe"]) == [point("shoe", 2, attributes={"x": 1}, image="ff")]
 
 
 def test_of_several_moves_of_one_product_the_highest_version_counts(index: VectorIndex) -> None:
     index.upsert([point("shoe", 1)])
-    moves = [Move("shoe", 2, {"x": 2}), Move("shoe", 4, {"x": 4}), Move("shoe", 3, {"x": 3})]
-    assert index.move(moves) == [False, True, False]
-    assert index.move([Move("shoe", 6, {"x": 6}, image="ff"), Move("shoe", 5, {"x": 5})]) == [False, True]
+    moves = [
+        AttributeUpdate("shoe", 2, {"x": 2}),
+        AttributeUpdate("shoe", 4, {"x": 4}),
+        AttributeUpdate("shoe", 3, {"x": 3}),
+    ]
+    assert index.update_attributes(moves) == [False, True, False]
+    assert index.update_attributes(
+        [AttributeUpdate("shoe", 6, {"x": 6}, image="ff"), AttributeUpdate("shoe", 5, {"x": 5})]
+    ) == [False, True]
     assert index.get(["shoe"]) == [point("shoe", 5, attributes={"x": 5})]
 
 
 def test_moved_attributes_are_what_filters_and_facets_see(index: VectorIndex) -> None:
     index.declare({"color": AttributeKind.KEYWORD})
     index.upsert([point("shoe", 1, attributes={"color": "red"})])
-    index.move([Move("shoe", 2, {"color": "blue"})])
+    index.update_attributes([AttributeUpdate("shoe", 2, {"color": "blue"})])
     assert index.facets("color") == [Facet("blue", 1)]
     assert index.count(parse({"must": {"key": "color", "match": {"value": "red"}}})) == 0
 
