@@ -209,6 +209,7 @@ import json, sys, threading, time
 from pathlib import Path
 import numpy as np
 from services import bootstrap
+from services.catalog.opening import new_spec
 from services.errors import CatalogNotFound, IndexUnavailable
 from services.query.filters import parse
 from services.records import AttributeKind, Change, ChangeKind

@@ -14,6 +14,7 @@ from proxy import Proxy
 from redis import Redis
 from workshop import until
 
+from services.catalog import opening
 from services import bootstrap, settings
 from services.catalog.catalogs import Alone, Catalogs
 from services.encoders.encoder import Encoder
@@ -41,7 +42,7 @@ def make(tmp_path: Path, twin_url: str) -> Iterator[Make]:
 
 
 def new_spec(name: str = "shoes", **options: str) -> CatalogSpec:
-    return new_spec(name, "efficientnet_lite0", "random:1", "nearest", **options)  # type: ignore[arg-type]
+    return opening.new_spec(name, "efficientnet_lite0", "random:1", "nearest", **options)  # type: ignore[arg-type]
 
 
 def sees(catalogs: Catalogs, name: str) -> str | None:
@@ -136,7 +137,7 @@ def test_of_two_encoders_at_once_one_is_the_catalogs(make: Make, redis: Redis) -
 
 def test_vectors_of_another_length_than_the_encoders_are_refused(make: Make) -> None:
     one = make()
-    one.registry.create(new_spec("shoes", "inception_v3", "random:1", "nearest"))
+    one.registry.create(opening.new_spec("shoes", "inception_v3", "random:1", "nearest"))
     [described] = one.specs()
     one.registry.remove("shoes")
     fields = {name: getattr(described, name) for name in described.__slots__}
