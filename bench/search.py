@@ -69,7 +69,7 @@ class Side:
 
 def main() -> None:
     arguments = parsed()
-    told(f"drawing and encoding what becomes {arguments.products:,} vectors")
+    progress(f"drawing and encoding what becomes {arguments.products:,} vectors")
     found = features(arguments.products, arguments.queries)
     with tempfile.TemporaryDirectory(prefix="lookalike-bench-") as folder, ExitStack() as stack:
         result = compare(found, Path(folder), stack)
@@ -94,12 +94,12 @@ def compare(found: Features, work: Path, stack: ExitStack) -> dict[str, Any]:
         Side("numpy", in_numpy(found)),
         *(Side(NAMES[quantization], embedded(index)) for quantization, index in indexes.items()),
     ]
-    told("searching")
+    progress("searching")
     warm_up(found, sides)
     ask(found, sides, found.queries)
     seconds = {}
     for quantization, index in indexes.items():
-        told(f"building the graph, quantization {quantization}")
+        progress(f"building the graph, quantization {quantization}")
         started = time.perf_counter()
         index.optimize()
         seconds[GRAPHS[quantization]] = round(time.perf_counter() - started, 1)
@@ -142,7 +142,7 @@ def ask_local_mode(found: Features) -> Side:
     It copies all vectors for each, and what the system takes to give it so much memory varies with all else.
     """
     local = Side("local mode", local_mode(found))
-    told("searching in local mode")
+    progress("searching in local mode")
     for filtered in (False, True):
         for query in found.others[:2]:
             local.search(query, filtered)
@@ -169,7 +169,7 @@ def ask(
 
 def filled(found: Features, path: Path, quantization: Quantization, stack: ExitStack) -> EdgeIndex:
     """An embedded index with all vectors, made as a catalog makes it."""
-    told(f"filling the index, quantization {quantization}")
+    progress(f"filling the index, quantization {quantization}")
     index = opened(path, quantization, stack)
     index.declare({"color": AttributeKind.KEYWORD, "price": AttributeKind.FLOAT})
     for rows in pages(len(found.vectors)):
@@ -214,7 +214,7 @@ def local_mode(found: Features) -> Search:
     from qdrant_client import QdrantClient, models
 
     warnings.simplefilter("ignore", UserWarning)  # that it is not for so many vectors is what is measured
-    told("filling qdrant-client's local mode")
+    progress("filling qdrant-client's local mode")
     client = QdrantClient(":memory:")
     client.create_collection("products", models.VectorParams(size=DIM, distance=models.Distance.COSINE))
     for rows in pages(len(found.vectors)):
@@ -252,7 +252,7 @@ def show(result: dict[str, Any]) -> None:
         )
 
 
-def told(what: str) -> None:
+def progress(what: str) -> None:
     print(f"{what} ...", file=sys.stderr, flush=True)
 
 

@@ -31,7 +31,7 @@ OPTIONS = {
     "service": ("--lines 20000 --images 64 --rounds 1", "--images 600 --rounds 2"),
     "scaling": ("--workers 1 2 --batches 8 --rounds 1", "--rounds 2"),
 }
-"""What each bench is told, in short and in full."""
+"""The options of each bench, in short and in full."""
 
 
 def run() -> None:

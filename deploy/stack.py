@@ -167,9 +167,9 @@ class Stack:
         return [str(BIN / command[0]), *command[1:]]
 
     def environment_of(self, service: str) -> dict[str, str]:
-        """What a process of this service is told: also for commands of an operator beside it."""
-        told = self._services[service].get("environment", {})
-        of_compose = {name: self._here(str(value)) for name, value in told.items()}
+        """What a process of this service gets, also for commands of an operator beside it."""
+        environment = self._services[service].get("environment", {})
+        of_compose = {name: self._here(str(value)) for name, value in environment.items()}
         return os.environ | {"LOOKALIKE_SECRETS": str(self.folder / "secrets")} | of_compose | self.environment
 
     def _here(self, text: str) -> str:
