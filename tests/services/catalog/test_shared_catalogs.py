@@ -14,8 +14,8 @@ from proxy import Proxy
 from redis import Redis
 from workshop import until
 
-from services.catalog import opening
 from services import bootstrap, settings
+from services.catalog import opening
 from services.catalog.catalogs import Alone, Catalogs
 from services.encoders.encoder import Encoder
 from services.errors import CatalogExists, CatalogNotFound, DataCorrupt, EncoderMismatch, IndexUnavailable
