@@ -27,7 +27,8 @@ from services.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "bench" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+NAMES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "bench/README.md"]
+PAGES = [*(ROOT / name for name in NAMES), *sorted((ROOT / "docs").glob("*.md"))]
 
 
 STOPS = "Stop the service."
