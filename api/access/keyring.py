@@ -1,6 +1,5 @@
 """API keys: what each may do, and the file that holds their hashes."""
 
-import fcntl
 import hmac
 import os
 import re
@@ -12,12 +11,13 @@ from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import structlog
 
 from services.errors import Conflict, InvalidInput, InvalidSetting, NotFound
 from services.names import checked_catalog_name
+from services.storage.locks import locked_for_replacement
 
 EVERY = "*"
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -237,7 +237,7 @@ def _edited(path: Path, *, create: bool = False) -> Iterator[list[str]]:
     """The lines of a keys file, which are written as they are in the end: the old file or the new one is there, whole,
     whatever happens. One process at a time. Nothing is written where the block raises."""
     try:
-        with _locked(path, create) as stream:
+        with locked_for_replacement(path, create=create) as stream:
             lines = stream.read().splitlines()
             before = list(lines)
             _parsed(path, lines)  # a service would not take a new key of a file that is broken
@@ -246,18 +246,6 @@ def _edited(path: Path, *, create: bool = False) -> Iterator[list[str]]:
                 _replace(path, "".join(f"{line}\n" for line in lines))
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidSetting(f"The keys file {path} cannot be changed ({error}); name another with --file.") from error
-
-
-@contextmanager
-def _locked(path: Path, create: bool) -> Iterator[IO[str]]:
-    """The file, open and ours; another process may have put a new one in its place while this waited."""
-    while True:
-        stream = os.fdopen(os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o600), "r+")
-        with stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
-            if os.path.samestat(os.fstat(stream.fileno()), path.stat()):
-                yield stream
-                return
 
 
 def _replace(path: Path, text: str) -> None:

@@ -1,6 +1,5 @@
 """Requests to a running service: patient where it asks for that, and what it refuses is the error that it tells."""
 
-import random
 import threading
 import time
 from collections.abc import Iterator
@@ -11,10 +10,12 @@ from typing import Any
 
 import httpx2
 
+from services.backoff import pauses
 from services.errors import InvalidSetting, LookalikeError, ServiceUnavailable
 
 ANSWER_SECONDS = 60.0
 CONNECT_SECONDS = 3.0
+FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
 AWAY_SECONDS = 60.0
 
@@ -67,7 +68,7 @@ class Client:
         # Not stamina: who waits for the next attempt must be let go when the command ends.
         until = time.monotonic() + patience
         back_until: float | None = None
-        for pause in _pauses():
+        for pause in pauses(FIRST_PAUSE, LONGEST_PAUSE, jitter=0.5):
             answer = self._attempt(method, path, timeout=_timeout(seconds), **options)
             now = time.monotonic()
             if isinstance(answer, httpx2.Response):
@@ -167,14 +168,6 @@ def _authorization(api_key: str) -> dict[str, str]:
 
 def _timeout(seconds: float) -> httpx2.Timeout:
     return httpx2.Timeout(seconds, connect=CONNECT_SECONDS, pool=None)
-
-
-def _pauses() -> Iterator[float]:
-    """Growing, and never the same for two who wait."""
-    pause = 0.1
-    while True:
-        yield pause * random.uniform(0.5, 1.5)
-        pause = min(2 * pause, LONGEST_PAUSE)
 
 
 def _may_succeed_later(response: httpx2.Response) -> bool:

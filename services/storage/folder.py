@@ -6,20 +6,19 @@ catalogs/NAME/GENERATION/         the vectors
 media/                            originals and thumbnails
 """
 
-import fcntl
 import json
 import os
 import shutil
 import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Self
 
 from services.errors import CatalogNotFound, DataCorrupt, DataLocked, DataNotWritable
 from services.names import checked_catalog_name
 from services.records import AttributeKind, CatalogSpec
 from services.storage.disk import check_space, disk_errors
+from services.storage.locks import open_locked, read_fields, try_lock, write_fields
 
 LOCK_ATTEMPTS = 5
 
@@ -55,12 +54,12 @@ class DataFolder:
         self.close()
 
     def close(self) -> None:
-        """Lets other processes work on the folder."""
+        """Releases the lock."""
         self._lock.close()
 
     def announce(self, url: str) -> None:
-        """Tells other processes that a service on this folder answers at `url`."""
-        _sign(self._lock, url)
+        """Records in the lock file that a service on this folder answers at `url`, for other processes to find."""
+        _write_holder(self._lock, url)
 
     @property
     def media(self) -> Path:
@@ -135,57 +134,32 @@ class DataFolder:
 
 
 def service_url(path: Path) -> str | None:
-    """The URL that the process at work on a data folder has announced; None where there is no process, or no URL."""
+    """The URL that the process using a data folder has announced; None where there is no process, or no URL."""
+    file = path.absolute() / "lock"
     try:
-        with (path.absolute() / "lock").open() as stream:
-            return _holder(stream).get("url") if _is_held(stream) else None
+        with file.open() as stream:
+            return None if try_lock(stream, shared=True) else read_fields(file).get("url")
     except OSError:
         return None
 
 
-def _is_held(stream: IO[str]) -> bool:
-    try:
-        fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    return False
-
-
 def _locked(file: Path) -> IO[str]:
-    stream = file.open("a+")
-    for _ in range(LOCK_ATTEMPTS):
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            # It may only be someone who looks for a service, and is gone at once.
-            time.sleep(0.02)
-        else:
-            _sign(stream, None)
-            return stream
-    with stream:
-        raise DataLocked(_locked_by(stream, file.parent))
+    # A lock that is held may only be that of someone who looks for a service, which ends at once.
+    stream = open_locked(file, attempts=LOCK_ATTEMPTS)
+    if stream is None:
+        raise DataLocked(_locked_by(file))
+    _write_holder(stream, None)
+    return stream
 
 
-def _sign(stream: IO[str], url: str | None) -> None:
-    """Writes down who holds the lock, at once: others read it without one."""
-    text = json.dumps({"pid": os.getpid(), "command": " ".join(sys.argv), "url": url})
-    stream.truncate(0)
-    stream.write(text)
-    stream.flush()
+def _write_holder(stream: IO[str], url: str | None) -> None:
+    """Writes who holds the lock; others read it without locking."""
+    write_fields(stream, {"pid": os.getpid(), "command": " ".join(sys.argv), "url": url})
 
 
-def _holder(stream: IO[str]) -> dict[str, Any]:
-    try:
-        stream.seek(0)
-        holder = json.loads(stream.read())
-    except ValueError:
-        return {}
-    return holder if isinstance(holder, dict) else {}
-
-
-def _locked_by(stream: IO[str], folder: Path) -> str:
-    holder = _holder(stream)
+def _locked_by(file: Path) -> str:
+    holder = read_fields(file)
     who = f"process {holder['pid']} ({holder.get('command')})" if "pid" in holder else "another process"
     if url := holder.get("url"):
-        return f"The data folder {folder} is in use by {who}, a service at {url}: stop it first (Ctrl-C there)."
-    return f"The data folder {folder} is in use by {who}: wait until it ends, or take another folder with --data."
+        return f"The data folder {file.parent} is in use by {who}, a service at {url}: stop it first (Ctrl-C there)."
+    return f"The data folder {file.parent} is in use by {who}: wait until it ends, or take another folder with --data."
