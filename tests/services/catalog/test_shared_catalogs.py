@@ -15,8 +15,8 @@ from redis import Redis
 from workshop import until
 
 from services import bootstrap, settings
-from services.catalog import opening
 from services.catalog.catalogs import Alone, Catalogs
+from services.catalog.opening import new_spec
 from services.encoders.encoder import Encoder
 from services.errors import CatalogExists, CatalogNotFound, DataCorrupt, EncoderMismatch, IndexUnavailable
 from services.ledger import Ledger
@@ -41,8 +41,8 @@ def make(tmp_path: Path, twin_url: str) -> Iterator[Make]:
         yield make
 
 
-def new_spec(name: str = "shoes", **options: str) -> CatalogSpec:
-    return opening.new_spec(name, "efficientnet_lite0", "random:1", "nearest", **options)  # type: ignore[arg-type]
+def shoes(name: str = "shoes", **options: str) -> CatalogSpec:
+    return new_spec(name, "efficientnet_lite0", "random:1", "nearest", **options)  # type: ignore[arg-type]
 
 
 def sees(catalogs: Catalogs, name: str) -> str | None:
@@ -55,7 +55,7 @@ def sees(catalogs: Catalogs, name: str) -> str | None:
 
 def test_what_one_does_the_other_sees(make: Make) -> None:
     one, other = make(), make()
-    made = one.create(new_spec())
+    made = one.create(shoes())
     assert list(one.get("shoes").put([Change("red", image=picture((255, 0, 0)), attributes={"color": "red"})]))
     assert other.specs() == one.specs() and other.get("shoes").count() == 1
     assert other.by_id(made.spec.id).neighbors("red") == []
@@ -64,24 +64,24 @@ def test_what_one_does_the_other_sees(make: Make) -> None:
     assert other.get("shoes").spec == one.get("shoes").spec
     assert other.get("shoes").image("red") == picture((255, 0, 0))
     with pytest.raises(CatalogExists):
-        other.create(new_spec())
+        other.create(shoes())
 
 
 def test_a_catalog_removed_and_made_again_is_another_everywhere(make: Make) -> None:
     one, other = make(), make()
-    first = one.create(new_spec()).spec.id
+    first = one.create(shoes()).spec.id
     assert sees(other, "shoes") == first
     one.remove("shoes")
     until(lambda: sees(other, "shoes") is None)
     with pytest.raises(CatalogNotFound):
         other.by_id(first)
-    second = one.create(new_spec()).spec.id
+    second = one.create(shoes()).spec.id
     until(lambda: sees(other, "shoes") == second)
     with pytest.raises(CatalogNotFound):
         other.by_id(first)
     # Where the other has looked away for the whole of it.
     one.remove("shoes")
-    third = one.create(new_spec()).spec.id
+    third = one.create(shoes()).spec.id
     until(lambda: sees(other, "shoes") == third)
     assert other.by_id(third).count() == 0
 
@@ -91,7 +91,7 @@ def test_the_first_encoder_is_the_catalogs(make: Make) -> None:
         return StubEncoder("another", size=224, dim=1280)
 
     one, other = make(), make(another)
-    one.create(new_spec())
+    one.create(shoes())
     late = other.get("shoes")
     one.get("shoes").load_encoder()
     with pytest.raises(EncoderMismatch, match="this encoder makes another"):
@@ -111,7 +111,7 @@ def test_of_two_encoders_at_once_one_is_the_catalogs(make: Make, redis: Redis) -
         return lambda *_: StubEncoder(fingerprint, size=224, dim=1280)
 
     both = [make(encoders(each), alone=ledger.exclusive) for each in ("one", "another")]
-    both[0].create(new_spec())
+    both[0].create(shoes())
 
     def describe(catalogs: Catalogs) -> str:
         catalog, look = catalogs.get("shoes"), catalogs.registry.catalog
@@ -137,7 +137,7 @@ def test_of_two_encoders_at_once_one_is_the_catalogs(make: Make, redis: Redis) -
 
 def test_vectors_of_another_length_than_the_encoders_are_refused(make: Make) -> None:
     one = make()
-    one.registry.create(opening.new_spec("shoes", "inception_v3", "random:1", "nearest"))
+    one.registry.create(new_spec("shoes", "inception_v3", "random:1", "nearest"))
     [described] = one.specs()
     one.registry.remove("shoes")
     fields = {name: getattr(described, name) for name in described.__slots__}
@@ -147,7 +147,7 @@ def test_vectors_of_another_length_than_the_encoders_are_refused(make: Make) -> 
 
 
 def test_no_data_folder_is_locked_or_made(make: Make, tmp_path: Path) -> None:
-    make(data=tmp_path / "data").create(new_spec())
+    make(data=tmp_path / "data").create(shoes())
     make(data=tmp_path / "data").specs()
     assert not (tmp_path / "data").exists()
 
@@ -155,7 +155,7 @@ def test_no_data_folder_is_locked_or_made(make: Make, tmp_path: Path) -> None:
 def test_a_server_that_hangs_keeps_all_waiting_together_and_not_one_after_the_other(make: Make, twin_url: str) -> None:
     with Proxy(("127.0.0.1", urlsplit(twin_url).port or 0)) as proxy:
         catalogs = make(qdrant_url=f"http://127.0.0.1:{proxy.port}", qdrant_timeout=1)
-        catalogs.create(new_spec())
+        catalogs.create(shoes())
         catalogs._seen.clear()
         proxy.silent = True
         proxy.reset()
