@@ -258,7 +258,9 @@ def test_a_stored_image_that_another_writer_replaces_meanwhile_is_encoded(
     other = np.eye(48, dtype=np.float32)[7]
     make().apply([put("a", RED, {"n": 1}, 1)])
     [before] = index.get(["a"], vectors=True)
-    meddled = Meddled(index, "move", lambda index: index.upsert([Point("a", 2, other, image=hash_of(BLUE))]))
+    meddled = Meddled(
+        index, "update_attributes", lambda index: index.upsert([Point("a", 2, other, image=hash_of(BLUE))])
+    )
     assert ended(make(index=meddled), put("a", RED, {"n": 3}, 3)) == ["applied"]
     [after] = index.get(["a"], vectors=True)
     assert before and after and before.vector is not None and after.vector is not None
@@ -271,7 +273,7 @@ def test_a_patch_whose_product_another_writer_removes_meanwhile_fails(
 ) -> None:
     make().apply([put("a", RED, version=1), put("b", RED, version=1)])
     remove = lambda index: index.upsert([Tombstone("a", 2, 1.0), Tombstone("b", 9, 1.0)])  # noqa: E731
-    catalog = make(index=Meddled(index, "move", remove))
+    catalog = make(index=Meddled(index, "update_attributes", remove))
     assert ended(catalog, patch("a", {"n": 1}, 3), patch("b", {"n": 1}, 3)) == ["product_not_found", "superseded"]
     assert catalog.count() == 0
 
@@ -287,7 +289,7 @@ def test_a_newer_write_in_between_supersedes_an_encoded_one(make: Callable[..., 
 def test_an_index_that_never_settles_is_unavailable(make: Callable[..., Catalog], index: VectorIndex) -> None:
     make().apply([put("a", RED, {"n": 1}, 1)])
     unsettled: Any = Meddled(index, "", lambda index: None)
-    unsettled.move = lambda moves: [False for _ in moves]
+    unsettled.update_attributes = lambda moves: [False for _ in moves]
     with pytest.raises(IndexUnavailable, match="'a'"):
         make(index=unsettled).apply([patch("a", {"n": 2}, 2), put("b", RED, version=3)])
 
@@ -368,7 +370,7 @@ def test_nothing_is_written_without_a_version_where_nothing_changes(
     def no_writing(index: VectorIndex) -> None:
         raise AssertionError("nothing is to be written")
 
-    for name in ("upsert", "move", "flush"):
+    for name in ("upsert", "update_attributes", "flush"):
         catalog = make(index=Meddled(index, name, no_writing))
         changes = [put("a", RED), delete("b")]
         assert ended(catalog, *changes) == ["unchanged", "unchanged"]
