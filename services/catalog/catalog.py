@@ -1,29 +1,23 @@
 """A catalog: products by ID, and what looks like what."""
 
 import itertools
-import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Self, Unpack
 
-import numpy as np
-
 from services.attributes import merged
+from services.catalog import copying
 from services.catalog.embeddings import read_embeddings, write_embeddings
-from services.catalog.features import normalized
-from services.catalog.search import MAX_LIMIT, SearchOptions, checked_limit
+from services.catalog.search import MAX_LIMIT, Searcher, SearchOptions, checked_limit
 from services.catalog.stream import applied
 from services.catalog.versions import Versions
 from services.catalog.writer import Finish, Writer
 from services.encoders.shared import SharedEncoder
 from services.encoders.specs import trained
 from services.errors import (
-    Conflict,
     EncoderMismatch,
-    ImageFeatureless,
-    InvalidInput,
-    InvalidVector,
     MediaNotFound,
     ProductNotFound,
 )
@@ -95,6 +89,13 @@ class Catalog:
             not_found=self._not_found,
             check_space=check_space,
             observe=observe,
+        )
+        self._searcher = Searcher(
+            index,
+            spec.name,
+            decode=lambda image: intake.decoder.submit(image, input_size, spec.resample),
+            load_encoder=self.load_encoder,
+            encode=partial(encoder.encode, urgent=True),
         )
 
     @property
@@ -185,27 +186,21 @@ class Catalog:
 
         Raises `InvalidVector`, `InvalidInput`.
         """
-        return self._search(vector, (), **options)
+        return self._searcher.by_vector(vector, **options)
 
     def search_image(self, image: bytes, **options: Unpack[SearchOptions]) -> list[Neighbor]:
         """The products that look most like a picture, best first.
 
         Raises `ImageError`s, `EncoderError`s, `EncoderMismatch`, `InvalidInput`.
         """
-        pixels = self._intake.decoder.submit(image, self._size, self.spec.resample)
-        self.load_encoder()
-        [features] = self._encoder.encode(pixels.result()[np.newaxis], urgent=True)
-        vector, _ = normalized(features)
-        return self._search(vector, (), **options)
+        return self._searcher.by_image(image, **options)
 
     def neighbors(self, product_id: str, **options: Unpack[SearchOptions]) -> list[Neighbor]:
         """The products that look most like one of the catalog, best first, without itself.
 
         Raises `ProductNotFound`, `InvalidInput`.
         """
-        vector = self._point(product_id, vectors=True).vector
-        assert vector is not None, "asked for with vectors=True"
-        return self._search(vector, (product_id,), **options)
+        return self._searcher.by_product(self._point(product_id, vectors=True), **options)
 
     def image(self, product_id: str) -> bytes:
         """The original image. Raises `ProductNotFound`, and `MediaNotFound` where it was not kept."""
@@ -260,37 +255,34 @@ class Catalog:
 
     def points(self) -> Iterator[Point]:
         """Every product as the index keeps it, with its vector."""
-        return paginate(lambda cursor: self._index.scroll(after=cursor, limit=self._batch_size, vectors=True))
+        return copying.read_points(self._index, self._batch_size)
 
     def tombstones(self) -> Iterator[Tombstone]:
-        """Every removed product that is not forgotten yet."""
-        return iter(self._index.tombstones(before=math.inf))
+        """Every removed product that has not been purged."""
+        return copying.read_tombstones(self._index)
 
     def copy(self, points: Iterable[Point | Tombstone], originals: Media | None = None) -> int:
-        """Writes what another catalog of this encoder has, versions and all; gives how many. What is newer here stays.
+        """Writes what another catalog of this encoder has, versions included. What is newer here stays.
 
-        The images are taken from `originals`, where they are kept, unless they are here.
+        Args:
+            points: What to write.
+            originals: Where the images are, if they are kept; those that are here already are not copied.
+
+        Returns:
+            How many points and tombstones there were.
         """
-        count = 0
-        stream = iter(points)
-        while batch := list(itertools.islice(stream, self._batch_size)):
-            self._check_space(0)
-            for point in batch:
-                if originals and isinstance(point, Point) and point.image:
-                    self._intake.copy(point.image, originals)
-            self._index.upsert(batch)
-            self._index.flush()
-            count += len(batch)
-        return count
+        return copying.write_points(
+            self._index,
+            points,
+            intake=self._intake,
+            originals=originals,
+            batch_size=self._batch_size,
+            check_space=self._check_space,
+        )
 
     def check_copy(self, source: "Catalog") -> None:
         """Raises `Conflict` unless it has as many products as its source, and the same newest version."""
-        if (source.count(), source.max_version()) != (self.count(), self.max_version()):
-            raise Conflict(
-                f"The copy of {self.spec.name} has {self.count()} products up to version {self.max_version()}, and the "
-                f"catalog has {source.count()} up to {source.max_version()}: either one was changed meanwhile, so run "
-                "it again, or the copy is an older one with more, so remove that first."
-            )
+        copying.check_copy(self.spec.name, source._index, self._index)
 
     def optimize(self) -> bool:
         """Builds the search graph; True if there was work. Blocks the whole process."""
@@ -307,31 +299,6 @@ class Catalog:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _search(self, vector: Vector, exclude: Sequence[str], **options: Unpack[SearchOptions]) -> list[Neighbor]:
-        limit = checked_limit(options.get("limit", 10))
-        offset = options.get("offset", 0)
-        if offset < 0:
-            raise InvalidInput(f"The offset {offset} is refused; it starts at 0.")
-        min_score = options.get("min_score")
-        if min_score is not None and not -1 <= min_score <= 1:
-            raise InvalidInput(f"The lowest score {min_score} is refused; it goes from -1 to 1.")
-        return self._index.search(
-            self._direction(vector),
-            limit=limit,
-            offset=offset,
-            filter=options.get("filter"),
-            min_score=min_score,
-            exclude=exclude,
-        )
-
-    def _direction(self, vector: Vector) -> Vector:
-        if vector.shape != (self.spec.dim,):
-            raise InvalidVector(f"The vector has {vector.size} numbers; catalog {self.spec.name} has {self.spec.dim}.")
-        try:
-            return normalized(vector)[0]
-        except ImageFeatureless:
-            raise InvalidVector("The vector is all zeros or not finite, so it points nowhere; give another.") from None
 
     def _describe(self, spec: CatalogSpec) -> None:
         self._save(spec)
