@@ -12,10 +12,10 @@ from api.cli.output import (
     catalog_option,
     command,
     data_option,
+    display,
     json_option,
     print_json,
     progress,
-    shown,
     stdout,
     warn_untrained,
     weights_option,
@@ -60,7 +60,7 @@ def export_command(folder: Path, name: str, catalog: str, data: str | None, as_j
     else:
         stdout().print(f"{catalog}: {count} products exported in {seconds:.1f} s to")
         for file in files:
-            stdout().print(shown(printable(file)), soft_wrap=True)
+            stdout().print(display(printable(file)), soft_wrap=True)
 
 
 def export(catalog: Catalog, format: Format, folder: Path, count: int) -> list[Path]:
@@ -180,7 +180,7 @@ def _failure(outcome: Outcome) -> dict[str, str | None]:
 def _report(answer: dict[str, Any], about: About, catalog: Catalog) -> None:
     console = stdout()
     for failure in answer["failures"][:SHOWN_FAILURES]:
-        console.print(shown("{product_id}: {message} ({code})".format_map(failure)), style="red", soft_wrap=True)
+        console.print(display("{product_id}: {message} ({code})".format_map(failure)), style="red", soft_wrap=True)
     if answer["failed"] > SHOWN_FAILURES:
         console.print(f"and {answer['failed'] - SHOWN_FAILURES} more: --json lists all")
     if answer["repaired"]:
@@ -193,7 +193,7 @@ def _report(answer: dict[str, Any], about: About, catalog: Catalog) -> None:
     if about.fingerprint is None:
         made_by = f"{about.encoder} ({about.weights} weights, {about.resample})"
         note = f"The archive does not say what made its features: on your word they are taken to come from {made_by}."
-        console.print(shown(note), style="yellow", soft_wrap=True)
+        console.print(display(note), style="yellow", soft_wrap=True)
     console.print(
         f"{answer['catalog']}: {answer['applied']} of {answer['total']} products imported, "
         f"{answer['failed']} failed, in {answer['seconds']:.1f} s ({answer['encoder']})"

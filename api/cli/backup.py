@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from api.cli.output import command, data_option, json_option, print_json, progress, shown, stdout
+from api.cli.output import command, data_option, display, json_option, print_json, progress, stdout
 from api.cli.workspace import printable
 from api.routes.backup import FILE
 from api.servers.assembly import own_redis
@@ -48,8 +48,8 @@ def backup_command(folder: Path, data: str | None, as_json: bool) -> None:
     if as_json:
         print_json(answer)
         return
-    stdout().print(shown(f"{_counts(manifest)} in {answer['seconds']:.1f} s to"), soft_wrap=True)
-    stdout().print(shown(answer["file"]), soft_wrap=True)
+    stdout().print(display(f"{_counts(manifest)} in {answer['seconds']:.1f} s to"), soft_wrap=True)
+    stdout().print(display(answer["file"]), soft_wrap=True)
 
 
 @click.command("restore")
@@ -74,7 +74,7 @@ def restore_command(file: Path, data: str | None, as_json: bool) -> None:
     if as_json:
         print_json(answer)
         return
-    stdout().print(shown(f"{_counts(manifest)} restored in {answer['seconds']:.1f} s"), soft_wrap=True)
+    stdout().print(display(f"{_counts(manifest)} restored in {answer['seconds']:.1f} s"), soft_wrap=True)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from api.cli.output import catalog_option, command, data_option, json_option, print_json, shown, stderr, stdout
+from api.cli.output import catalog_option, command, data_option, display, json_option, print_json, stderr, stdout
 from api.cli.workspace import AnyCatalog, opened_catalogs, own_catalog
 from services import settings
 
@@ -30,9 +30,9 @@ def catalogs_command(data: str | None, as_json: bool) -> None:
     for column in ("catalog", "products", "encoder", "weights", "resample"):
         table.add_column(column, overflow="fold")
     for row in rows:
-        weights = shown(Path(row["weights"]).name)
+        weights = display(Path(row["weights"]).name)
         table.add_row(row["name"], str(row["products"]), row["encoder"], weights, row["resample"])
-    nothing = shown(f"No catalogs in {configured.data}: make one with `lookalike index FOLDER`.")
+    nothing = display(f"No catalogs in {configured.data}: make one with `lookalike index FOLDER`.")
     stdout().print(table if rows else nothing)
 
 
@@ -47,7 +47,7 @@ def optimize_command(catalog: str, data: str | None, as_json: bool) -> None:
     It takes a while, and makes large catalogs answer faster.
     """
     started = time.monotonic()
-    with own_catalog(data, catalog) as opened, stderr().status(shown(f"Building the graph of {catalog}")):
+    with own_catalog(data, catalog) as opened, stderr().status(display(f"Building the graph of {catalog}")):
         worked = opened.optimize()
         products = opened.count()
     seconds = round(time.monotonic() - started, 3)

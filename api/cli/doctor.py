@@ -10,7 +10,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from api.cli.output import command, data_option, json_option, print_json, shown, stdout
+from api.cli.output import command, data_option, display, json_option, print_json, stdout
 from services import bootstrap, settings
 from services.encoders.keras.gpus import Gpus
 from services.encoders.networks import networks
@@ -112,11 +112,11 @@ def _show(answer: dict[str, Any]) -> None:
         table.add_row(f"weights of {name}", "found" if at_hand else "not found")
     data = answer["data"]
     state = "" if data["exists"] else " (not made yet)"
-    table.add_row("data folder", shown(f"{data['folder']}{state}, {data['free_bytes'] / 1e9:.1f} GB free"))
+    table.add_row("data folder", display(f"{data['folder']}{state}, {data['free_bytes'] / 1e9:.1f} GB free"))
     service = answer["service"]
     table.add_row(
         "service", service["url"] + ("" if service["ready"] else ", not ready") if service else "none runs here"
     )
     stdout().print(table)
     for problem in answer["problems"]:
-        stdout().print(shown(f"! {problem}"), style="yellow")
+        stdout().print(display(f"! {problem}"), style="yellow")

@@ -18,10 +18,10 @@ from api.cli.output import (
     catalog_option,
     command,
     data_option,
+    display,
     json_option,
     print_json,
     progress,
-    shown,
     stderr,
     stdout,
     warn_untrained,
@@ -186,7 +186,7 @@ def index_command(
                 f"--precision is a matter of the running service {catalogs.url}: leave it out, or set "
                 "LOOKALIKE_PRECISION there."
             )
-        with stderr().status(shown(f"Opening catalog {catalog}")):
+        with stderr().status(display(f"Opening catalog {catalog}")):
             opened = open_catalog_with(catalogs, catalog, encoder=encoder, weights=weights, resample=resample)
         if table:
             opened.declare(table.keys)
@@ -205,7 +205,7 @@ def _say_what_next(run: Run, catalog: str, data: str | None) -> None:
     options = ["--product", good]
     options += ["--catalog", catalog] if catalog != "products" else []
     options += ["--data", data] if data else []
-    stdout().print(shown(f"Next: lookalike search {shlex.join(options)}"), soft_wrap=True)
+    stdout().print(display(f"Next: lookalike search {shlex.join(options)}"), soft_wrap=True)
 
 
 def described(found: list[Source], table: AttributesTable, file: Path | None) -> list[Source]:
@@ -221,7 +221,7 @@ def _note_unmatched(table: AttributesTable, found: list[Source], file: Path | No
     unmatched = sorted(table.rows.keys() - {source.product_id for source in found})
     if unmatched:
         count = f"{len(unmatched)} of {len(table.rows)} rows"
-        note = shown(f"{count} of {file} belong to no picture here, the first to {unmatched[0]!r}.")
+        note = display(f"{count} of {file} belong to no picture here, the first to {unmatched[0]!r}.")
         stderr().print(note, style="yellow", soft_wrap=True)
 
 
@@ -273,5 +273,5 @@ def _failures_table(failures: list[dict[str, str | None]]) -> Table:
     for column in ("product", "code", "message"):
         table.add_column(column, overflow="fold")
     for failure in failures[:SHOWN_FAILURES]:
-        table.add_row(*(shown(failure[key] or "") for key in ("product_id", "code", "message")))
+        table.add_row(*(display(failure[key] or "") for key in ("product_id", "code", "message")))
     return table

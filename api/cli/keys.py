@@ -6,7 +6,7 @@ import click
 
 from api.access import keyring
 from api.access.keyring import EVERY, Key, Scope, new_key
-from api.cli.output import command, json_option, print_json, shown, stderr, stdout
+from api.cli.output import command, display, json_option, print_json, stderr, stdout
 from services import settings
 from services.errors import InvalidSetting
 
@@ -62,7 +62,7 @@ def list_command(file: Path | None, as_json: bool) -> None:
         return
     for key in keys:
         catalogs = EVERY if key.catalogs is None else ", ".join(sorted(key.catalogs))
-        stdout().print(shown(f"{key.name}: {', '.join(sorted(key.scopes))} on {catalogs}"), soft_wrap=True)
+        stdout().print(display(f"{key.name}: {', '.join(sorted(key.scopes))} on {catalogs}"), soft_wrap=True)
 
 
 @keys_command.command("rotate")
@@ -89,7 +89,7 @@ def revoke_command(name: str, file: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(key.told() | {"file": str(file)})
     else:
-        stdout().print(shown(f"The key of {key.name} is no more."), soft_wrap=True)
+        stdout().print(display(f"The key of {key.name} is no more."), soft_wrap=True)
 
 
 def _named(file: Path | None) -> Path:
@@ -105,7 +105,7 @@ def _show(key: Key, secret: str, file: Path, as_json: bool) -> None:
         return
     click.echo(secret)
     stderr().print(
-        shown(
+        display(
             f"This is the only time that it is shown. Its hash is in {file}; commands take it from LOOKALIKE_API_KEY."
         ),
         soft_wrap=True,

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from api.cli.output import catalog_option, command, data_option, json_option, print_json, progress, shown, stdout
+from api.cli.output import catalog_option, command, data_option, display, json_option, print_json, progress, stdout
 from services import bootstrap, settings
 from services.catalog.catalogs import Catalogs
 from services.errors import InvalidSetting
@@ -37,7 +37,7 @@ def migrate_command(to: str, catalog: str, data: str | None, as_json: bool) -> N
         print_json(answer)
         return
     counts = f"{answer['products']} products and {answer['tombstones']} removals"
-    stdout().print(shown(f"{catalog}: {counts} are at {to} now, in {answer['seconds']:.1f} s"), soft_wrap=True)
+    stdout().print(display(f"{catalog}: {counts} are at {to} now, in {answer['seconds']:.1f} s"), soft_wrap=True)
 
 
 def migrate(here: Catalogs, there: Catalogs, name: str) -> dict[str, Any]:

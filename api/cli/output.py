@@ -54,7 +54,7 @@ def print_json(answer: dict[str, Any]) -> None:
     click.echo(text.encode("utf-8", "backslashreplace"), nl=False)
 
 
-def shown(text: object) -> Text:
+def display(text: object) -> Text:
     """Text of strangers for a terminal: control and direction characters escaped, nothing taken for markup."""
     return Text("".join(_escaped(character) for character in str(text)))
 
@@ -99,7 +99,7 @@ def refuse(error: LookalikeError, *, as_json: bool) -> NoReturn:
     if as_json:
         print_json({"error": {"code": error.code, "message": str(error)}})
     else:
-        stderr().print(Text.assemble(("Refused", "bold red"), f" ({error.code}): ", shown(error)), soft_wrap=True)
+        stderr().print(Text.assemble(("Refused", "bold red"), f" ({error.code}): ", display(error)), soft_wrap=True)
     sys.exit(REFUSED)
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 import click
 from rich.table import Table
 
-from api.cli.output import catalog_option, command, data_option, json_option, print_json, shown, stdout
+from api.cli.output import catalog_option, command, data_option, display, json_option, print_json, stdout
 from api.cli.search import described
 from api.cli.workspace import opened_catalog, opened_catalogs
 from services import settings
@@ -82,7 +82,7 @@ def remove_command(
         print_json({"catalog": catalog, "removed": len(outcomes) - len(failures), "failures": failures})
     else:
         for failure in failures:
-            stdout().print(shown(failure["message"]), style="red")
+            stdout().print(display(failure["message"]), style="red")
         stdout().print(f"{catalog}: removed {len(outcomes) - len(failures)} of {len(outcomes)}")
     sys.exit(bool(failures))
 
@@ -108,11 +108,11 @@ def _remove_catalog(name: str, data: str | None, *, yes: bool, as_json: bool) ->
 
 
 def _show(products: list[Product], title: str) -> None:
-    table = Table(title=shown(title), title_justify="left", title_style="bold")
+    table = Table(title=display(title), title_justify="left", title_style="bold")
     for column in ("product", "attributes", "version", "image"):
         table.add_column(column, overflow="fold")
     for each in products:
         table.add_row(
-            shown(each.product_id), shown(described(each.attributes)), str(each.version), (each.image or "-")[:12]
+            display(each.product_id), display(described(each.attributes)), str(each.version), (each.image or "-")[:12]
         )
     stdout().print(table)

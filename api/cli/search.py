@@ -6,7 +6,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from api.cli.output import catalog_option, command, data_option, json_option, print_json, shown, stderr, stdout
+from api.cli.output import catalog_option, command, data_option, display, json_option, print_json, stderr, stdout
 from api.cli.sheet import write_sheet
 from api.cli.workspace import AnyCatalog, opened_catalog, printable
 from services.catalog.search import SearchOptions
@@ -61,18 +61,18 @@ def search_command(
     if not trained:
         stderr().print("The catalog's weights are random: these neighbors mean nothing.", style="yellow")
     if html:
-        stderr().print(shown(f"Wrote {html}"), soft_wrap=True)
+        stderr().print(display(f"Wrote {html}"), soft_wrap=True)
 
 
 def show_neighbors(title: str, neighbors: list[Neighbor]) -> None:
     """A table of neighbors, best first."""
-    table = Table(title=shown(title), title_justify="left", title_style="bold")
+    table = Table(title=display(title), title_justify="left", title_style="bold")
     table.add_column("score", justify="right")
     table.add_column("product", overflow="fold")
     table.add_column("attributes", overflow="fold")
     for neighbor in neighbors:
-        table.add_row(f"{neighbor.score:.3f}", shown(neighbor.product_id), shown(described(neighbor.attributes)))
-    stdout().print(table if neighbors else shown(f"{title}: nothing found."))
+        table.add_row(f"{neighbor.score:.3f}", display(neighbor.product_id), display(described(neighbor.attributes)))
+    stdout().print(table if neighbors else display(f"{title}: nothing found."))
 
 
 def described(attributes: Attributes) -> str:
