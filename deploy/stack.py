@@ -36,7 +36,8 @@ STOP_SECONDS = 40.0
 class Stack:
     """The services of compose.yaml in one folder, by name: `redis`, `qdrant`, `api`, `worker-1` and so on.
 
-    `environment` is added to that of API and workers; `worker` is a command in place of theirs.
+    `environment` is added to that of API and workers; `commands` replace those of compose.yaml, by service (`api`,
+    `worker`). Both may be changed until a process is started.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Stack:
         workers: int = 3,
         port: int = 0,
         environment: Mapping[str, str] | None = None,
-        worker: list[str] | None = None,
+        commands: Mapping[str, list[str]] | None = None,
     ) -> None:
         self.folder = folder
         self.workers = workers
@@ -56,7 +57,7 @@ class Stack:
         self.qdrant_url = os.environ.get("QDRANT_URL") or f"http://127.0.0.1:{self.qdrant_port}"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.environment = dict(environment or {})
-        self._worker = worker
+        self.commands = dict(commands or {})
         self._services: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())["services"]
         for name in ("redis", "qdrant", "media", "secrets"):
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -96,7 +97,7 @@ class Stack:
         service = name.partition("-")[0]
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                self._command(service),
+                self.command(service),
                 env=self.environment_of(service),
                 stdout=log,
                 stderr=log,
@@ -153,7 +154,10 @@ class Stack:
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
-    def _command(self, service: str) -> list[str]:
+    def command(self, service: str) -> list[str]:
+        """The command that runs a service on this machine."""
+        if service in self.commands:
+            return self.commands[service]
         if service == "redis":
             command = [*shlex.split(self._services["redis"]["command"])]
             redis = ["--port", str(self.redis_port), "--bind", "127.0.0.1", "--dir", str(self.folder / "redis")]
@@ -161,8 +165,6 @@ class Stack:
         if service == "qdrant":
             twin = [sys.executable, "-m", "services.index.twin", "--port", str(self.qdrant_port)]
             return [*twin, "--path", str(self.folder / "qdrant"), "--api-key", self.qdrant_key]
-        if service == "worker" and self._worker:
-            return self._worker
         command = shlex.split(self._here(self._services[service]["command"]))
         return [str(BIN / command[0]), *command[1:]]
 

@@ -1,7 +1,10 @@
-"""What tests of every part share."""
+"""Fixtures that tests of every part share, and where temporary folders are."""
 
 import os
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from harness import Pictures, serving
@@ -13,6 +16,35 @@ from services.queue.valkey import ValkeyServer
 
 # TensorFlow must not speak into the output of the tests' own process.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+MEMORY = Path("/dev/shm")
+NEEDED_BYTES = 2 << 30
+
+
+def pytest_configure() -> None:
+    """Puts temporary folders in memory where there is room: most tests wait for `fsync` longer than they compute.
+
+    A temporary folder that the caller has chosen stays, and so does their LOOKALIKE_MIN_FREE_BYTES.
+    """
+    if "PYTEST_DEBUG_TEMPROOT" in os.environ or not _has_room(MEMORY):
+        return
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = str(MEMORY)
+    # A file system in memory may be smaller than the free space that a data folder asks for by default.
+    os.environ.setdefault("LOOKALIKE_MIN_FREE_BYTES", str(64 << 20))
+
+
+def _has_room(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free >= NEEDED_BYTES and os.access(folder, os.W_OK)
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture
+def disk_path() -> Iterator[Path]:
+    """A temporary folder on a disk, for tests of what outlives a power cut or kill; `tmp_path` may be in memory."""
+    with TemporaryDirectory(prefix="lookalike-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder).resolve()
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chaos import CATALOG, Callers, differences, grid, until
-from harness import LOOKALIKE, Pictures, Service, StackService, picture
+from chaos import Callers, differences, grid
+from harness import CATALOG, LOOKALIKE, Pictures, Service, StackService, picture
+from waiting import until
 
 pytestmark = pytest.mark.long
 
@@ -42,8 +43,7 @@ def test_a_stack_under_load(
     deleted not, whether done or still waiting then. Others may be there, too."""
     first = make_stack(2, seconds_per_batch=0.5)
     first.start()
-    with first.client() as client:
-        assert client.put(f"/catalogs/{CATALOG}", json={"encoder": "efficientnet_lite0"}).status_code == 201
+    first.create_catalog()
     before = Callers(first, pictures, scale(2000, 240), rng, prefix="before-")
     before.start()
     before.join(300)

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from chaos import CATALOG, Callers, Log, Supervisor, closed, differences, until
+from chaos import Callers, Log, Supervisor, closed, differences
 from harness import Pictures, StackService
+from waiting import until
 
 from services.failpoints import POINTS
 
@@ -20,17 +21,11 @@ PROCESS = Path(__file__).parent.parent / "support" / "chaos_process.py"
 
 def under_orders(service: StackService, orders: Path) -> None:
     """Has API and workers of a stack obey."""
-    stack, command = service.stack, service.stack._command
-
-    def ordered(name: str) -> list[str]:
-        given = command(name)
-        if name == "worker":
-            return [sys.executable, str(PROCESS), str(orders), "stub", *given[2:]]
-        if name == "api":
-            return [sys.executable, str(PROCESS), str(orders), *given[1:]]
-        return given
-
-    stack._command = ordered  # type: ignore[method-assign]
+    stack, obedient = service.stack, [sys.executable, str(PROCESS), str(orders)]
+    stack.commands |= {
+        "worker": [*obedient, "stub", *stack.command("worker")[2:]],
+        "api": [*obedient, *stack.command("api")[1:]],
+    }
 
 
 def test_every_crash_point_is_safe(
@@ -46,8 +41,7 @@ def test_every_crash_point_is_safe(
     service, orders = make_stack(2), tmp_path / "orders"
     under_orders(service, orders)
     service.start()
-    with service.client() as client:
-        assert client.put(f"/catalogs/{CATALOG}", json={"encoder": "efficientnet_lite0"}).status_code == 201
+    service.create_catalog()
     plan = list(POINTS) * times
     rng.shuffle(plan)
     rounds, log, ended = [], Log(), threading.Event()

@@ -7,20 +7,14 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from chaos import CATALOG, Callers, Supervisor, closed, differences, open_jobs, really_encoded, until
+from chaos import Callers, Supervisor, closed, differences, open_jobs, really_encoded
 from harness import Pictures, StackService
+from waiting import until
 
 pytestmark = pytest.mark.long
 
 OPEN_SECONDS = 120.0
 """After the last fault, until no job is open."""
-
-
-def begun(service: StackService, **catalog: str) -> None:
-    service.start()
-    with service.client() as client:
-        made = client.put(f"/catalogs/{CATALOG}", json={"encoder": "efficientnet_lite0"} | catalog)
-        assert made.status_code == 201, made.text
 
 
 def test_nothing_accepted_is_lost_while_workers_broker_and_api_are_killed(
@@ -33,7 +27,8 @@ def test_nothing_accepted_is_lost_while_workers_broker_and_api_are_killed(
     """A random worker every few seconds, the broker and the API twice each."""
     products, kills, seconds = scale(10_000, 500), scale(64, 10), scale(320, 20)
     service = make_stack()
-    begun(service)
+    service.start()
+    service.create_catalog()
     stack, callers = service.stack, Callers(service, pictures, products, rng)
     victims = [f"worker-{rng.randint(1, 3)}" for _ in range(kills - 4)]
     for victim in ("redis", "api", "redis", "api"):
@@ -61,7 +56,8 @@ def test_nothing_is_lost_with_the_real_encoder(
     """Workers are killed while they load TensorFlow, or encode; vectors are those of one picture at a time."""
     kills = scale(20, 3)
     service = make_stack(2, worker=None)
-    begun(service, weights="random:1")
+    service.start()
+    service.create_catalog(weights="random:1")
     callers = Callers(service, pictures, scale(2000, 160), rng)
     with Supervisor(service) as supervisor:
         callers.start(10 * kills)
@@ -84,7 +80,8 @@ def test_the_checker_sees_what_is_lost_wrong_or_there_too_often(
 ) -> None:
     """The control: without faults there are no differences, and each that is made by hand is found."""
     service = make_stack(1)
-    begun(service)
+    service.start()
+    service.create_catalog()
     callers = Callers(service, pictures, 40, rng)
     callers.start()
     callers.join(60)

@@ -8,9 +8,10 @@ from contextlib import ExitStack, contextmanager
 
 import httpx2
 import pytest
-from chaos import CATALOG, Callers, closed, differences, until
-from harness import Pictures, StackService
+from chaos import Callers, closed, differences
+from harness import CATALOG, Pictures, StackService
 from proxy import Proxy
+from waiting import until
 
 pytestmark = pytest.mark.long
 
@@ -97,11 +98,9 @@ def test_outages_pass(
             "LOOKALIKE_REDIS_URL": url,
             "LOOKALIKE_QDRANT_URL": f"http://127.0.0.1:{index.port}",
         }
-        assert stack._worker is not None
-        stack._worker[2] = url
+        stack.commands["worker"][2] = url
         service.start()
-        with service.client() as client:
-            assert client.put(f"/catalogs/{CATALOG}", json={"encoder": "efficientnet_lite0"}).status_code == 201
+        service.create_catalog()
         callers = Callers(service, pictures, scale(2000, 400), rng)
         consuming: list[float] = []
         callers.start(scale(300, 60))

@@ -1,14 +1,13 @@
 """Poison hurts only itself: what ends a decoding child or a whole worker fails with a reason, and nothing else does."""
 
 import io
-import json
 import random
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from chaos import CATALOG, Log, Supervisor, colors, differences, grid
+from chaos import Log, Supervisor, colors, differences, grid
 from harness import Pictures, StackService, answer
 from PIL import Image
 from poison_worker import DEADLY, POISONS
@@ -48,13 +47,10 @@ def test_poison_hurts_only_itself(
             images[name], log.expected[name] = grid(seed), seed
         pictures.answers[f"/{name}.png"] = answer(images[name])
     service.start()
-    with Supervisor(service) as supervisor, service.client() as client:
-        assert client.put(f"/catalogs/{CATALOG}", json={"encoder": "efficientnet_lite0"}).status_code == 201
-        body = "\n".join(json.dumps({"product_id": name, "image_url": f"{pictures.url}/{name}.png"}) for name in images)
-        headers = {"Content-Type": "application/x-ndjson"}
-        sent = client.post(f"/catalogs/{CATALOG}/products", content=body, headers=headers)
-        assert sent.status_code == 202, sent.text
-        job = service.finished(sent.json()["id"], 300)
+    with Supervisor(service) as supervisor:
+        service.create_catalog()
+        lines = ({"product_id": name, "image_url": f"{pictures.url}/{name}.png"} for name in images)
+        job = service.finished(service.feed(lines), 300)
         failed = {
             item["product_id"]: (item["code"], bool(item["message"]))
             for item in service.get(f"/jobs/{job['id']}/items", params={"limit": 1000})["items"]

@@ -1,6 +1,5 @@
 """Progress is exact: while workers and broker are killed, each count of a job only grows, and the sum is the total."""
 
-import json
 import random
 import signal
 import threading
@@ -9,17 +8,17 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from chaos import CATALOG, Supervisor, grid, until
-from harness import Pictures, StackService, answer
+from chaos import Supervisor, grid
+from harness import ENDS, Pictures, StackService, answer
+from waiting import until
 
 pytestmark = pytest.mark.long
 
-ENDS = ("applied", "unchanged", "superseded", "failed", "canceled")
 JOB = 100_000
 PUTS_EVERY = 20
 
 
-def line(number: int, url: str) -> str:
+def line(number: int, url: str) -> dict[str, Any]:
     """One put of a picture in twenty changes; the others need none: half are removals of what is not there, which end
     well, and half are patches of what is not there, which fail."""
     change: dict[str, Any] = {"product_id": f"p{number}"}
@@ -29,7 +28,7 @@ def line(number: int, url: str) -> str:
         change["op"] = "delete"
     else:
         change |= {"op": "patch", "attributes": {"n": number}}
-    return json.dumps(change)
+    return change
 
 
 def failing(numbers: range) -> int:
@@ -92,18 +91,13 @@ def test_progress_is_exact(
     pictures.answers["/1.png"] = answer(grid(1))
     jobs: dict[str, int] = {}
     numbers: dict[str, range] = {}
-    with service.client() as client:
-        assert client.put(f"/catalogs/{CATALOG}", json={"encoder": "efficientnet_lite0"}).status_code == 201
+    service.create_catalog()
     began = time.monotonic()
-    with Supervisor(service) as supervisor, Watcher(service, jobs) as watcher, service.client() as client:
+    with Supervisor(service) as supervisor, Watcher(service, jobs) as watcher:
         for start in range(0, items, JOB):
             part = range(start, min(start + JOB, items))
-            body = "\n".join(line(number, f"{pictures.url}/1.png") for number in part)
-            headers = {"Content-Type": "application/x-ndjson"}
-            sent = client.post(f"/catalogs/{CATALOG}/products", content=body, headers=headers)
-            assert sent.status_code == 202, sent.text
-            numbers[sent.json()["id"]] = part
-            jobs[sent.json()["id"]] = len(part)
+            job = service.feed(line(number, f"{pictures.url}/1.png") for number in part)
+            numbers[job], jobs[job] = part, len(part)
         for number in range(kills):
             time.sleep(scale(15, 2) * rng.uniform(0.5, 1.5))
             victim = "redis" if number % 10 == 2 else f"worker-{rng.randint(1, 3)}"

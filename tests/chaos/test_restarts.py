@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from chaos import CATALOG, Callers, closed, differences
+from chaos import Callers, closed, differences
 from harness import Pictures, StackService
 
 pytestmark = pytest.mark.long
@@ -26,8 +26,7 @@ def test_restarts_are_free(
     service = make_stack(2, seconds_per_batch=2.0)
     stack = service.stack
     service.start()
-    with service.client() as client:
-        assert client.put(f"/catalogs/{CATALOG}", json={"encoder": "efficientnet_lite0"}).status_code == 201
+    service.create_catalog()
     callers = Callers(service, pictures, scale(2000, 200), rng)
     callers.start(scale(200, 20))
     seconds: list[float] = []

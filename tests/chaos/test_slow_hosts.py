@@ -1,7 +1,6 @@
 """Hosts that are slow, endless or bombs cost their own images and nobody else's time."""
 
 import gzip
-import json
 import random
 import socketserver
 import threading
@@ -10,8 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from chaos import CATALOG, grid
+from chaos import grid
 from harness import Pictures, StackService, answer
+from waiting import until
 
 pytestmark = pytest.mark.long
 
@@ -96,19 +96,10 @@ def tarpits() -> Iterator[Tarpits]:
 
 def seconds_until_applied(service: StackService, feed: dict[str, str], applied: int) -> tuple[float, str]:
     """How long a worker takes until so many changes of a feed are applied; and the feed's job."""
-    lines = "\n".join(json.dumps({"product_id": name, "image_url": url}) for name, url in feed.items())
-    with service.client() as client:
-        began = time.monotonic()
-        headers = {"Content-Type": "application/x-ndjson"}
-        told = client.post(f"/catalogs/{CATALOG}/products", content=lines, headers=headers)
-        assert told.status_code == 202, told.text
-        job = told.json()["id"]
-        while time.monotonic() < began + 600:
-            now = service.job(job)
-            if now and now["applied"] >= applied:
-                return time.monotonic() - began, job
-            time.sleep(0.05)
-    raise AssertionError(f"not done: {now}\n{service.log[-3000:]}")
+    began = time.monotonic()
+    job = service.feed({"product_id": name, "image_url": url} for name, url in feed.items())
+    until(lambda: (service.job(job) or {"applied": 0})["applied"] >= applied, 600, lambda: service.log[-3000:])
+    return time.monotonic() - began, job
 
 
 def test_slow_hosts_do_not_stall_the_work_of_others(
@@ -121,8 +112,7 @@ def test_slow_hosts_do_not_stall_the_work_of_others(
     count = scale(100, 10)
     service = make_stack(1, ENCODING_SECONDS, LOOKALIKE_FETCH_ALLOW="127.0.0.0/8")
     service.start()
-    with service.client() as client:
-        assert client.put(f"/catalogs/{CATALOG}", json={"encoder": "efficientnet_lite0"}).status_code == 201
+    service.create_catalog()
 
     def good(prefix: str) -> dict[str, str]:
         feed = {}

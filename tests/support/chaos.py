@@ -14,15 +14,15 @@ from uuid import uuid4
 
 import httpx2
 import numpy as np
-from harness import Pictures, StackService, answer
+from harness import CATALOG, ENDS, Pictures, StackService, answer
 from PIL import Image
+from waiting import until
 
 from services import bootstrap, settings
 from services.images.decoder import Limits, decode
 
 Features = np.ndarray[tuple[int], np.dtype[Any]]
 
-CATALOG = "products"
 DIM = 1280
 """Of efficientnet_lite0, in whose place the stub encodes."""
 
@@ -250,23 +250,12 @@ def open_jobs(service: StackService, log: Log) -> list[str]:
         if now is None:
             found.append(f"{job}: nobody can tell")
             continue
-        ended = sum(now[name] for name in ("applied", "unchanged", "superseded", "failed", "canceled"))
+        ended = sum(now[name] for name in ENDS)
         if not now["finished_at"] or (now["total"], ended, now["failed"]) != (total, total, 0):
             found.append(f"{job}: {now}")
     return found
 
 
-def until(holds: Callable[[], bool], seconds: float) -> None:
-    """Waits until something holds. Raises `AssertionError` after so many seconds."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"not after {seconds} s"
-        time.sleep(0.05)
-
-
 def closed(service: StackService, log: Log, seconds: float) -> None:
     """Waits until every job has ended well. Raises `AssertionError` after so many seconds, with those that have not."""
-    deadline = time.monotonic() + seconds
-    while left := open_jobs(service, log):
-        assert time.monotonic() < deadline, f"not after {seconds} s: {left[:5]}"
-        time.sleep(0.05)
+    until(lambda: not open_jobs(service, log), seconds, lambda: open_jobs(service, log)[:5])

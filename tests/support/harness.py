@@ -9,22 +9,26 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import httpx2
 import numpy as np
 from PIL import Image
 from stack import Stack
+from waiting import until
 
 from services import settings
 from services.settings import Settings
 
 LOOKALIKE = Path(sys.executable).with_name("lookalike")
+CATALOG = "products"
+ENDS = ("applied", "unchanged", "superseded", "failed", "canceled")
+"""What becomes of the changes of a job, as it counts them."""
 ENVIRONMENT = {"LOOKALIKE_FETCH_ALLOW": "127.0.0.1", "LOOKALIKE_PRECISION": "float32"}
 
 
@@ -43,6 +47,21 @@ class Running:
     def settings(self) -> Settings:
         raise NotImplementedError
 
+    def start(self) -> object:
+        """Starts it and waits until it is ready."""
+        raise NotImplementedError
+
+    def end(self) -> object:
+        """Ends what runs; again is harmless."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        """Does not start it: a test may want to change it first."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
     def client(self) -> httpx2.Client:
         # Nothing here is encrypted, and reading certificates takes as long as many requests.
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
@@ -53,6 +72,26 @@ class Running:
         answer = self._http.get(path, **options)
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+    def create_catalog(self, name: str = CATALOG, **body: object) -> None:
+        """Creates a catalog of the encoder in whose place stubs encode, unless the body names another."""
+        with self.client() as client:
+            created = client.put(f"/catalogs/{name}", json={"encoder": "efficientnet_lite0"} | body)
+        assert created.status_code == 201, created.text
+
+    def feed(self, lines: Iterable[dict[str, Any]]) -> str:
+        """Sends changes to the catalog in one request. Returns the ID of their job."""
+        headers = {"Content-Type": "application/x-ndjson"}
+        with self.client() as client:
+            content = "\n".join(json.dumps(line) for line in lines)
+            accepted = client.post(f"/catalogs/{CATALOG}/products", content=content, headers=headers)
+        assert accepted.status_code == 202, accepted.text
+        return str(accepted.json()["id"])
+
+    def done(self, job: str) -> int:
+        """How many changes of a job have ended; -1 while nobody can tell."""
+        now = self.job(job)
+        return -1 if now is None else sum(int(now[name]) for name in ENDS)
 
     def job(self, job: str) -> dict[str, Any] | None:
         """A job; None while nobody can tell."""
@@ -74,7 +113,7 @@ class Running:
             now = self.job(job)
             if now is None:
                 continue
-            for name in ("applied", "unchanged", "superseded", "failed", "canceled"):
+            for name in ENDS:
                 assert before.get(name, 0) <= now[name] <= now["total"]
             before = now
             if now["finished_at"]:
@@ -98,7 +137,6 @@ class StackService(Running):
         self._http = self.client()
 
     def end(self) -> None:
-        """Ends what runs; again is harmless."""
         if self._http:
             self._http.close()
         self._started.close()
@@ -128,7 +166,7 @@ class Service(Running):
     process: "subprocess.Popen[str] | None" = None
 
     def start(self, deadline: float = 60.0) -> float:
-        """Starts it; gives the seconds until it said that it is ready."""
+        """Starts it. Returns the seconds until it said that it is ready."""
         started = time.monotonic()
         log = (self.data.parent / "service.log").open("a")
         self.process = subprocess.Popen(
@@ -177,8 +215,9 @@ class Service(Running):
         return "unix://" + str(json.loads((self.data / "queue" / "lock").read_text())["socket"])
 
     def end(self, signal: int = signal.SIGTERM, deadline: float = 40.0) -> int:
-        """Ends it with a signal and waits; gives its status."""
-        assert self.process is not None
+        """Ends it with a signal and waits. Returns its status; 0 where it was never started."""
+        if self.process is None:
+            return 0
         if self._http:
             self._http.close()
         if self.process.poll() is None:
@@ -256,3 +295,20 @@ def children(pid: int) -> list[int]:
             if parent == pid:
                 found += [int(entry.name), *children(int(entry.name))]
     return found
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that ended and was not waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def assert_gone(pids: list[int], seconds: float = 15.0) -> None:
+    """Waits until none of these processes runs."""
+
+    def left() -> list[bytes]:
+        return [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids if is_alive(pid)]
+
+    until(lambda: not any(is_alive(pid) for pid in pids), seconds, left)

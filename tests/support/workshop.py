@@ -1,11 +1,11 @@
 """A shop whose changes workers do: a real Valkey, a real catalog, and encoders as each test wants them."""
 
-import shutil
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+from waiting import until as until
 
 from services.catalog.catalog import Catalog
 from services.catalog.catalogs import Catalogs
@@ -89,19 +89,3 @@ def draining(*ones: Worker) -> Iterator[list[threading.Thread]]:
         for thread in threads:
             thread.join(30)
             assert not thread.is_alive()
-
-
-def until(condition: Callable[[], bool], deadline: float = 10.0) -> None:
-    """Waits for it to be true."""
-    end = time.monotonic() + deadline
-    while not condition():
-        assert time.monotonic() < end, "it did not come true"
-        time.sleep(0.01)
-
-
-def in_memory() -> str | None:
-    """A folder in memory, where there is one with room: what outlives a power cut is tested elsewhere."""
-    try:
-        return "/dev/shm" if shutil.disk_usage("/dev/shm").free > 1 << 30 else None
-    except OSError:
-        return None

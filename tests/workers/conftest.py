@@ -2,14 +2,13 @@
 
 import itertools
 from collections.abc import Callable, Iterator
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from redis import Redis
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
-from workshop import Shop, Stub, in_memory
+from workshop import Shop, Stub
 
 from services import bootstrap, settings
 from services.catalog.catalogs import Catalogs
@@ -24,16 +23,15 @@ _loads: dict[str, Callable[[], Encoder]] = {}
 
 
 @pytest.fixture(scope="session")
-def catalogs() -> Iterator[Catalogs]:
+def catalogs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogs]:
     """One for all tests, each of which has catalogs of its own in it: a decoding child takes its time to start."""
 
     def load(name: str, weights: str, resample: Resample, settings: Settings) -> Encoder:
         return _loads[weights]()
 
-    with TemporaryDirectory(dir=in_memory()) as folder:
-        given = settings.load(data=folder, decode_processes=1)
-        with bootstrap.catalogs(given, load=load) as catalogs:
-            yield catalogs
+    given = settings.load(data=tmp_path_factory.mktemp("catalogs"), decode_processes=1)
+    with bootstrap.catalogs(given, load=load) as catalogs:
+        yield catalogs
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ import pytest
 from celery import Celery
 from proxy import Proxy
 from redis import Redis
-from workshop import in_memory, until
+from workshop import until
 
 from services import bootstrap, settings
 from services.catalog.opening import new_spec
@@ -135,25 +135,24 @@ class Fleet:
 
 
 @pytest.fixture
-def make_fleet() -> Iterator[Callable[[str], Fleet]]:
+def make_fleet(tmp_path: Path) -> Iterator[Callable[[str], Fleet]]:
     """Makes a fleet on a Redis; whatever happens, nothing of it stays."""
     made: list[Fleet] = []
-    with TemporaryDirectory(dir=in_memory()) as folder:
 
-        def make(url: str) -> Fleet:
-            spec = new_spec("products", "efficientnet_lite0", "random:1", "nearest")
-            made.append(Fleet(Path(folder), spec, url))
-            return made[-1]
+    def make(url: str) -> Fleet:
+        spec = new_spec("products", "efficientnet_lite0", "random:1", "nearest")
+        made.append(Fleet(tmp_path, spec, url))
+        return made[-1]
 
-        yield make
-        for fleet in made:
-            for process in fleet.processes:
-                process.popen.kill()
-                process.popen.wait()
-                assert process.popen.stdout
-                process.popen.stdout.close()
-            for client in fleet.clients:
-                client.close()
+    yield make
+    for fleet in made:
+        for process in fleet.processes:
+            process.popen.kill()
+            process.popen.wait()
+            assert process.popen.stdout
+            process.popen.stdout.close()
+        for client in fleet.clients:
+            client.close()
 
 
 @pytest.fixture

@@ -5,20 +5,20 @@ import json
 import os
 import random
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from harness import LOOKALIKE, assert_gone, children
 from PIL import Image
+from waiting import until
 
 from services import bootstrap, settings
 
-LOOKALIKE = Path(sys.executable).parent / "lookalike"
 COUNT, KILLS = 500, 20
-DEADLINE = 120
+STORED_SECONDS = 120.0
 
 pytestmark = pytest.mark.long
 
@@ -50,24 +50,6 @@ def contents(data: Path) -> dict[str, Any]:
         return {each.product_id: each for each in catalogs.get("products").embeddings()}
 
 
-def children_of(pid: int) -> list[int]:
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == pid:
-                found.append(int(entry.name))
-        except OSError:
-            continue
-    return found
-
-
-def alive(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-
-
 def killed_run(pictures: Path, data: Path, wait: float) -> bool:
     """Kills a run a moment after it stores its next picture; True if it was still running."""
     before = stored(data)
@@ -75,18 +57,12 @@ def killed_run(pictures: Path, data: Path, wait: float) -> bool:
     with subprocess.Popen(
         command(pictures, data), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
-        deadline = time.monotonic() + DEADLINE
-        while stored(data) <= before and process.poll() is None:
-            assert time.monotonic() < deadline, "nothing is stored any more"
-        moment = time.monotonic() + wait
-        while time.monotonic() < moment:
-            pass
-        children = children_of(process.pid)
+        until(lambda: stored(data) > before or process.poll() is not None, STORED_SECONDS)
+        time.sleep(wait)
+        family = children(process.pid)
         was_running = process.poll() is None
         process.kill()
-    deadline = time.monotonic() + 15
-    while any(alive(pid) for pid in children):
-        assert time.monotonic() < deadline, "children outlive their parent"
+    assert_gone(family)
     return was_running
 
 

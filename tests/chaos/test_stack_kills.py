@@ -1,24 +1,20 @@
 """API, workers, Redis and Qdrant as processes of their own, killed and restarted under load."""
 
-import json
 import random
 import signal
-import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import httpx2
 import pytest
 from harness import Pictures, StackService, answer, picture
-from workshop import until
+from waiting import until
 
 from services import bootstrap
 from services.testing import load_stub
 
-STUB = Path(__file__).parent.parent / "support" / "stub_worker.py"
 PRODUCTS = 1000
 RESTARTS = 10
 CONSUMING_SECONDS = 45.0
@@ -26,13 +22,9 @@ CONSUMING_SECONDS = 45.0
 pytestmark = pytest.mark.long
 
 
-def feed(client: httpx2.Client, products: list[str], url: str) -> str:
-    """Sends products, each with the picture at that URL; gives the job."""
-    lines = [json.dumps({"product_id": each, "image_url": f"{url}/{each}.jpg"}) for each in products]
-    headers = {"Content-Type": "application/x-ndjson"}
-    accepted = client.post("/catalogs/products/products", content="\n".join(lines), headers=headers)
-    assert accepted.status_code == 202, accepted.text
-    return str(accepted.json()["id"])
+def line(product_id: str, url: str) -> dict[str, str]:
+    """A put of a product with the picture of its name at that URL."""
+    return {"product_id": product_id, "image_url": f"{url}/{product_id}.jpg"}
 
 
 def stored(service: StackService) -> dict[str, str | None]:
@@ -44,50 +36,32 @@ def stored(service: StackService) -> dict[str, str | None]:
 
 
 def test_a_job_of_1000_is_whole_after_kills_of_everything(
-    tmp_path: Path, pictures: Pictures, record_property: Callable[[str, object], None]
+    make_stack: Callable[..., StackService],
+    pictures: Pictures,
+    rng: random.Random,
+    record_property: Callable[[str, object], None],
 ) -> None:
     for n in range(PRODUCTS):
         pictures.answers[f"/p{n}.jpg"] = answer(picture(n))
-    service = StackService(tmp_path / "stack", environment={"LOOKALIKE_LEASE_SECONDS": "5"})
-    stack, rng = service.stack, random.Random(3)
+    service = make_stack(worker=None)
+    stack = service.stack
     victims = ["worker-1", "api", "worker-2", "redis", "qdrant", "worker-3", "api", "redis", "qdrant", "worker-1"]
-    try:
-        service.start()
-        with service.client() as client:
-            assert client.put("/catalogs/products", json={"encoder": "efficientnet_lite0"}).status_code == 201
-            job = feed(client, [f"p{n}" for n in range(PRODUCTS)], pictures.url)
-        reached = []
-        for number, victim in enumerate(victims):
-            wanted = (number + 1) * PRODUCTS // (len(victims) + 2)
-            until(lambda wanted=wanted: done(service, job) >= wanted, 60)  # type: ignore[misc]
-            assert stack.stop(victim, signal.SIGKILL) == -signal.SIGKILL
-            time.sleep(rng.uniform(0, 0.5))
-            stack.start(victim)
-            reached.append(done(service, job))
-        record_property("changes done at each kill", reached)
-        ended = service.finished(job)
-        assert (ended["total"], ended["applied"], ended["failed"]) == (PRODUCTS, PRODUCTS, 0), ended
-        assert service.get("/catalogs/products")["products"] == PRODUCTS
-        assert stored(service).keys() == {f"p{n}" for n in range(PRODUCTS)}
-    finally:
-        service.end()
-
-
-def done(service: StackService, job: str) -> int:
-    """How many changes of the job have ended; -1 while nobody tells."""
-    now = service.job(job)
-    return -1 if now is None else int(now["applied"] + now["failed"])
-
-
-@pytest.fixture
-def stubs(tmp_path: Path) -> Iterator[StackService]:
-    """Two workers that encode nothing."""
-    worker = [sys.executable, str(STUB), "", "0", "20"]
-    service = StackService(tmp_path / "stack", 2, worker=worker, environment={"LOOKALIKE_LEASE_SECONDS": "5"})
-    worker[2] = service.stack.redis_url
     service.start()
-    yield service
-    service.end()
+    service.create_catalog()
+    job = service.feed(line(f"p{n}", pictures.url) for n in range(PRODUCTS))
+    reached = []
+    for number, victim in enumerate(victims):
+        wanted = (number + 1) * PRODUCTS // (len(victims) + 2)
+        until(lambda wanted=wanted: service.done(job) >= wanted, 60)  # type: ignore[misc]
+        assert stack.stop(victim, signal.SIGKILL) == -signal.SIGKILL
+        time.sleep(rng.uniform(0, 0.5))
+        stack.start(victim)
+        reached.append(service.done(job))
+    record_property("changes done at each kill", reached)
+    ended = service.finished(job)
+    assert (ended["total"], ended["applied"], ended["failed"]) == (PRODUCTS, PRODUCTS, 0), ended
+    assert service.get("/catalogs/products")["products"] == PRODUCTS
+    assert stored(service).keys() == {f"p{n}" for n in range(PRODUCTS)}
 
 
 class Load:
@@ -143,12 +117,16 @@ class Load:
 
 @pytest.mark.parametrize("name", ["redis", "qdrant", "api"])
 def test_restarted_under_load_ten_times_nothing_is_lost(
-    stubs: StackService, pictures: Pictures, record_property: Callable[[str, object], None], name: str
+    make_stack: Callable[..., StackService],
+    pictures: Pictures,
+    record_property: Callable[[str, object], None],
+    name: str,
 ) -> None:
     pictures.answers["/one.jpg"] = pictures.answers["/first.jpg"] = answer(picture(1))
-    with stubs.client() as client:
-        assert client.put("/catalogs/products", json={"encoder": "efficientnet_lite0"}).status_code == 201
-        assert stubs.finished(feed(client, ["first"], pictures.url))["applied"] == 1
+    stubs = make_stack(2)
+    stubs.start()
+    stubs.create_catalog()
+    assert stubs.finished(stubs.feed([line("first", pictures.url)]))["applied"] == 1
     consuming = []
     with Load(stubs, pictures) as load:
         for number in range(RESTARTS):

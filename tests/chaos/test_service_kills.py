@@ -1,0 +1,55 @@
+"""Killed in the middle of a job, the service and its Valkey, again and again: it goes on where it was."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+from harness import Pictures, Service, answer, assert_gone, children, picture
+from waiting import until
+
+PRODUCTS = 1000
+KILLS = {"service": (100, 260, 420, 580, 740), "valkey": (340, 860)}
+"""How many changes are done when each is killed."""
+ANSWER_SECONDS = 5.0
+
+pytestmark = pytest.mark.long
+
+
+def wait_for(service: Service, job: str, least: int, seconds: float = 60.0) -> int:
+    until(lambda: service.done(job) >= least, seconds, lambda: f"{service.done(job)} of {least}\n{service.log[-3000:]}")
+    return service.done(job)
+
+
+def test_a_job_of_1000_is_whole_after_five_kills_of_the_service_and_two_of_its_valkey(
+    service: Service, pictures: Pictures, record_property: Callable[[str, object], None]
+) -> None:
+    for n in range(PRODUCTS):
+        pictures.answers[f"/{n}.jpg"] = answer(picture(n))
+    service.start()
+    service.create_catalog()
+    job = service.feed({"product_id": f"p{n}", "image_url": f"{pictures.url}/{n}.jpg"} for n in range(PRODUCTS))
+    restarts, reached = [], 0
+    for at, what in sorted((at, what) for what, ats in KILLS.items() for at in ats):
+        reached = max(reached, wait_for(service, job, at))
+        if what == "valkey":
+            os.kill(service.valkey, signal.SIGKILL)
+            continue
+        assert service.process is not None
+        family = children(service.process.pid)
+        assert service.end(signal.SIGKILL) == -signal.SIGKILL
+        assert_gone(family)
+        started = time.monotonic()
+        service.start()
+        assert wait_for(service, job, 0, ANSWER_SECONDS) >= reached
+        restarts.append(round(time.monotonic() - started, 2))
+    record_property("restart to first answer, seconds", restarts)
+    ended = service.finished(job)
+    assert (ended["total"], ended["applied"], ended["failed"]) == (PRODUCTS, PRODUCTS, 0), ended
+    assert max(restarts) <= ANSWER_SECONDS, restarts
+    assert service.get("/catalogs/products")["products"] == PRODUCTS
+    assert service.process is not None
+    family = children(service.process.pid)
+    assert service.end() == 0
+    assert_gone(family)
