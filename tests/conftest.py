@@ -41,6 +41,14 @@ def _has_room(folder: Path) -> bool:
 
 
 @pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """In memory where there is room, but on a disk for tests that are marked `disk`."""
+    if request.node.get_closest_marker("disk"):
+        return Path(request.getfixturevalue("disk_path"))
+    return tmp_path
+
+
+@pytest.fixture
 def disk_path() -> Iterator[Path]:
     """A temporary folder on a disk, for tests of what outlives a power cut or kill; `tmp_path` may be in memory."""
     with TemporaryDirectory(prefix="lookalike-", ignore_cleanup_errors=True) as folder:
@@ -49,8 +57,13 @@ def disk_path() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of one Valkey for all tests, started when the first of them asks for it."""
+    """The URL of one Valkey for all tests, started when the first of them asks for it.
+
+    It does not wait for a disk: what outlives a power cut is tested with servers that do (tests/services/queue).
+    """
     with ValkeyServer(tmp_path_factory.mktemp("valkey")) as server:
+        with Redis.from_url(server.url) as client:
+            client.config_set("appendfsync", "no")
         yield server.url
 
 

@@ -219,7 +219,6 @@ def _boom() -> None:
 
 @pytest.fixture
 def shop(tmp_path: Path, redis: "Redis[bytes]", valkey_url: str) -> Iterator[Shop]:
-    redis.config_set("appendfsync", "no")
     with bootstrap.catalogs(configuration.load(data=tmp_path / "data", decode_processes=1), load=load_stub) as catalogs:
         catalog = catalogs.create(new_spec("shop", "efficientnet_lite0", "random:1", "nearest"))
         ledger = Ledger(connect(valkey_url), lease=600)

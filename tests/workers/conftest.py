@@ -47,8 +47,6 @@ MakeShop = Callable[..., Shop]
 @pytest.fixture
 def make_shop(catalogs: Catalogs, redis: Redis, valkey_url: str) -> Iterator[MakeShop]:
     """Opens a shop; its encoder is what `load` gives. Another Redis and its lease may be named."""
-    # What survives a kill is ValkeyServer's to test; here each sync of the disk only takes time.
-    redis.config_set("appendfsync", "no")
     made: list[Shop] = []
     clients: list[Redis] = []
 

@@ -167,6 +167,7 @@ def test_closing_under_calls_of_many_threads_ends_them(path: Path) -> None:
     again.close()
 
 
+@pytest.mark.disk
 def test_a_kill_after_flush_loses_nothing(path: Path, writer: subprocess.Popen[bytes]) -> None:
     writer.kill()
     writer.wait()
@@ -190,6 +191,7 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> set[int]:
     return inodes
 
 
+@pytest.mark.disk
 def test_a_power_cut_after_flush_loses_nothing(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only what was synced is left: the log as it is now, beside the vectors as they were long before."""
     index = EdgeIndex.open(path, 4)
@@ -232,6 +234,7 @@ def test_the_log_does_not_grow_for_ever(path: Path, monkeypatch: pytest.MonkeyPa
     index.close()
 
 
+@pytest.mark.disk
 def test_the_first_flush_takes_everything_out_of_the_log(path: Path, tmp_path: Path) -> None:
     """Or processes that are killed young would leave each other a log that grows: I expect nothing to need it."""
     index = EdgeIndex.open(path, 4)

@@ -1,6 +1,6 @@
 """A ledger on a real Valkey, and short words for what most tests do with it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -9,14 +9,6 @@ from redis import Redis
 
 from services.ledger import Claim, Ledger, Refusal
 from services.records import Change, Job, Lane, Outcome, State
-
-
-@pytest.fixture
-def redis(redis: Redis) -> Iterator[Redis]:
-    """That what is answered is on the disk, other tests see to; here each sync only takes time."""
-    redis.config_set("appendfsync", "no")
-    yield redis
-    redis.config_set("appendfsync", "always")
 
 
 @pytest.fixture

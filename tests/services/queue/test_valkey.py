@@ -26,6 +26,8 @@ from services.queue import valkey
 from services.queue.broker import broker_url
 from services.queue.valkey import ValkeyServer
 
+pytestmark = pytest.mark.disk
+
 AOF = "appendonlydir/appendonly.aof"
 
 
