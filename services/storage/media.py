@@ -19,14 +19,16 @@ from services.settings import MediaKeep
 from services.storage.disk import disk_errors
 
 HASH = re.compile(r"[0-9a-f]{64}")
+ATOMIC = frozenset({"abfs", "abfss", "adl", "az", "gcs", "gs", "memory", "oss", "s3", "s3a"})
+"""Protocols of object stores: there a name appears with all of its bytes, when the upload is complete."""
 
 
 class Media:
     """A folder of images. A name is either absent or holds all of its bytes, whoever writes or dies meanwhile.
 
     With `keep="none"` nothing is stored. A hash is 64 hex digits; anything else raises `InvalidInput`. Writing
-    raises `DataFull` or `DataNotWritable`. `user` names whose catalogs it is for; one that has put an original here,
-    were it there already, is written down (`users/`), for what one user does not need another may.
+    raises `DataFull` or `DataNotWritable`. `user` names whose catalogs it is for. Every user that puts an original,
+    even one that is there already, is recorded in `users/`: what one user no longer needs another may.
     """
 
     def __init__(self, url: str | Path, keep: MediaKeep = "all", *, user: str = "catalogs") -> None:
@@ -35,18 +37,20 @@ class Media:
             self._files, self._folder = LocalFileSystem(), str(url)
         else:
             self._files, self._folder = fsspec.url_to_fs(url)
+        protocols = {self._files.protocol} if isinstance(self._files.protocol, str) else set(self._files.protocol)
+        self._puts_whole = bool(protocols & ATOMIC)
         self._keep = keep
         self._user = user
         self._is_signed = False
 
     @property
     def place(self) -> str:
-        """What tells it from others: its folder's path, or its bucket's and the path in it."""
+        """Its identity: the path of its folder, or the bucket and the path in it."""
         return f"{self._files.fsid if not isinstance(self._files, LocalFileSystem) else 'file'}:{self._folder}"
 
     @property
     def folder(self) -> Path | None:
-        """The local folder that holds them, made where it is not there; None for a bucket."""
+        """The local folder that holds them, created where it is missing; None for a bucket."""
         if not isinstance(self._files, LocalFileSystem):
             return None
         with disk_errors(self._folder):
@@ -54,7 +58,7 @@ class Media:
         return Path(self._folder)
 
     def put(self, data: bytes, hash: str | None = None) -> str:
-        """Stores an original, unless it is there, and gives its hash, which whoever has it need not leave to this."""
+        """Stores an original, unless it is there, and returns its hash; a caller that has computed that passes it."""
         hash = hash or sha256(data).hexdigest()
         path = self._path("originals", hash)
         # A power cut can leave the name without the bytes.
@@ -81,7 +85,7 @@ class Media:
                 self._discard(self._path(kind, hash))
 
     def thumbnail(self, hash: str, make: Callable[[bytes], bytes]) -> bytes:
-        """The stored thumbnail; the first time it is made of the original and kept. Raises `MediaNotFound`."""
+        """The stored thumbnail; the first time, `make` makes it from the original. Raises `MediaNotFound`."""
         path = self._path("thumbnails", hash)
         stored = self._read(path)
         if stored is not None:
@@ -91,7 +95,7 @@ class Media:
         return made
 
     def sign(self) -> None:
-        """Writes down that its user needs originals from here."""
+        """Records that its user needs originals from here."""
         if not self._is_signed:
             name = self._user.encode()
             path = f"{self._folder}/users/{sha256(name).hexdigest()[:16]}"
@@ -100,14 +104,14 @@ class Media:
             self._is_signed = True
 
     def others(self) -> list[str]:
-        """The users, but for this one, who have put originals here."""
+        """The other users who have put originals here."""
         signs = self._files.glob(f"{self._folder}/users/*")
         names = sorted(name.decode() for path in signs if (name := self._read(path)) is not None)
         return [name for name in names if name != self._user]
 
     def collect(self, kept: npt.NDArray[np.uint64], before: datetime) -> int:
         """Removes the originals, and their thumbnails, that were last put before that time and are not among `kept`
-        (sorted `short`s of their hashes); gives how many. What another writer puts meanwhile stays."""
+        (sorted `short`s of their hashes); returns how many. What another writer puts meanwhile stays."""
         count = 0
         for _, _, files in self._files.walk(f"{self._folder}/originals", detail=True):
             for hash, about in files.items():
@@ -119,7 +123,7 @@ class Media:
         return count
 
     def sweep(self) -> None:
-        """Removes what writers that were killed had begun; only while nobody else writes."""
+        """Removes temporary files of writers that were killed. Call it only while nobody else writes."""
         with disk_errors(self._folder):
             if self._files.exists(self._unfinished):
                 self._files.rm(self._unfinished, recursive=True)
@@ -140,7 +144,7 @@ class Media:
             return None
 
     def _put_at(self, path: str) -> datetime:
-        """When an original was last put; what is gone was put just now."""
+        """When an original was last put; now, where it is gone."""
         try:
             modified: datetime = self._files.modified(path)
         except FileNotFoundError:
@@ -166,22 +170,33 @@ class Media:
             return None
 
     def _write(self, path: str, data: bytes) -> None:
-        temporary = f"{self._unfinished}/{uuid4().hex}"
         with disk_errors(self._folder):
-            for file in (temporary, path):
-                self._files.makedirs(file.rpartition("/")[0], exist_ok=True)
-            try:
-                self._files.pipe_file(temporary, data)
-                self._files.mv(temporary, path)
-            except BaseException:
-                self._discard(temporary)
-                raise
+            self._files.makedirs(_parent(path), exist_ok=True)
+            if self._puts_whole:
+                # To move it there would upload it a second time: a bucket knows no renaming.
+                self._files.pipe_file(path, data)
+            else:
+                self._write_and_rename(path, data)
+
+    def _write_and_rename(self, path: str, data: bytes) -> None:
+        temporary = f"{self._unfinished}/{uuid4().hex}"
+        self._files.makedirs(self._unfinished, exist_ok=True)
+        try:
+            self._files.pipe_file(temporary, data)
+            self._files.mv(temporary, path)
+        except BaseException:
+            self._discard(temporary)
+            raise
 
     def _discard(self, path: str) -> None:
         try:
             self._files.rm_file(path)
         except FileNotFoundError:
             return
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0]
 
 
 def short(hash: str) -> int:

@@ -3,12 +3,17 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from fsspec import register_implementation
+from fsspec.implementations.memory import MemoryFileSystem
 
 from services.errors import InvalidInput, MediaNotFound
 from services.storage.media import Media, short
@@ -105,8 +110,9 @@ def test_what_a_killed_writer_had_begun_is_swept_and_nothing_else(media: Media, 
     """Given a process that dies between writing an original and naming it, I expect the sweep to take the rest."""
     media.put(PICTURE)
     code = (
-        "import os, sys\nfrom pathlib import Path\nfrom services.storage.media import Media\n"
-        "media = Media(Path(sys.argv[1]))\nmedia._files.mv = lambda *_: os.kill(os.getpid(), 9)\nmedia.put(b'begun')\n"
+        "import os, sys\nfrom pathlib import Path\nfrom fsspec.implementations.local import LocalFileSystem\n"
+        "from services.storage.media import Media\nLocalFileSystem.mv = lambda *_: os.kill(os.getpid(), 9)\n"
+        "Media(Path(sys.argv[1])).put(b'begun')\n"
     )
     died = subprocess.run([sys.executable, "-c", code, str(tmp_path / "media")], check=False)
     assert died.returncode == -9
@@ -157,6 +163,71 @@ Media(sys.argv[1]).put(bytes(200_000))
     assert not media.exists(hash)
     media.put(bytes(200_000))
     assert media.get(hash) == bytes(200_000)
+
+
+class CountedBucket(MemoryFileSystem):
+    """A bucket that notes every name that is written, and how often."""
+
+    protocol = "memory"
+    cachable = False
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+    written: ClassVar[Counter[str]] = Counter()
+
+    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **options: Any) -> None:
+        self.written[path] += 1
+        super().pipe_file(path, value, mode, **options)
+
+    def cp_file(self, path1: str, path2: str, **options: Any) -> None:
+        self.written[path2] += 1
+        super().cp_file(path1, path2, **options)
+
+
+class CountedServer(CountedBucket):
+    """The same as a file server: others see a file there while it is written."""
+
+    protocol = "fileserver"
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+    written: ClassVar[Counter[str]] = Counter()
+
+
+@pytest.fixture
+def counted() -> Iterator[None]:
+    for kind in (CountedBucket, CountedServer):
+        register_implementation(str(kind.protocol), kind, clobber=True)
+    yield
+    register_implementation("memory", MemoryFileSystem, clobber=True)
+    for kind in (CountedBucket, CountedServer):
+        kind.store.clear()
+        kind.written.clear()
+
+
+def test_an_original_is_uploaded_to_a_bucket_once(counted: None) -> None:
+    media = Media("memory://bucket/media", user="one")
+    assert media.put(PICTURE) == HASH
+    assert media.get(HASH) == PICTURE
+    original = f"/bucket/media/originals/{HASH[:2]}/{HASH[2:4]}/{HASH}"
+    assert CountedBucket.written.pop(original) == 1
+    [(sign, times)] = CountedBucket.written.items()
+    assert (sign.startswith("/bucket/media/users/"), times) == (True, 1)
+    assert set(CountedBucket.store) == {original, sign}
+    assert media.thumbnail(HASH, bytes.upper) == PICTURE.upper()
+    assert CountedBucket.written[original.replace("originals", "thumbnails")] == 1
+    assert Media("memory://bucket/media", user="other").others() == ["one"]
+    media.sweep()
+    media.remove(HASH)
+    assert not media.exists(HASH)
+
+
+def test_what_is_not_put_as_a_whole_is_renamed_when_it_is_whole(counted: None) -> None:
+    media = Media("fileserver://host/media")
+    media.put(PICTURE)
+    assert media.get(HASH) == PICTURE
+    assert {path.partition("/media/")[2].split("/")[0] for path in CountedServer.store} == {"originals", "users"}
+    begun = [path for path in CountedServer.written if "/media/unfinished/" in path]
+    assert len(begun) == len(CountedServer.store) == 2
+    assert set(CountedServer.written) == {*begun, *CountedServer.store}
 
 
 def test_what_nobody_keeps_is_collected_once_it_is_old(tmp_path: Path) -> None:
