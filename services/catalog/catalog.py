@@ -10,6 +10,7 @@ from typing import Self, Unpack
 from services.attributes import merged
 from services.catalog import copying
 from services.catalog.embeddings import read_embeddings, write_embeddings
+from services.catalog.plan import not_found
 from services.catalog.search import MAX_LIMIT, Searcher, SearchOptions, checked_limit
 from services.catalog.stream import applied
 from services.catalog.versions import Versions
@@ -19,7 +20,6 @@ from services.encoders.specs import trained
 from services.errors import (
     EncoderMismatch,
     MediaNotFound,
-    ProductNotFound,
 )
 from services.images.intake import Intake, Observe, nothing
 from services.index.vector_index import VectorIndex
@@ -81,12 +81,12 @@ class Catalog:
         self._versions = Versions(index)
         self._writer = Writer(
             index,
+            spec.name,
             intake,
             size=input_size,
             resample=spec.resample,
             encode=self._encode,
             versions=self._versions,
-            not_found=self._not_found,
             check_space=check_space,
             observe=observe,
         )
@@ -166,7 +166,9 @@ class Catalog:
         product_ids = [checked_product_id(each) for each in dict.fromkeys(product_ids)]
         outcomes = self.apply([Change(each, ChangeKind.DELETE) for each in product_ids])
         return [
-            failed(each.product_id, self._not_found(each.product_id)) if each.state is State.UNCHANGED else each
+            failed(each.product_id, not_found(each.product_id, self.spec.name))
+            if each.state is State.UNCHANGED
+            else each
             for each in outcomes
         ]
 
@@ -311,7 +313,7 @@ class Catalog:
     def _point(self, product_id: str, *, vectors: bool = False) -> Point:
         [point] = self._index.get([checked_product_id(product_id)], vectors=vectors)
         if point is None:
-            raise self._not_found(product_id)
+            raise not_found(product_id, self.spec.name)
         return point
 
     def _image_hash(self, product_id: str) -> str:
@@ -319,11 +321,6 @@ class Catalog:
         if image is None:
             raise MediaNotFound(f"Product {product_id!r} was imported without its image; index the image to have it.")
         return image
-
-    def _not_found(self, product_id: str) -> ProductNotFound:
-        return ProductNotFound(
-            f"There is no product {product_id!r} in catalog {self.spec.name}; list its products to see what there is."
-        )
 
 
 def check_fingerprint(spec: CatalogSpec, fingerprint: str) -> None:

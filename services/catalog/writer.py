@@ -4,76 +4,88 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 
-from services.attributes import checked_attributes, merged
 from services.catalog.features import normalized
-from services.catalog.plan import LateImage, Plan, PlannedChange
+from services.catalog.plan import EncodedImage, PlannedChange, Stored, Write, check_change, image_failed, plan
 from services.catalog.versions import Versions
-from services.errors import (
-    DuplicateProduct,
-    ImageFeatureless,
-    IndexUnavailable,
-    InvalidChange,
-    LookalikeError,
-    ProductNotFound,
-)
+from services.errors import DuplicateProduct, ImageFeatureless, IndexUnavailable
 from services.failpoints import hit
 from services.images.intake import Intake, Observe, Picture, Taken
 from services.index.vector_index import VectorIndex
-from services.names import checked_product_id
-from services.records import (
-    Attributes,
-    AttributeUpdate,
-    Change,
-    ChangeKind,
-    ImageSource,
-    Outcome,
-    Pixels,
-    Point,
-    Resample,
-    State,
-    Tombstone,
-    Vectors,
-)
+from services.records import AttributeUpdate, Change, ImageSource, Outcome, Pixels, Resample, State, Vectors
 
 ROUNDS = 10
-"""How often a change is tried whose product another writer moves at the same time."""
-
+"""How often a change is tried whose product another writer changes at the same time."""
 
 Finish = Callable[[], list[Outcome]]
 """Waits for the images that were late; gives how their changes ended. Raises what `Catalog.apply` does."""
 
 
+@dataclass(frozen=True, slots=True)
+class LateImage:
+    """An image that was late when its batch went on, and the hash of the image that its product had then."""
+
+    stored_image: str | None
+    taken: Future[Taken]
+
+
+@dataclass(slots=True)
+class Round:
+    """What became of the changes of one try: how they ended, and which images are late.
+
+    A change in neither met another writer, and is to be tried again.
+    """
+
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    late: dict[str, LateImage] = field(default_factory=dict)
+
+    def end(self, outcome: Outcome) -> None:
+        self.outcomes[outcome.product_id] = outcome
+
+    def left(self, changes: Sequence[Change]) -> list[Change]:
+        """The changes that are in neither."""
+        return [each for each in changes if each.product_id not in self.outcomes and each.product_id not in self.late]
+
+
 class Writer:
     """Applies batches of changes to one catalog. Thread-safe.
 
-    `encode` takes pixels to raw features, `not_found` gives the error of a product that is not there, and `observe`
-    is told stages and their seconds.
+    Args:
+        index: Where products are read and written.
+        catalog: The catalog's name, for error messages.
+        intake: Where images come from, as pixels.
+        size: The side of the square that the encoder takes, in pixels.
+        resample: How images are brought to that size.
+        encode: Pixels to raw features.
+        versions: Numbers the changes that have no version.
+        check_space: Raises `DataFull` where so many bytes should not be written.
+        observe: Called with stages and their seconds.
     """
 
     def __init__(
         self,
         index: VectorIndex,
+        catalog: str,
         intake: Intake,
         *,
         size: int,
         resample: Resample,
         encode: Callable[[Pixels], Vectors],
         versions: Versions,
-        not_found: Callable[[str], ProductNotFound],
         check_space: Callable[[int], None],
         observe: Observe,
     ) -> None:
         self._index = index
+        self._catalog = catalog
         self._intake = intake
         self._size = size
         self._resample = resample
         self._encode = encode
         self._versions = versions
-        self._not_found = not_found
         self._check_space = check_space
         self._observe = observe
 
@@ -89,156 +101,140 @@ class Writer:
     def _apply(self, changes: Sequence[Change], *, early: bool) -> tuple[list[Outcome], Finish | None]:
         _check_once(changes)
         self._observe("batch", len(changes))
-        outcomes, late = self._rounds(changes, {}, early=early)
-        left = [change for change in changes if change.product_id in late]
-        return _in_order(outcomes, changes), partial(self._finish, left, late) if left else None
+        done = self._rounds(changes, {}, early=early)
+        left = [change for change in changes if change.product_id in done.late]
+        return _in_order(done.outcomes, changes), partial(self._finish, left, done.late) if left else None
 
-    def _finish(self, changes: Sequence[Change], arrivals: Mapping[str, LateImage]) -> list[Outcome]:
+    def _finish(self, changes: Sequence[Change], arrived: Mapping[str, LateImage]) -> list[Outcome]:
         # What is stored is read when all are here, or it would be old by the time of the write.
-        wait([each.taken for each in arrivals.values()])
-        outcomes, _ = self._rounds(changes, arrivals, early=False)
-        return _in_order(outcomes, changes)
+        wait([each.taken for each in arrived.values()])
+        return _in_order(self._rounds(changes, arrived, early=False).outcomes, changes)
 
-    def _rounds(
-        self, changes: Sequence[Change], arrivals: Mapping[str, LateImage], *, early: bool
-    ) -> tuple[dict[str, Outcome], dict[str, LateImage]]:
-        """The outcomes by product, and which images are late; each change is in one of them."""
-        outcomes: dict[str, Outcome] = {}
-        late: dict[str, LateImage] = {}
+    def _rounds(self, changes: Sequence[Change], arrived: Mapping[str, LateImage], *, early: bool) -> Round:
+        """How all changes ended, or which images are late: each change is in one of them."""
+        all_done = Round()
         for _ in range(ROUNDS):
-            left = [each for each in changes if each.product_id not in outcomes and each.product_id not in late]
+            left = all_done.left(changes)
             if not left:
-                return outcomes, late
-            plan = self._round(left, arrivals, early=early)
-            outcomes |= plan.outcomes
-            late |= plan.late
+                return all_done
+            done = self._round(left, arrived, early=early)
+            all_done.outcomes |= done.outcomes
+            all_done.late |= done.late
         raise IndexUnavailable(f"Product {left[0].product_id!r} changes faster than it can be written; try again.")
 
-    def _round(self, changes: Sequence[Change], arrivals: Mapping[str, LateImage], *, early: bool) -> Plan:
-        """What became of them. A change that met another writer has no outcome: it is to be planned anew."""
+    def _round(self, changes: Sequence[Change], arrived: Mapping[str, LateImage], *, early: bool) -> Round:
         self._check_space(0)
-        plan = Plan()
-        tasks = self._tasks(changes, plan)
-        pictures = self._pictures(tasks, plan, arrivals, early=early)
-        self._plan_points([task for task in tasks if task.product_id in pictures], pictures, plan)
-        planned = plan.outcomes.keys() | plan.ends.keys() | plan.late.keys()
-        for task in tasks:
-            if task.product_id in planned:
+        done = Round()
+        planned = self._planned(changes, done)
+        pictures = self._pictures(planned, arrived, done, early=early)
+        encoded = self._encoded(
+            [(each, pictures[each.product_id]) for each in planned if each.product_id in pictures], done
+        )
+        writes = []
+        for each in planned:
+            if each.product_id in done.outcomes or each.product_id in done.late:
                 continue
-            if task.change.kind is ChangeKind.DELETE:
-                self._plan_removal(task, plan)
+            image = encoded.get(each.product_id)
+            if image or each.writes:
+                writes.append(each.write(self._version(each), time.time(), image))
             else:
-                self._plan_update(task, plan)
-        self._write(plan)
-        return plan
+                done.end(Outcome(each.product_id, each.state))
+        self._write(writes, done)
+        return done
 
-    def _tasks(self, changes: Sequence[Change], plan: Plan) -> list[PlannedChange]:
-        """What there is to do; the outcomes of the other changes are known from what is stored."""
-        sound = [change for change in changes if _checked(change, plan)]
-        points = self._index.get([change.product_id for change in sound])
-        gone = [change.product_id for change, point in zip(sound, points, strict=True) if point is None]
+    def _planned(self, changes: Sequence[Change], done: Round) -> list[PlannedChange]:
+        """What there is to do; how the other changes end is known from what is stored."""
+        for change in changes:
+            if failure := check_change(change):
+                done.end(failure)
+        sound = done.left(changes)
+        planned = []
+        for change, stored in zip(sound, self._stored([change.product_id for change in sound]), strict=True):
+            decided = plan(change, stored, self._catalog)
+            if isinstance(decided, Outcome):
+                done.end(decided)
+            else:
+                planned.append(decided)
+        return planned
+
+    def _stored(self, product_ids: Sequence[str]) -> list[Stored]:
+        points = self._index.get(product_ids)
+        gone = [product_id for product_id, point in zip(product_ids, points, strict=True) if point is None]
         versions = dict(zip(gone, self._index.versions(gone), strict=True)) if gone else {}
-        tasks = []
-        for change, point in zip(sound, points, strict=True):
-            stored = point.version if point else versions[change.product_id] or 0
-            if change.version is not None and change.version <= stored:
-                plan.end(change.product_id, State.APPLIED if change.version == stored else State.SUPERSEDED)
-                continue
-            try:
-                tasks.append(PlannedChange(change, point, stored, self._attributes(change, point)))
-            except LookalikeError as error:
-                plan.fail(change, error)
-        return tasks
-
-    def _attributes(self, change: Change, point: Point | None) -> Attributes:
-        """Those the product will have."""
-        if change.kind is ChangeKind.PATCH:
-            if point is None:
-                raise self._not_found(change.product_id)
-            return merged(point.attributes, change.attributes or {})
-        if change.attributes is None:
-            return point.attributes if point else {}
-        return checked_attributes(change.attributes)
+        return [
+            Stored(point, point.version if point else versions[product_id] or 0)
+            for product_id, point in zip(product_ids, points, strict=True)
+        ]
 
     def _pictures(
-        self, tasks: Sequence[PlannedChange], plan: Plan, arrivals: Mapping[str, LateImage], *, early: bool
+        self, planned: Sequence[PlannedChange], arrived: Mapping[str, LateImage], done: Round, *, early: bool
     ) -> dict[str, Picture]:
         """The images that are to be encoded, by product."""
         taken: list[tuple[PlannedChange, Taken | Future[Taken]]] = []
         wanted: list[tuple[PlannedChange, ImageSource]] = []
-        for task in tasks:
-            arrival = arrivals.get(task.product_id)
-            if arrival and arrival.known == task.known:
-                taken.append((task, arrival.taken.result()))
-            elif task.image is not None:
-                wanted.append((task, task.image))
+        for each in planned:
+            late = arrived.get(each.product_id)
+            if late and late.stored_image == each.stored_image:
+                taken.append((each, late.taken.result()))
+            elif each.image is not None:
+                wanted.append((each, each.image))
         if wanted:
-            images = [(image, task.known) for task, image in wanted]
+            images = [(image, each.stored_image) for each, image in wanted]
             found = self._intake.pictures(images, self._size, self._resample, self._observe, early=early)
-            taken += zip((task for task, _ in wanted), found, strict=True)
+            taken += zip((each for each, _ in wanted), found, strict=True)
         pictures = {}
-        for task, picture in taken:
+        for each, picture in taken:
             if isinstance(picture, Picture):
-                pictures[task.product_id] = picture
+                pictures[each.product_id] = picture
             elif isinstance(picture, Future):
-                plan.late[task.product_id] = LateImage(task.known, picture)
+                done.late[each.product_id] = LateImage(each.stored_image, picture)
             elif picture is not None:
-                plan.fail_image(task.change, picture)
+                done.end(image_failed(each.change, picture))
         return pictures
 
-    def _plan_points(self, tasks: Sequence[PlannedChange], pictures: Mapping[str, Picture], plan: Plan) -> None:
-        if not tasks:
-            return
+    def _encoded(self, images: Sequence[tuple[PlannedChange, Picture]], done: Round) -> dict[str, EncodedImage]:
+        """The vectors of images, by product."""
+        encoded: dict[str, EncodedImage] = {}
+        if not images:
+            return encoded
         hit("encode")
         with self._stage("encode"):
-            features = self._encode(np.stack([pictures[task.product_id].pixels for task in tasks]))
-        self._observe("images", len(tasks))
-        for task, raw in zip(tasks, features, strict=True):
+            features = self._encode(np.stack([picture.pixels for _, picture in images]))
+        self._observe("images", len(images))
+        for (each, picture), raw in zip(images, features, strict=True):
             try:
                 vector, norm = normalized(raw)
             except ImageFeatureless as error:
-                plan.fail_image(task.change, error)
+                done.end(image_failed(each.change, error))
                 continue
-            image = pictures[task.product_id].hash
-            plan.points.append(Point(task.product_id, self._version(task), vector, norm, task.attributes, image))
-            plan.ends[task.product_id] = State.APPLIED
+            encoded[each.product_id] = EncodedImage(vector, norm, picture.hash)
+        return encoded
 
-    def _plan_removal(self, task: PlannedChange, plan: Plan) -> None:
-        state = State.APPLIED if task.point else State.UNCHANGED
-        if task.point is None and task.change.version is None:
-            plan.end(task.product_id, state)
-            return
-        # Also where nothing is stored: an older put may still be on its way.
-        plan.points.append(Tombstone(task.product_id, self._version(task), time.time()))
-        plan.ends[task.product_id] = state
+    def _version(self, planned: PlannedChange) -> int:
+        own = planned.change.version
+        return self._versions.next(planned.stored.version) if own is None else own
 
-    def _plan_update(self, task: PlannedChange, plan: Plan) -> None:
-        state = State.APPLIED if task.has_new_attributes else State.UNCHANGED
-        if state is State.UNCHANGED and task.change.version is None:
-            plan.end(task.product_id, state)
-            return
-        image = task.point.image if task.point and task.image is not None else None
-        plan.updates.append(AttributeUpdate(task.product_id, self._version(task), task.attributes, image))
-        plan.ends[task.product_id] = state
-
-    def _version(self, task: PlannedChange) -> int:
-        return self._versions.next(task.stored) if task.change.version is None else task.change.version
-
-    def _write(self, plan: Plan) -> None:
-        if not plan.ends:
+    def _write(self, writes: Sequence[Write], done: Round) -> None:
+        if not writes:
             return
         self._check_space(0)
+        points, updates = [], []
+        for write in writes:
+            if isinstance(write.record, AttributeUpdate):
+                updates.append((write.record, write.state))
+            else:
+                points.append((write.record, write.state))
         hit("upsert")
         with self._stage("write"):
-            applied = self._index.upsert(plan.points) if plan.points else []
-            updated = self._index.update_attributes(plan.updates) if plan.updates else []
+            applied = self._index.upsert([point for point, _ in points]) if points else []
+            updated = self._index.update_attributes([update for update, _ in updates]) if updates else []
             self._index.flush()
         hit("upserted")
-        for point, is_applied in zip(plan.points, applied, strict=True):
-            plan.end(point.product_id, plan.ends[point.product_id] if is_applied else State.SUPERSEDED)
-        for update, is_updated in zip(plan.updates, updated, strict=True):
+        for (point, state), is_applied in zip(points, applied, strict=True):
+            done.end(Outcome(point.product_id, state if is_applied else State.SUPERSEDED))
+        for (update, state), is_updated in zip(updates, updated, strict=True):
             if is_updated:
-                plan.end(update.product_id, plan.ends[update.product_id])
+                done.end(Outcome(update.product_id, state))
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
@@ -257,15 +253,3 @@ def _check_once(changes: Sequence[Change]) -> None:
         if change.product_id in seen:
             raise DuplicateProduct(f"A batch has two changes of product {change.product_id!r}; put them into two.")
         seen.add(change.product_id)
-
-
-def _checked(change: Change, plan: Plan) -> bool:
-    """Whether a change can be done by its own account; what cannot has failed."""
-    try:
-        checked_product_id(change.product_id)
-        if change.kind is ChangeKind.PUT and change.image is None:
-            raise InvalidChange(f"A put of product {change.product_id!r} has no image; give one, or send a patch.")
-    except LookalikeError as error:
-        plan.fail(change, error)
-        return False
-    return True
