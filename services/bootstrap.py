@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.catalog.catalog import Catalog
-from services.catalog.catalogs import Alone, Catalogs, Save
+from services.catalog.catalogs import Catalogs, Registry, Save
+from services.catalog.sharing import FRESH_SECONDS, Exclusive, OwnFolder, SharedServer, Sharing
 from services.encoders.encoder import Encoder
 from services.encoders.keras.encoder import TensorFlowEncoder
 from services.encoders.keras.encoder import has_bfloat16 as has_bfloat16
@@ -20,6 +21,7 @@ from services.errors import DataCorrupt
 from services.images.decoder import Decoder, Limits
 from services.images.intake import Intake, Observe, nothing
 from services.index.edge import EdgeIndex
+from services.index.vector_index import VectorIndex
 from services.ledger import Ledger, connect
 from services.records import CatalogSpec, Resample
 from services.settings import Settings
@@ -65,49 +67,44 @@ def catalogs(
     folder: DataFolder | None = None,
     load: Load = load_encoder,
     observe: Observe = nothing,
-    alone: Alone = nullcontext,
+    exclusive: Exclusive = nullcontext,
+    fresh_seconds: float = FRESH_SECONDS,
 ) -> Catalogs:
-    """The catalogs of the settings' Qdrant server, of which nothing is asked yet; where none is named, those of their
-    data folder (`folder`, where the caller has it open), which is locked until they are closed.
+    """The catalogs of the settings' Qdrant server, to which nothing is sent yet; where no server is set, those of the
+    data folder, which is locked until they are closed.
 
-    `load` is told the encoder, weights, resampling and settings; `observe` the stages of every batch. Where other
-    processes change catalogs, too, `alone` is `Ledger.exclusive`.
+    Args:
+        settings: What to open, and how.
+        create: Make the data folder where it is not there.
+        folder: The data folder, where the caller has it open.
+        load: Makes an encoder of its name, weights, resampling and the settings.
+        observe: Called with the stages of every batch.
+        exclusive: `Ledger.exclusive`, where other processes change the catalogs of the server, too.
+        fresh_seconds: How long a description counts that was read from the server.
 
     Raises what `data_folder` does.
     """
     if settings.qdrant_url:
-        return _catalogs(settings, _collections(settings), _open_media(settings), load, observe, alone)
-    folder = folder or data_folder(settings, create=create)
+        collections = _collections(settings)
+        sharing = SharedServer(exclusive, fresh_seconds)
+        return _catalogs(settings, collections, collections.index, sharing, _open_media(settings), load, observe)
+    own = folder or data_folder(settings, create=create)
     media = _open_media(settings)
     # The lock is ours, so nobody writes: what is unfinished belongs to a process that was killed.
     media.sweep()
-    return _catalogs(settings, folder, media, load, observe, alone)
+    return _catalogs(settings, own, lambda spec: _folder_index(own, spec), OwnFolder(), media, load, observe)
 
 
 def _catalogs(
     settings: Settings,
-    registry: "DataFolder | Collections",
+    registry: Registry,
+    open_index: Callable[[CatalogSpec], VectorIndex],
+    sharing: Sharing,
     media: Media,
     load: Load,
     observe: Observe,
-    alone: Alone,
 ) -> Catalogs:
-    limits = Limits(settings.max_image_bytes, settings.max_image_pixels)
-    decoder = Decoder(settings.decode_processes, settings.decode_timeout, settings.decode_memory, limits)
-
-    def check_media_space(planned: int) -> None:
-        registry.check_space(planned)
-        if media.folder:
-            check_space(media.folder, settings.min_free_bytes, planned)
-
-    intake = Intake(
-        media,
-        decoder,
-        _LateFetcher(settings),
-        threads=settings.fetch_threads,
-        max_bytes=settings.max_image_bytes,
-        check_space=check_media_space,
-    )
+    intake = _intake(settings, registry, media)
 
     def open_catalog(spec: CatalogSpec, encoder: SharedEncoder, save: Save) -> Catalog:
         if spec.dim != network(spec.encoder).dim:
@@ -117,7 +114,7 @@ def _catalogs(
             )
         return Catalog(
             spec,
-            _folder_index(registry, spec) if isinstance(registry, DataFolder) else registry.index(spec),
+            open_index(spec),
             intake,
             encoder,
             input_size=network(spec.encoder).size,
@@ -127,12 +124,27 @@ def _catalogs(
             observe=observe,
         )
 
-    return Catalogs(
-        registry,
-        intake,
-        open=open_catalog,
-        load=lambda spec: load(spec.encoder, spec.weights, spec.resample, settings),
-        alone=alone,
+    def load_of(spec: CatalogSpec) -> Encoder:
+        return load(spec.encoder, spec.weights, spec.resample, settings)
+
+    return Catalogs(registry, sharing, intake, open=open_catalog, load=load_of)
+
+
+def _intake(settings: Settings, registry: Registry, media: Media) -> Intake:
+    limits = Limits(settings.max_image_bytes, settings.max_image_pixels)
+
+    def check_media_space(planned: int) -> None:
+        registry.check_space(planned)
+        if media.folder:
+            check_space(media.folder, settings.min_free_bytes, planned)
+
+    return Intake(
+        media,
+        Decoder(settings.decode_processes, settings.decode_timeout, settings.decode_memory, limits),
+        _LateFetcher(settings),
+        threads=settings.fetch_threads,
+        max_bytes=settings.max_image_bytes,
+        check_space=check_media_space,
     )
 
 

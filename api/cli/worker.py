@@ -79,7 +79,9 @@ def serve(configured: settings.Settings) -> None:
     metrics = Metrics()
     with ExitStack() as stack:
         ledger = bootstrap.ledger(configured, configured.redis_url)
-        catalogs = stack.enter_context(bootstrap.catalogs(configured, observe=metrics.observe, alone=ledger.exclusive))
+        catalogs = stack.enter_context(
+            bootstrap.catalogs(configured, observe=metrics.observe, exclusive=ledger.exclusive)
+        )
         metrics.watch(ledger)
         if configured.metrics_port:
             stack.callback(metrics.serve(configured.metrics_host, configured.metrics_port))

@@ -37,7 +37,7 @@ def serve(configured: Settings, host: str, port: int, keyring: Any) -> None:
             metrics = Metrics()
             ledger = bootstrap.ledger(configured, configured.redis_url)
             catalogs = closing.enter_context(
-                bootstrap.catalogs(configured, observe=metrics.observe, alone=ledger.exclusive)
+                bootstrap.catalogs(configured, observe=metrics.observe, exclusive=ledger.exclusive)
             )
             metrics.watch(ledger)
             return assembled(

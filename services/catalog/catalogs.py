@@ -1,14 +1,14 @@
 """The catalogs of a process: one `Catalog` for each, whoever asks for it."""
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol, Self
 from uuid import uuid4
 
 from services.catalog.catalog import Catalog, check_fingerprint
+from services.catalog.sharing import Sharing
 from services.encoders.encoder import Encoder
 from services.encoders.shared import SharedEncoder
 from services.errors import CatalogExists, CatalogNotFound, Closed
@@ -16,17 +16,10 @@ from services.images.intake import Intake
 from services.records import CatalogSpec
 
 Save = Callable[[CatalogSpec], None]
-Alone = Callable[[str], AbstractContextManager[object]]
-"""Holds off every other process that would do what has this name."""
-
-FRESH_SECONDS = 1.0
-"""How long a process may take a catalog for what it was, where others can change or remove it."""
 
 
 class Registry(Protocol):
-    """Where the descriptions of catalogs are kept. `shared`: other processes write them, too."""
-
-    shared: bool
+    """Where the descriptions of catalogs are kept."""
 
     def check(self) -> None:
         """Raises where it cannot tell which catalogs there are."""
@@ -53,62 +46,66 @@ class Registry(Protocol):
         """Raises `DataFull` where so many bytes should not be written."""
 
     def close(self) -> None:
-        """Lets go of it."""
+        """Closes it; it is unusable afterwards."""
 
 
 class Catalogs:
     """The catalogs of this process, each opened at its first use and kept open. Thread-safe.
 
-    `open` makes the `Catalog` of a description, `load` an encoder. What encodes in the same way shares one, and all
-    share `intake`. Where the registry is shared, descriptions are changed `alone`.
+    Catalogs with the same encoder, weights and resampling share one encoder, and all share the intake.
+
+    Args:
+        registry: Where the descriptions are kept.
+        sharing: Who else may change them.
+        intake: Where images come from.
+        open: Makes the `Catalog` of a description.
+        load: Makes the encoder of a description.
     """
 
     def __init__(
         self,
         registry: Registry,
+        sharing: Sharing,
         intake: Intake,
         *,
         open: Callable[[CatalogSpec, SharedEncoder, Save], Catalog],
         load: Callable[[CatalogSpec], Encoder],
-        alone: Alone = nullcontext,
     ) -> None:
         self.registry = registry
         self.intake = intake
+        self._sharing = sharing
         self._new = open
         self._load = load
-        self._alone = alone
-        self._lock = threading.RLock()
+        self._lock = sharing.lock
         self._closed = False
         self._open: dict[str, Catalog] = {}
-        self._seen: dict[str, float] = {}
+        self._read_at: dict[str, float] = {}
         self._encoders: dict[tuple[str, str, str], SharedEncoder] = {}
 
     def specs(self) -> list[CatalogSpec]:
         """The descriptions of all catalogs, by name. Raises `DataCorrupt`."""
-        with self._looking_up:
+        with self._sharing.reading():
             return self.registry.catalogs()
 
     def find(self, name: str) -> CatalogSpec | None:
         """The description of a catalog, None where there is none. Raises `InvalidCatalog`, `DataCorrupt`."""
-        with self._looking_up:
+        with self._sharing.reading():
             return self.registry.catalog(name) if self.registry.has_catalog(name) else None
 
     def get(self, name: str) -> Catalog:
         """Raises `CatalogNotFound`, `InvalidCatalog`, `DataCorrupt`."""
         # No lock for what is open: opening another catalog may take a while.
-        if (catalog := self._open.get(name)) and self._is_fresh(name):
+        if catalog := self._fresh(name):
             return catalog
-        with self._looking_up:
-            if (catalog := self._open.get(name)) and self._is_fresh(name):
-                return catalog
-            return self._look(name)
+        with self._sharing.reading():
+            return self._fresh(name) or self._read(name)
 
     def by_id(self, id: str) -> Catalog:
         """The catalog that has this ID. Raises `CatalogNotFound`, `DataCorrupt`."""
         for catalog in [*self._open.values()]:
             if catalog.spec.id == id and self.get(catalog.spec.name).spec.id == id:
                 return self.get(catalog.spec.name)
-        with self._looking_up:
+        with self._sharing.reading():
             for spec in self.registry.catalogs():
                 if spec.id == id:
                     return self.get(spec.name)
@@ -116,7 +113,7 @@ class Catalogs:
 
     def create(self, spec: CatalogSpec) -> Catalog:
         """A new, empty catalog; no encoder is loaded. Raises `CatalogExists`, `DataFull`, `DataNotWritable`."""
-        with self._changing(spec.name):
+        with self._sharing.changing(spec.name):
             if self.registry.has_catalog(spec.name):
                 raise CatalogExists(f"There is a catalog {spec.name} already; give another --catalog.")
             self.registry.check_space()
@@ -128,28 +125,29 @@ class Catalogs:
                 catalog.close()
                 raise
             self._open[spec.name] = catalog
-            self._seen[spec.name] = time.monotonic()
+            self._read_at[spec.name] = time.monotonic()
             return catalog
 
     def adopt(self, spec: CatalogSpec) -> Catalog:
-        """A catalog of this description, which is another's, with a generation of its own; that one where it is here.
+        """The catalog of a description that comes from elsewhere: a new one, with a generation of its own, if there
+        is none with its ID.
 
         Raises `CatalogExists` where the name is another catalog's.
         """
-        with self._lock:
-            if not self.registry.has_catalog(spec.name):
+        if self.find(spec.name) is None:
+            with suppress(CatalogExists):  # another thread or process was faster
                 return self.create(replace(spec, generation=uuid4().hex))
-            found = self.get(spec.name)
-            if found.spec.id != spec.id:
-                raise CatalogExists(f"There is another catalog {spec.name} already: remove it, or name another place.")
-            return found
+        found = self.get(spec.name)
+        if found.spec.id != spec.id:
+            raise CatalogExists(f"There is another catalog {spec.name} already: remove it, or name another place.")
+        return found
 
     def save(self, spec: CatalogSpec) -> None:
         """Changes the description of a catalog.
 
         Raises `CatalogNotFound` where it has been removed, `EncoderMismatch` where it has got another fingerprint.
         """
-        with self._changing(spec.name):
+        with self._sharing.changing(spec.name):
             now = self.registry.catalog(spec.name)
             if now.id != spec.id:
                 raise CatalogNotFound(f"The catalog {spec.name} was removed, and is another one now.")
@@ -195,34 +193,24 @@ class Catalogs:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    @contextmanager
-    def _changing(self, name: str) -> Iterator[None]:
-        """What a description says is looked at and then changed: nobody else may do so in between."""
-        with self._alone(f"catalog {name}") if self.registry.shared else nullcontext(), self._lock:
-            yield
+    def _fresh(self, name: str) -> Catalog | None:
+        """A catalog that is open, and of which what was read still counts."""
+        catalog = self._open.get(name)
+        return catalog if catalog and self._sharing.is_fresh(self._read_at.get(name, 0.0)) else None
 
-    @property
-    def _looking_up(self) -> AbstractContextManager[object]:
-        """What to hold while the registry is asked. A server that does not answer must not keep everybody waiting for
-        one after the other, and what it tells is of that moment whoever holds what; a folder is this process's own."""
-        return nullcontext() if self.registry.shared else self._lock
-
-    def _is_fresh(self, name: str) -> bool:
-        return not self.registry.shared or time.monotonic() - self._seen.get(name, 0.0) < FRESH_SECONDS
-
-    def _look(self, name: str) -> Catalog:
-        """Opens a catalog as it is described now. Others may look at the same time: what was asked for last counts."""
-        looked = time.monotonic()
+    def _read(self, name: str) -> Catalog:
+        """Opens a catalog as it is described now. Of several threads that read, the one that began last counts."""
+        started = time.monotonic()
         try:
             spec = self.registry.catalog(name)
         except CatalogNotFound:
             with self._lock:
-                if name in self._open and self._seen[name] <= looked:
+                if name in self._open and self._read_at[name] <= started:
                     self._open.pop(name).close()
             raise
         with self._lock:
             opened = self._open.get(name)
-            if opened and self._seen[name] > looked:
+            if opened and self._read_at[name] > started:
                 return opened
             if opened and (opened.spec.id, opened.spec.generation) == (spec.id, spec.generation):
                 opened.spec = spec
@@ -230,7 +218,7 @@ class Catalogs:
                 self._open[name] = self._opened(spec)
                 if opened:
                     opened.close()
-            self._seen[name] = looked
+            self._read_at[name] = started
             return self._open[name]
 
     def _opened(self, spec: CatalogSpec) -> Catalog:

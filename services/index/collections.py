@@ -28,8 +28,6 @@ class Collections:
     makes.
     """
 
-    shared = True
-
     def __init__(
         self, client: Client, *, prefix: str, shards: int = 1, replicas: int = 1, write_consistency: int = 1
     ) -> None:

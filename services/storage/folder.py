@@ -30,8 +30,6 @@ class DataFolder:
     folder and none is to be made.
     """
 
-    shared = False
-
     def __init__(self, path: Path, *, min_free_bytes: int = 0, create: bool = True) -> None:
         self.path = path.absolute()
         if not create and not self.path.exists():

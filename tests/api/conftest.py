@@ -107,7 +107,7 @@ def make_service(redis: "Redis[bytes]", valkey_url: str, tmp_path: Path) -> Iter
         given = settings.load(data=data or tmp_path / f"data{len(made)}", decode_processes=1, **overrides)
         web: dict[str, bytes] = {}
         ledger = Ledger(connect(url), max_waiting=given.max_waiting)
-        catalogs = bootstrap.catalogs(given, load=load_stub, alone=ledger.exclusive)
+        catalogs = bootstrap.catalogs(given, load=load_stub, exclusive=ledger.exclusive)
         originals = media(catalogs.registry.media, keep=given.media_keep) if media else catalogs.intake.media
         service = Service(catalogs, ledger, originals, web)
         made.append(service)

@@ -15,8 +15,9 @@ from redis import Redis
 from workshop import until
 
 from services import bootstrap, settings
-from services.catalog.catalogs import Alone, Catalogs
+from services.catalog.catalogs import Catalogs
 from services.catalog.opening import new_spec
+from services.catalog.sharing import FRESH_SECONDS, Exclusive
 from services.encoders.encoder import Encoder
 from services.errors import CatalogExists, CatalogNotFound, DataCorrupt, EncoderMismatch, IndexUnavailable
 from services.ledger import Ledger
@@ -33,10 +34,16 @@ def make(tmp_path: Path, twin_url: str) -> Iterator[Make]:
     prefix = f"test-{uuid4().hex[:8]}"
     with ExitStack() as stack:
 
-        def make(load: bootstrap.Load = load_stub, alone: Alone = nullcontext, **options: object) -> Catalogs:
+        def make(
+            load: bootstrap.Load = load_stub,
+            exclusive: Exclusive = nullcontext,
+            fresh_seconds: float = FRESH_SECONDS,
+            **options: object,
+        ) -> Catalogs:
             of_its_own = {"data": tmp_path / uuid4().hex, "media": str(tmp_path / "media"), "decode_processes": 1}
             given = settings.load(**{"qdrant_url": twin_url, "qdrant_prefix": prefix} | of_its_own | options)
-            return stack.enter_context(bootstrap.catalogs(given, load=load, alone=alone))
+            catalogs = bootstrap.catalogs(given, load=load, exclusive=exclusive, fresh_seconds=fresh_seconds)
+            return stack.enter_context(catalogs)
 
         yield make
 
@@ -110,7 +117,7 @@ def test_of_two_encoders_at_once_one_is_the_catalogs(make: Make, redis: Redis) -
     def encoders(fingerprint: str) -> bootstrap.Load:
         return lambda *_: StubEncoder(fingerprint, size=224, dim=1280)
 
-    both = [make(encoders(each), alone=ledger.exclusive) for each in ("one", "another")]
+    both = [make(encoders(each), exclusive=ledger.exclusive) for each in ("one", "another")]
     both[0].create(shoes())
 
     def describe(catalogs: Catalogs) -> str:
@@ -154,9 +161,8 @@ def test_no_data_folder_is_locked_or_made(make: Make, tmp_path: Path) -> None:
 
 def test_a_server_that_hangs_keeps_all_waiting_together_and_not_one_after_the_other(make: Make, twin_url: str) -> None:
     with Proxy(("127.0.0.1", urlsplit(twin_url).port or 0)) as proxy:
-        catalogs = make(qdrant_url=f"http://127.0.0.1:{proxy.port}", qdrant_timeout=1)
+        catalogs = make(fresh_seconds=0.0, qdrant_url=f"http://127.0.0.1:{proxy.port}", qdrant_timeout=1)
         catalogs.create(shoes())
-        catalogs._seen.clear()
         proxy.silent = True
         proxy.reset()
 
