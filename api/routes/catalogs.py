@@ -127,7 +127,7 @@ def _made(name: str, wanted: schemas.NewCatalog) -> tuple[Catalog, bool]:
         if value != getattr(catalog.spec, field):
             raise EncoderMismatch(
                 f"{field}: catalog {name} has {getattr(catalog.spec, field)}, so it cannot take {value}; leave it out, "
-                "or make another catalog."
+                "or choose another catalog."
             )
     return catalog, False
 

@@ -33,8 +33,8 @@ def open_catalog_with(
     for option, wanted, is_ in (("encoder", encoder, spec.encoder), ("resample", resample, spec.resample)):
         if wanted not in (None, is_):
             raise EncoderMismatch(
-                f"Catalog {name} was made with {option} {is_}, so it cannot take {option} {wanted}: leave out "
-                f"--{option}, or give another --catalog."
+                f"{option}: catalog {name} has {is_}, so it cannot take {wanted}; leave it out, or choose another "
+                "catalog."
             )
     if weights not in (None, spec.weights):
         spec = replace(spec, weights=checked_spec(weights))
