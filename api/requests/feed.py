@@ -1,6 +1,7 @@
-"""A feed: changes of many products in one body, judged one by one as they come in and spooled until all are."""
+"""A feed: changes of many products in one body, checked one by one as they are read and spooled until all have been."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from tempfile import SpooledTemporaryFile, gettempdir
 from typing import IO, Any
@@ -23,10 +24,14 @@ IN_MEMORY = 1 << 20
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _BOM = b"\xef\xbb\xbf"
+_SPACE = re.compile(r"[ \t\r\n]*")
 
 
 class Feed:
-    """Changes in the order they came, and with `skip` what is none as refusals: iterate as often as you like."""
+    """The changes of a feed in their order, to be iterated any number of times.
+
+    With `skip`, a line that holds no valid change becomes a `Refusal`; without it, `check` refuses the whole feed.
+    """
 
     def __init__(self, *, skip: bool) -> None:
         self.total = 0
@@ -36,7 +41,7 @@ class Feed:
         self._spool: IO[bytes] = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  `close` does
 
     def take(self, number: int, value: object) -> None:
-        """Judges the change of a line, given as bytes or as what they mean."""
+        """Checks and spools one change: a line of NDJSON as bytes, or an element of an array already parsed."""
         self.total += 1
         parsed = None
         try:
@@ -48,7 +53,7 @@ class Feed:
             self._spool.write(_ENCODER.encode(fields).encode() + b"\n")
 
     def check(self) -> None:
-        """Raises `FeedInvalid` where something is wrong and not to be skipped, `InvalidChange` where nothing came."""
+        """Raises `FeedInvalid` if a change is wrong and not to be skipped, `InvalidChange` if the feed is empty."""
         if not self.total:
             raise InvalidChange("The body holds no change: send one JSON object a line, or an array of them.")
         if self._wrong and not self._skip:
@@ -72,14 +77,21 @@ class Feed:
 
 
 def read(body: Body, *, array: bool, skip: bool) -> Feed:
-    """The feed that a body is: NDJSON, or one JSON array. Close it.
+    """Reads a body as a feed, which the caller closes.
 
-    Raises `Malformed` for what is no array at all, and what `Feed.check` raises.
+    Args:
+        body: The request's body.
+        array: Whether it is one JSON array; else NDJSON, which is read as a stream.
+        skip: Whether wrong changes are kept as refusals instead of refusing the feed.
+
+    Raises:
+        Malformed: The body is no JSON array.
+        FeedInvalid, InvalidChange: As `Feed.check`.
     """
     feed = Feed(skip=skip)
     try:
         with disk_errors(gettempdir()):
-            values = enumerate(strict_json.elements(body.all()), 1) if array else lines(body.chunks())
+            values = enumerate(elements(body.all()), 1) if array else lines(body.chunks())
             for number, value in values:
                 feed.take(number, value)
         feed.check()
@@ -90,7 +102,7 @@ def read(body: Body, *, array: bool, skip: bool) -> Feed:
 
 
 def lines(chunks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
-    """The lines that are not blank, with their numbers; of one that is too long, a byte more than is allowed."""
+    """The lines that are not blank, with their numbers from 1; one that is too long is cut one byte after the limit."""
     number, rest, cut = 0, b"", b""
     for chunk in chunks:
         *whole, rest = (rest + chunk).split(b"\n")
@@ -102,6 +114,38 @@ def lines(chunks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
             cut, rest = cut or rest[: MAX_LINE + 1], b""
     if line := _stripped(number + 1, cut or rest):
         yield number + 1, line
+
+
+def elements(data: bytes) -> Iterator[Any]:
+    """The elements of a JSON array, parsed one at a time: parsed as a whole it would take several times its size.
+
+    Raises `Malformed`, also after some elements.
+    """
+    text = strict_json.decoded(data)
+    position = _past(text, 0, "[")
+    if text[position : position + 1] != "]":
+        while True:
+            value, position = strict_json.parsed_at(text, position)
+            yield value
+            position = _skip_space(text, position)
+            if text[position : position + 1] == "]":
+                break
+            position = _past(text, position, ",")
+    position = _skip_space(text, position + 1)
+    if position < len(text):
+        raise Malformed(f"body: this is no JSON array: it goes on at character {position}, after its end.", "body")
+
+
+def _past(text: str, position: int, sign: str) -> int:
+    position = _skip_space(text, position)
+    if text[position : position + 1] != sign:
+        raise Malformed(f"body: this is no JSON array: {sign!r} is missing at character {position}.", "body")
+    return _skip_space(text, position + 1)
+
+
+def _skip_space(text: str, position: int) -> int:
+    found = _SPACE.match(text, position)
+    return found.end() if found else position
 
 
 def _stripped(number: int, line: bytes) -> bytes:

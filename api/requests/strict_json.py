@@ -1,7 +1,6 @@
-"""JSON, strictly: in UTF-8, no NaN, no name twice in one object."""
+"""JSON, strictly: in UTF-8, without NaN and infinities, no name twice in one object."""
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,34 +8,41 @@ from typing import Any, NoReturn
 
 from api.errors import Malformed
 
-_SPACE = re.compile(r"[ \t\r\n]*")
-
 
 def parsed(text: bytes | str, field: str = "body") -> Any:
-    """What JSON text writes; `field` names it where it is refused. Raises `Malformed`."""
-    with _reading(field):
-        return _DECODER.decode(text if isinstance(text, str) else text.decode())
+    """Parses a JSON text.
+
+    Args:
+        text: The text, as a string or in UTF-8.
+        field: What the message names where the text is refused.
+
+    Raises:
+        Malformed: This is not JSON.
+    """
+    if isinstance(text, bytes):
+        text = decoded(text, field)
+    with _refusals(field):
+        return _DECODER.decode(text)
 
 
-def elements(data: bytes) -> Iterator[Any]:
-    """The elements of a JSON array, one by one. Raises `Malformed`, also after some of them."""
-    with _reading("body"):
-        text = data.decode()
-    place = _past(text, 0, "[")
-    if text[place : place + 1] == "]":
-        return _end(text, place + 1)
-    while True:
-        with _reading("body"):
-            value, place = _DECODER.raw_decode(text, place)
-        yield value
-        place = _skip_space(text, place)
-        if text[place : place + 1] == "]":
-            return _end(text, place + 1)
-        place = _past(text, place, ",")
+def parsed_at(text: str, position: int, field: str = "body") -> tuple[Any, int]:
+    """Parses the value that begins at a position of a longer text. Raises `Malformed`.
+
+    Returns:
+        The value, and the position after it.
+    """
+    with _refusals(field):
+        return _DECODER.raw_decode(text, position)
+
+
+def decoded(data: bytes, field: str = "body") -> str:
+    """The text that bytes are in UTF-8. Raises `Malformed`."""
+    with _refusals(field):
+        return data.decode()
 
 
 @contextmanager
-def _reading(field: str) -> Iterator[None]:
+def _refusals(field: str) -> Iterator[None]:
     try:
         yield
     except UnicodeDecodeError as error:
@@ -45,24 +51,6 @@ def _reading(field: str) -> Iterator[None]:
         raise Malformed(f"{field}: the JSON is nested too deep.", field) from None
     except ValueError as error:
         raise Malformed(f"{field}: this is not JSON: {error}.", field) from None
-
-
-def _past(text: str, place: int, sign: str) -> int:
-    place = _skip_space(text, place)
-    if text[place : place + 1] != sign:
-        raise Malformed(f"body: this is no JSON array: {sign!r} is missing at character {place}.", "body")
-    return _skip_space(text, place + 1)
-
-
-def _end(text: str, place: int) -> None:
-    place = _skip_space(text, place)
-    if place < len(text):
-        raise Malformed(f"body: this is no JSON array: it goes on at character {place}, after its end.", "body")
-
-
-def _skip_space(text: str, place: int) -> int:
-    found = _SPACE.match(text, place)
-    return found.end() if found else place
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

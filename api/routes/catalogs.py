@@ -8,6 +8,7 @@ from api.access.keyring import Scope
 from api.context import context
 from api.errors import Fault, RequestInvalid
 from api.openapi.document import more
+from api.requests import models
 from api.requests.body import json_body
 from api.responses import schemas
 from services.catalog.catalog import Catalog
@@ -51,7 +52,7 @@ def read(catalog: str) -> schemas.Catalog:
 @bp.doc(
     extensions=more(
         *(409, 413, 415, 503),
-        body={"application/json": schemas.NewCatalog},
+        body={"application/json": models.NewCatalog},
         answers={201: ("It is new.", {"application/json": schemas.Catalog})},
         headers={"Location": "The catalog."},
         curl="""-X PUT -H 'Content-Type: application/json' -d '{"indexed_attributes": {"color": "keyword"}}'""",
@@ -65,7 +66,7 @@ def put(catalog: str) -> tuple[schemas.Catalog, int, dict[str, str]]:
     one that is there. A catalog keeps its encoder: another `encoder`, `weights`, `resample` or `quantization` is a
     conflict, and so is another kind of an indexed attribute.
     """
-    wanted = json_body(schemas.NewCatalog)
+    wanted = json_body(models.NewCatalog)
     if refused := [name for name in wanted.indexed_attributes if not is_key(name)]:
         faults = [
             Fault(
@@ -110,7 +111,7 @@ def to_schema(catalog: Catalog) -> schemas.Catalog:
     )
 
 
-def _made(name: str, wanted: schemas.NewCatalog) -> tuple[Catalog, bool]:
+def _made(name: str, wanted: models.NewCatalog) -> tuple[Catalog, bool]:
     """The catalog of that name, and whether it is new. Raises `EncoderMismatch`."""
     from services.catalog.opening import new_spec
 
@@ -132,7 +133,7 @@ def _made(name: str, wanted: schemas.NewCatalog) -> tuple[Catalog, bool]:
     return catalog, False
 
 
-def _index(catalog: Catalog, wanted: schemas.NewCatalog) -> None:
+def _index(catalog: Catalog, wanted: models.NewCatalog) -> None:
     """Raises `Conflict` where an attribute is indexed as another kind."""
     kinds = {name: AttributeKind(kind) for name, kind in wanted.indexed_attributes.items()}
     for name, kind in kinds.items():

@@ -7,6 +7,7 @@ from api.access.keyring import Scope
 from api.context import context
 from api.ingest import Answer, retried
 from api.openapi.document import more
+from api.requests import models
 from api.requests.body import target_sha
 from api.responses import schemas
 from api.responses.jobs import to_schema
@@ -19,9 +20,9 @@ bp = APIBlueprint("jobs", __name__, url_prefix="/v1/jobs", tag="Jobs")
 @bp.get("")
 @opened_by(Scope.INGEST)
 @bp.doc(extensions=more(503))
-@bp.input(schemas.JobsPage, location="query", arg_name="page")
+@bp.input(models.JobsPage, location="query", arg_name="page")
 @bp.output(schemas.Jobs)
-def scroll(page: schemas.JobsPage) -> schemas.Jobs:
+def scroll(page: models.JobsPage) -> schemas.Jobs:
     """List jobs, newest first
 
     A page may be shorter than `limit`; `next` is null on the last one.
@@ -49,9 +50,9 @@ def read(job: str) -> schemas.Job:
 @bp.get("/<segment:job>/items")
 @opened_by(Scope.INGEST)
 @bp.doc(extensions=more(404, 503))
-@bp.input(schemas.ItemsPage, location="query", arg_name="page")
+@bp.input(models.ItemsPage, location="query", arg_name="page")
 @bp.output(schemas.Items)
-def items(job: str, page: schemas.ItemsPage) -> schemas.Items:
+def items(job: str, page: models.ItemsPage) -> schemas.Items:
     """List the changes of a job that failed, or that have not ended
 
     A page may be shorter than `limit`; `next` is null on the last one.

@@ -13,6 +13,7 @@ from api.access.auth import opened_by
 from api.access.keyring import Keyring, Scope, new_key
 from api.context import context
 from api.openapi.document import more
+from api.requests import models
 from api.requests.body import json_body
 from api.responses import schemas
 from services.errors import Conflict, InvalidSetting
@@ -39,7 +40,7 @@ def scroll() -> schemas.Keys:
 @bp.doc(
     extensions=more(
         *(409, 413, 415),
-        body={"application/json": schemas.NewKey},
+        body={"application/json": models.NewKey},
         curl="""-H 'Content-Type: application/json' -d '{"name": "shop", "scopes": ["search"]}'""",
     )
 )
@@ -50,7 +51,7 @@ def post() -> tuple[schemas.MadeKey, int]:
     `search` reads and searches, `ingest` reads products, changes them and follows jobs, `admin` does all. Without
     `catalogs` it is for all of them, those to come included.
     """
-    wanted = json_body(schemas.NewKey)
+    wanted = json_body(models.NewKey)
     key, secret = new_key(wanted.name, wanted.scopes, wanted.catalogs)
     _changed(lambda file: keyring.add(file, key))
     return schemas.MadeKey(**key.told(), key=secret), 201

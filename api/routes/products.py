@@ -11,7 +11,7 @@ from api.context import context
 from api.ingest import Answer, accepted, ended
 from api.openapi import handwritten
 from api.openapi.document import more
-from api.requests import feed
+from api.requests import feed, models
 from api.requests.body import Body, unsupported
 from api.requests.single_change import one_change
 from api.responses import schemas
@@ -31,9 +31,9 @@ LOCATION = {"Location": "The job."}
 @bp.get("")
 @opened_by(*Scope)
 @bp.doc(extensions=more(404, 503))
-@bp.input(schemas.ProductsPage, location="query", arg_name="page")
+@bp.input(models.ProductsPage, location="query", arg_name="page")
 @bp.output(schemas.Products)
-def scroll(catalog: str, page: schemas.ProductsPage) -> schemas.Products:
+def scroll(catalog: str, page: models.ProductsPage) -> schemas.Products:
     """List products, in an order of the index's own
 
     `next` is null on the last page. A product that is there from the first page to the last is shown once.
@@ -54,9 +54,9 @@ def scroll(catalog: str, page: schemas.ProductsPage) -> schemas.Products:
         curl="-H 'Content-Type: application/x-ndjson' --data-binary @feed.ndjson",
     )
 )
-@bp.input(schemas.FeedOptions, location="query", arg_name="options")
+@bp.input(models.FeedOptions, location="query", arg_name="options")
 @bp.output(schemas.Job, status_code=202, description=JOB)
-def post(catalog: str, options: schemas.FeedOptions) -> Answer:
+def post(catalog: str, options: models.FeedOptions) -> Answer:
     """Put, patch and delete many products
 
     NDJSON, one change a line, is read as a stream, so millions fit; a JSON array may have 32 MB. `op` is put (the
@@ -101,9 +101,9 @@ def read(catalog: str, product_id: str) -> schemas.Product:
         query="?wait=10",
     )
 )
-@bp.input(schemas.Wait, location="query", arg_name="options")
+@bp.input(models.Wait, location="query", arg_name="options")
 @bp.output(schemas.Job, status_code=202, description=JOB)
-def put(catalog: str, product_id: str, options: schemas.Wait) -> Answer | Response:
+def put(catalog: str, product_id: str, options: models.Wait) -> Answer | Response:
     """Put a product
 
     With the URL of its image, or with the image itself: as the body, or as a part of a form. `attributes` replace what
@@ -125,9 +125,9 @@ def put(catalog: str, product_id: str, options: schemas.Wait) -> Answer | Respon
         curl="""-X PATCH -H 'Content-Type: application/json' -d '{"attributes": {"price": 49.9}}'""",
     )
 )
-@bp.input(schemas.Wait, location="query", arg_name="options")
+@bp.input(models.Wait, location="query", arg_name="options")
 @bp.output(schemas.Job, status_code=202, description=JOB)
-def patch(catalog: str, product_id: str, options: schemas.Wait) -> Answer | Response:
+def patch(catalog: str, product_id: str, options: models.Wait) -> Answer | Response:
     """Change a product
 
     `attributes` are merged into those that are stored (JSON Merge Patch: null removes a name, an object is merged).
@@ -139,9 +139,9 @@ def patch(catalog: str, product_id: str, options: schemas.Wait) -> Answer | Resp
 @bp.delete("/<segment:product_id>")
 @opened_by(Scope.INGEST)
 @bp.doc(extensions=more(404, 409, 429, 503, answers=WAITED, headers=LOCATION, accepts=True))
-@bp.input(schemas.Wait, location="query", arg_name="options")
+@bp.input(models.Wait, location="query", arg_name="options")
 @bp.output(schemas.Job, status_code=202, description=JOB)
-def delete(catalog: str, product_id: str, options: schemas.Wait) -> Answer | Response:
+def delete(catalog: str, product_id: str, options: models.Wait) -> Answer | Response:
     """Remove a product"""
     return _changed(catalog, product_id, ChangeKind.DELETE, options.wait)
 

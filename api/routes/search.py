@@ -16,7 +16,7 @@ from api.errors import Fault, RequestInvalid
 from api.ingest import waiting
 from api.openapi import handwritten
 from api.openapi.document import more
-from api.requests import strict_json
+from api.requests import models, strict_json
 from api.requests.body import MAX_JSON, checked, json_body, unsupported
 from api.requests.images import is_picture, picture_body, picture_form
 from api.responses import schemas
@@ -26,16 +26,16 @@ from services.records import Neighbor
 
 bp = APIBlueprint("search", __name__, url_prefix="/v1/catalogs/<segment:catalog>", tag="Search")
 
-Options = schemas.NeighborsPage | schemas.SearchOptions
+Options = models.NeighborsPage | models.SearchOptions
 WAYS = ("product_id", "image_url", "vector")
 
 
 @bp.get("/products/<segment:product_id>/neighbors")
 @opened_by(Scope.SEARCH)
 @bp.doc(extensions=more(404, 503))
-@bp.input(schemas.NeighborsPage, location="query", arg_name="page")
+@bp.input(models.NeighborsPage, location="query", arg_name="page")
 @bp.output(schemas.Neighbors)
-def neighbors(catalog: str, product_id: str, page: schemas.NeighborsPage) -> schemas.Neighbors:
+def neighbors(catalog: str, product_id: str, page: models.NeighborsPage) -> schemas.Neighbors:
     """Find what looks like a product
 
     Best first, without the product itself. `next` is null on the last page.
@@ -49,19 +49,19 @@ def neighbors(catalog: str, product_id: str, page: schemas.NeighborsPage) -> sch
     extensions=more(
         *(404, 413, 415, 429, 503),
         body={
-            "application/json": schemas.Search,
+            "application/json": models.Search,
             "multipart/form-data": handwritten.SEARCH_FORM,
             "image/*": handwritten.IMAGE,
             "application/octet-stream": handwritten.IMAGE,
         },
-        models=(schemas.SearchOptions,),
+        models=(models.SearchOptions,),
         curl="-H 'Content-Type: image/jpeg' --data-binary @shoe.jpg",
         query="?limit=5",
     )
 )
-@bp.input(schemas.NeighborsPage, location="query", arg_name="page")
+@bp.input(models.NeighborsPage, location="query", arg_name="page")
 @bp.output(schemas.Neighbors)
-def search(catalog: str, page: schemas.NeighborsPage) -> schemas.Neighbors:
+def search(catalog: str, page: models.NeighborsPage) -> schemas.Neighbors:
     """Find what looks like a product, a picture or a vector
 
     As JSON with one of `product_id`, `image_url` and `vector`; as a form with the part `image` and, in the part
@@ -75,17 +75,17 @@ def search(catalog: str, page: schemas.NeighborsPage) -> schemas.Neighbors:
         name = next(iter(request.args))
         raise _refused(name, "parameters of the URL go with an image as the body; write it into the JSON")
     if request.mimetype == "application/json":
-        return _by_json(found, json_body(schemas.Search))
+        return _by_json(found, json_body(models.Search))
     if request.mimetype != "multipart/form-data":
         raise unsupported("application/json", "multipart/form-data", "image/*")
     parts, _ = picture_form({"query": MAX_JSON})
     if "image" not in parts:
         raise _refused("image", "the form needs this part, with the file")
-    options = checked(schemas.SearchOptions, strict_json.parsed(parts.get("query", b"{}"), "query"))
+    options = checked(models.SearchOptions, strict_json.parsed(parts.get("query", b"{}"), "query"))
     return _by_picture(found, parts["image"], options)
 
 
-def _by_json(catalog: Catalog, wanted: schemas.Search) -> schemas.Neighbors:
+def _by_json(catalog: Catalog, wanted: models.Search) -> schemas.Neighbors:
     if len(given := [way for way in WAYS if getattr(wanted, way) is not None]) != 1:
         raise _refused(given[1] if given else WAYS[0], f"give exactly one of {', '.join(WAYS)}")
     if wanted.product_id is not None:
@@ -114,7 +114,7 @@ def _page(by: str, options: Options, find: Callable[..., list[Neighbor]]) -> sch
     with context().timers.searches.labels(by).time():
         found = find(limit=limit, offset=offset, filter=options.filter, min_score=options.min_score)
     end = offset + options.limit
-    goes_on = len(found) >= limit and end <= schemas.MAX_OFFSET
+    goes_on = len(found) >= limit and end <= models.MAX_OFFSET
     return schemas.Neighbors(
         neighbors=[
             schemas.Neighbor(product_id=each.product_id, score=each.score, attributes=dict(each.attributes))
@@ -133,7 +133,7 @@ def _offset(options: Options) -> int:
         text = urlsafe_b64decode(options.cursor.encode() + b"==").decode("ascii")
     except (Error, ValueError):
         text = ""
-    if not re.fullmatch(r"o[0-9]{1,6}", text) or (offset := int(text[1:])) > schemas.MAX_OFFSET:
+    if not re.fullmatch(r"o[0-9]{1,6}", text) or (offset := int(text[1:])) > models.MAX_OFFSET:
         raise _refused("cursor", "this is none; take `next` of the page before")
     return offset
 

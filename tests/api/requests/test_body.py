@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api.errors import Malformed
-from api.requests import strict_json
+from api.requests import feed, strict_json
 
 LINE = b'{"product_id": "a", "image_url": "https://images.example.com/1.jpg"}\n'
 FEED = "/v1/catalogs/shoes/products"
@@ -50,7 +50,7 @@ def test_what_is_not_quite_json_is_refused(text: str) -> None:
     with pytest.raises(Malformed):
         strict_json.parsed(text.encode())
     with pytest.raises(Malformed):
-        list(strict_json.elements(f"[{text}, 1]".encode()))
+        list(feed.elements(f"[{text}, 1]".encode()))
 
 
 @given(json_values)
@@ -62,13 +62,13 @@ def test_json_is_read_as_it_was_written(value: Any) -> None:
 @given(st.lists(json_values), st.sampled_from(["", " ", "\n\t\r "]))
 def test_the_elements_of_an_array_are_those_that_are_in_it(values: list[Any], space: str) -> None:
     text = f"{space}[{space}" + f"{space},{space}".join(map(json.dumps, values)) + f"{space}]{space}"
-    assert list(strict_json.elements(text.encode())) == values
+    assert list(feed.elements(text.encode())) == values
 
 
 @given(st.binary() | st.text('[]{}",:1 a\\').map(str.encode))
 def test_any_bytes_are_an_array_or_refused(data: bytes) -> None:
     try:
-        found = list(strict_json.elements(data))
+        found = list(feed.elements(data))
     except Malformed:
         return
     assert found == json.loads(data)

@@ -1,0 +1,168 @@
+"""What requests hold, as models: parameters of URLs and JSON bodies. Used as `models.Search`.
+
+A field that may be left out has the default None; null is no value for it.
+"""
+
+import math
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+
+from api.requests import strict_json
+from services.catalog.search import MAX_LIMIT
+from services.errors import InvalidFilter
+from services.query.filters import Filter, parse
+from services.records import JobState, Quantization, Resample
+
+MAX_OFFSET = 100_000
+MAX_WAIT = 60
+"""Seconds."""
+
+# Pydantic resolves every $ref itself; api.openapi.document makes one of this.
+_FILTER = WithJsonSchema({"x-schema": "Filter"})
+
+
+def _whole(text: str) -> int:
+    if not re.fullmatch(r"-?[0-9]{1,18}", text):
+        raise ValueError("must be a whole number")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    if not re.fullmatch(r"-?[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?", text) or math.isinf(float(text)):
+        raise ValueError("must be a number")
+    return float(text)
+
+
+def _filter_text(text: str) -> Filter:
+    return parse(strict_json.parsed(text, "filter"))
+
+
+def _filter(value: object) -> Filter:
+    if not isinstance(value, dict):
+        raise InvalidFilter("filter: must be an object.")
+    return parse(value)
+
+
+def _weights(text: str) -> str:
+    if not re.fullmatch(r"imagenet|random:[0-9]{1,18}", text):
+        raise ValueError(
+            "must be imagenet or random:SEED; a catalog of a weights file is made where the file is, with "
+            "`lookalike index FOLDER --weights FILE`"
+        )
+    return text
+
+
+class _Query(BaseModel):
+    """Parameters of a URL, which are text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Request(BaseModel):
+    """A JSON body."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT), BeforeValidator(_whole)]
+Offset = Annotated[int, Field(ge=0, le=MAX_OFFSET), BeforeValidator(_whole)]
+Score = Annotated[float, Field(ge=-1, le=1), BeforeValidator(_number)]
+Seconds = Annotated[float, Field(ge=0, le=MAX_WAIT), BeforeValidator(_number)]
+FilterText = Annotated[Filter, PlainValidator(_filter_text), _FILTER]
+FilterObject = Annotated[Filter, PlainValidator(_filter), _FILTER]
+Cursor = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Page(_Query):
+    limit: Limit = 100
+    cursor: Annotated[Cursor | None, Field(description="The `next` of the page before.")] = None
+
+
+class ProductsPage(Page):
+    filter: Annotated[FilterText | None, Field(description="Qdrant's JSON over attributes.")] = None
+
+
+class JobsPage(Page):
+    catalog: str | None = None
+    state: JobState | None = None
+
+
+class ItemsPage(Page):
+    state: Annotated[
+        Literal["failed", "waiting"], Field(description="What failed, or what has not ended; other items are not kept.")
+    ] = "failed"
+
+
+class NeighborsPage(_Query):
+    limit: Limit = 10
+    offset: Offset = 0
+    cursor: Annotated[Cursor | None, Field(description="The `next` of the page before, in place of `offset`.")] = None
+    filter: Annotated[FilterText | None, Field(description="Qdrant's JSON over attributes.")] = None
+    min_score: Score | None = None
+
+
+class Wait(_Query):
+    wait: Annotated[
+        Seconds | None,
+        Field(description="Seconds to wait for the outcome, which is then the answer."),
+    ] = None
+
+
+class FeedOptions(_Query):
+    on_error: Annotated[
+        Literal["reject", "skip"],
+        Field(description="reject: one bad line and nothing is accepted; skip: bad lines become failed items."),
+    ] = "reject"
+
+
+class NewCatalog(_Request):
+    encoder: Annotated[str, Field(max_length=64)] | None = None
+    weights: (
+        Annotated[
+            str, AfterValidator(_weights), Field(json_schema_extra={"pattern": "^(imagenet|random:[0-9]{1,18})$"})
+        ]
+        | None
+    ) = None
+    resample: Resample | None = None
+    quantization: Quantization | None = None
+    indexed_attributes: Annotated[dict[str, Literal["keyword", "integer", "float", "bool"]], Field(max_length=64)] = (
+        Field(default={}, examples=[{"color": "keyword", "price": "float"}])
+    )
+
+
+Scopes = Annotated[
+    list[Literal["search", "ingest", "admin"]],
+    Field(min_length=1, max_length=3, description="search: read and search; ingest: change products; admin: all."),
+]
+KeyName = Annotated[str, Field(pattern="^[A-Za-z0-9._-]{1,64}$")]
+CatalogName = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_-]{0,63}$")]
+
+
+class NewKey(_Request):
+    name: KeyName
+    scopes: Scopes
+    catalogs: (
+        Annotated[list[CatalogName], Field(min_length=1, max_length=1000, description="Left out: all of them.")] | None
+    ) = None
+
+
+class SearchOptions(_Request):
+    """How much of what is near, and of which products."""
+
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 10
+    offset: Annotated[int, Field(ge=0, le=MAX_OFFSET)] = 0
+    cursor: Cursor | None = None
+    filter: FilterObject | None = None
+    min_score: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)] | None = None
+
+
+class Search(SearchOptions):
+    """Exactly one of `product_id`, `image_url` and `vector` says what to look for."""
+
+    product_id: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    image_url: Annotated[str, Field(min_length=1, max_length=2048)] | None = None
+    vector: (
+        Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(min_length=1, max_length=8192)] | None
+    ) = None
