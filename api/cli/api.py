@@ -4,7 +4,6 @@ import click
 
 from api.cli.output import command, data_option
 from api.servers.assembly import needed_keyring, needed_redis
-from api.servers.standalone import serve
 from services import settings
 from services.errors import InvalidSetting
 
@@ -20,6 +19,7 @@ def api_command(data: str | None, host: str, port: int) -> None:
     It needs LOOKALIKE_REDIS_URL and LOOKALIKE_QDRANT_URL; `lookalike worker` does the work. Run as many as you like, of
     both. SIGTERM or Ctrl-C ends it: requests under way are answered first.
     """
+    from api.servers.standalone import StandaloneServer
     from services.telemetry.logs import configure
 
     configured = settings.load(data=data)
@@ -31,4 +31,4 @@ def api_command(data: str | None, host: str, port: int) -> None:
         )
     keyring = needed_keyring(configured, host)
     configure(configured.log_format, configured.log_level)
-    serve(configured, host, port, keyring)
+    StandaloneServer(configured, host, port, keyring).run()

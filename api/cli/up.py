@@ -1,22 +1,21 @@
 """`lookalike up`: the whole service in one process."""
 
 import threading
-from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 import structlog
 
 from api.cli.output import command, data_option, stdout
 from api.servers.assembly import assembled, needed_keyring, own_redis
-from api.servers.embedded import answer, hang_up, listening, url_of
 from services import settings
 from services.errors import LookalikeError
 from services.settings import Settings
 
 if TYPE_CHECKING:
-    from api.client.catalogs import RemoteCatalogs
+    from api.servers.embedded import EmbeddedServer
+    from services.catalog.catalogs import Catalogs
 
 LOADER_SECONDS = 10.0
 
@@ -46,6 +45,7 @@ def up_command(data: str | None, host: str, port: int, encoder: str | None, demo
 
 def serve(configured: Settings, host: str, port: int, *, encoder: str | None = None, demo: bool = False) -> None:
     """Serves until a signal ends it. Raises `InvalidSetting`, `DataLocked`, `LedgerUnavailable`..."""
+    from api.servers.embedded import EmbeddedServer
     from services import bootstrap
     from services.queue.broker import check_url
     from services.telemetry.metrics import Metrics
@@ -68,27 +68,25 @@ def serve(configured: Settings, host: str, port: int, *, encoder: str | None = N
         app = assembled(
             configured, stack, redis_url=redis_url, catalogs=catalogs, ledger=ledger, metrics=metrics, keyring=keyring
         )
-        server = listening(app, host, port, configured, keyring)
-        url = url_of(host, server)
-        ending = threading.Event()
-        stack.callback(hang_up, server, ending)
-        threading.Thread(target=answer, args=(server, ending), name="http", daemon=True).start()
-        folder.announce(url)
+        server = EmbeddedServer(app, host, port, configured, keyring)
+        stack.callback(server.hang_up)
+        server.start()
+        folder.announce(server.url)
         if encoder:
-            _warm(configured, catalogs, encoder)
-
-        own = _client(url, configured) if demo else None
+            _load_encoder(catalogs, encoder)
+        loader = DemoLoader(server, configured, needs_key=keyring is not None) if demo else None
 
         def ready() -> None:
-            stdout().print(f"Lookalike is ready: {url}   (Ctrl-C stops it)", soft_wrap=True)
-            if own:
-                stack.callback(_load_demo(own, server, ending, needs_key=keyring is not None))
+            stdout().print(f"Lookalike is ready: {server.url}   (Ctrl-C stops it)", soft_wrap=True)
+            if loader:
+                loader.start()
+                stack.callback(loader.stop)
 
         run(worker, catalogs, configured, redis_url, ready=ready, leave=stack.close)
 
 
-def _warm(configured: Settings, catalogs: Any, encoder: str) -> None:
-
+def _load_encoder(catalogs: "Catalogs", encoder: str) -> None:
+    """Begins to load an encoder, in a thread."""
     from services.catalog.opening import new_spec
 
     spec = new_spec("warm", encoder, "imagenet", "nearest")
@@ -102,32 +100,34 @@ def _warm(configured: Settings, catalogs: Any, encoder: str) -> None:
     threading.Thread(target=load, name="warm", daemon=True).start()
 
 
-def _client(url: str, configured: Settings) -> "RemoteCatalogs":
-    from api.client.catalogs import RemoteCatalogs
+class DemoLoader:
+    """Loads the demo catalog through the service's own API, in a thread."""
 
-    return RemoteCatalogs(url, configured)
+    def __init__(self, server: "EmbeddedServer", configured: Settings, *, needs_key: bool) -> None:
+        from api.client.catalogs import RemoteCatalogs
 
+        self._server = server
+        self._catalogs = RemoteCatalogs(server.url, configured)
+        self._needs_key = needs_key
+        self._thread = threading.Thread(target=self._load, name="demo", daemon=True)
 
-def _load_demo(
-    catalogs: "RemoteCatalogs", server: Any, ending: threading.Event, *, needs_key: bool
-) -> Callable[[], None]:
-    """Begins to load the demo catalog through the service's own API; gives what ends that."""
-    from api.cli.demo import load_into
+    def start(self) -> None:
+        """Begins."""
+        self._thread.start()
 
-    def load() -> None:
-        with catalogs:
+    def stop(self) -> None:
+        """Ends it early; the next start continues."""
+        self._catalogs.hurry()
+        self._server.hang_up()
+        # Its progress bar must be gone before the terminal belongs to another program.
+        self._thread.join(LOADER_SECONDS)
+
+    def _load(self) -> None:
+        from api.cli.demo import load_into
+
+        with self._catalogs:
             try:
-                load_into(catalogs, needs_key=needs_key)
+                load_into(self._catalogs, needs_key=self._needs_key)
             except LookalikeError as error:
-                if not ending.is_set():
+                if not self._server.hung_up:
                     log.error("the demo catalog could not be loaded", code=error.code, reason=str(error))
-
-    def stop() -> None:
-        catalogs.hurry()
-        hang_up(server, ending)
-        # Its progress bar must be gone before the terminal is another's.
-        loader.join(LOADER_SECONDS)
-
-    loader = threading.Thread(target=load, name="demo", daemon=True)
-    loader.start()
-    return stop

@@ -4,6 +4,7 @@ python served.py waitress|gunicorn PORT DATA REDIS_URL
 """
 
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ from flask import Flask
 from prometheus_client import CollectorRegistry
 
 from api.app import create_app
-from api.servers.refusals import told_by_gunicorn, told_by_waitress
 from services import bootstrap, settings
 from services.ledger import Ledger
 from services.ledger.ledger import connect
@@ -37,15 +37,17 @@ def app(data: str, url: str) -> Flask:
 
 
 def waitress(port: int, data: str, url: str) -> None:
-    from waitress import create_server
+    from api.servers.embedded import EmbeddedServer
 
-    server = create_server(app(data, url), host="127.0.0.1", port=port, threads=8)
-    told_by_waitress(server)
-    server.run()
+    server = EmbeddedServer(app(data, url), "127.0.0.1", port, settings.load(data=Path(data)), None)
+    server.start()
+    threading.Event().wait()
 
 
 def gunicorn(port: int, data: str, url: str) -> None:
     from gunicorn.app.base import BaseApplication
+
+    from api.servers.standalone import refuse_with_problems
 
     class Gunicorn(BaseApplication):
         def load_config(self) -> None:
@@ -54,7 +56,7 @@ def gunicorn(port: int, data: str, url: str) -> None:
                 self.cfg.set(name, value)
 
         def load(self) -> Flask:
-            told_by_gunicorn()
+            refuse_with_problems()
             return app(data, url)
 
     Gunicorn().run()

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import waitress
 from flask import Flask
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
-from waitress import wasyncore
 
 from api.access.keyring import Keyring
 from api.app import create_app
+from api.servers.embedded import EmbeddedServer
 from services import bootstrap, settings
 from services.catalog.catalogs import Catalogs
 from services.encoders.encoder import Encoder
@@ -60,18 +59,6 @@ def load(name: str, weights: str, resample: Resample, settings: Settings) -> Any
     return _loaded(name, weights, resample)
 
 
-def close(server: Any) -> None:
-    """Its own `close` pulls what its loop selects from under it, so the loop does it, once it has been told."""
-    told = threading.Event()
-
-    def close_all() -> None:
-        told.wait()
-        wasyncore.close_all(server._map)
-
-    server.trigger.pull_trigger(close_all)
-    told.set()
-
-
 @contextmanager
 def beside(data: Path, *, keyring: Keyring | None = None, **overrides: Any) -> Iterator[Beside]:
     """A service on a data folder. Encoders are real, and shared by all of these."""
@@ -97,18 +84,14 @@ def beside(data: Path, *, keyring: Keyring | None = None, **overrides: Any) -> I
             keyring=keyring,
             metrics=CollectorRegistry(),
         )
-        server = waitress.create_server(app, host="127.0.0.1", port=0, threads=40)
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        url = f"http://127.0.0.1:{server.effective_port}"
-        catalogs.registry.announce(url)
+        server = EmbeddedServer(app, "127.0.0.1", 0, given, keyring)
+        server.start()
+        catalogs.registry.announce(server.url)
         try:
-            yield Beside(url, app, catalogs, ledger, working)
+            yield Beside(server.url, app, catalogs, ledger, working)
         finally:
             worker.stop()
             working.set()
             drains.shutdown()
-            server.task_dispatcher.shutdown(timeout=5)
-            close(server)
-            thread.join()
+            server.hang_up()
             ledger._redis.close()

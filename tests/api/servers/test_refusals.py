@@ -2,20 +2,17 @@
 
 import json
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-import waitress
-from beside import close
 from key_files import write
 
-from api.access.auth import bearer
 from api.access.keyring import Keyring, hashed
-from api.servers.refusals import told_by_waitress
+from api.servers.embedded import EmbeddedServer
+from services import settings
 
 Address = tuple[str, int]
 
@@ -52,13 +49,11 @@ def test_what_is_no_request_is_a_problem(server: Any, case: str) -> None:
 def locked(make_service: Any, tmp_path: Path) -> Iterator[Address]:
     """A service with one key, `right`, behind waitress as `up` has it."""
     ring = Keyring.load(write(tmp_path / "keys", f"shop:ingest:*:{hashed('right')}"))
-    server = waitress.create_server(make_service(keyring=ring).app, host="127.0.0.1", port=0, threads=4)
-    told_by_waitress(server, lambda authorization: bearer(ring, authorization) is not None)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    yield "127.0.0.1", server.effective_port
-    close(server)
-    thread.join(10)
+    service = make_service(keyring=ring)
+    server = EmbeddedServer(service.app, "127.0.0.1", 0, settings.load(data=tmp_path), ring)
+    server.start()
+    yield "127.0.0.1", int(server.url.rpartition(":")[2])
+    server.hang_up()
 
 
 @pytest.mark.parametrize("length", ["Content-Length: 900000000", "Transfer-Encoding: chunked"])
