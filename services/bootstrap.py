@@ -30,6 +30,7 @@ from services.storage.folder import DataFolder
 from services.storage.media import Media
 
 if TYPE_CHECKING:
+    from services.formats import Pending
     from services.index.collections import Collections
     from services.outbound.fetcher import Fetcher
 
@@ -85,7 +86,7 @@ def catalogs(
     Raises what `data_folder` does.
     """
     if settings.qdrant_url:
-        collections = _collections(settings)
+        collections = _collections(settings, exclusive)
         sharing = SharedServer(exclusive, fresh_seconds)
         return _catalogs(settings, collections, collections.index, sharing, _open_media(settings), load, observe)
     own = folder or data_folder(settings, create=create)
@@ -148,7 +149,7 @@ def _intake(settings: Settings, registry: Registry, media: Media) -> Intake:
     )
 
 
-def _collections(settings: Settings) -> "Collections":
+def _collections(settings: Settings, exclusive: Exclusive = nullcontext) -> "Collections":
     # Late: nobody needs its client where the index is in this process.
     from services.index.client import Client
     from services.index.collections import Collections
@@ -166,6 +167,7 @@ def _collections(settings: Settings) -> "Collections":
         shards=settings.qdrant_shards,
         replicas=settings.qdrant_replicas,
         write_consistency=settings.qdrant_write_consistency,
+        exclusive=exclusive,
     )
 
 
@@ -177,6 +179,29 @@ def _open_media(settings: Settings) -> Media:
         # A folder that is moved stays the same one.
         user = f"the data folder {settings.data.absolute()}" if settings.media else "the data folder that this is in"
     return Media(place, keep=settings.media_keep, user=user)
+
+
+def upgrade(settings: Settings, ledger: Ledger, *, dry: bool = False) -> "list[Pending]":
+    """Brings the ledger, and the catalogs of the settings' Qdrant server, to the current formats.
+
+    A data folder is upgraded when it is opened.
+
+    Args:
+        dry: Nothing is written.
+
+    Returns: What was done, or with `dry` what is to be done.
+
+    Raises: `FormatTooNew`, `LedgerUnavailable`, `IndexUnavailable`.
+    """
+    found = [ledger.pending_upgrade() if dry else ledger.upgrade()]
+    if settings.qdrant_url:
+        # gRPC does not survive a fork, and `lookalike api` forks after this.
+        collections = _collections(settings.model_copy(update={"qdrant_grpc_port": 0}), ledger.exclusive)
+        try:
+            found += collections.upgrade(dry=dry)
+        finally:
+            collections.close()
+    return found
 
 
 def ledger(settings: Settings, redis_url: str) -> Ledger:

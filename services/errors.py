@@ -53,6 +53,7 @@ thing again can help (`retryable`). A message is one sentence that names the thi
     │   ├── DataNotWritable
     │   ├── DataFull                   (retryable)
     │   └── DataCorrupt
+    ├── FormatTooNew               data folder, ledger or catalog: a newer version wrote it
     ├── Busy                       try again later (retryable)
     │   ├── QueueFull
     │   └── ProductBusy                too many changes of one product wait
@@ -283,6 +284,10 @@ class DataFull(DataError):
 
 class DataCorrupt(DataError):
     code = "data_corrupt"
+
+
+class FormatTooNew(LookalikeError):
+    code = "format_newer"
 
 
 class Busy(LookalikeError):

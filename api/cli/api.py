@@ -3,7 +3,7 @@
 import click
 
 from api.cli.output import command, data_option
-from api.servers.assembly import needed_keyring, needed_redis
+from api.servers.assembly import needed_keyring, needed_redis, upgrade_at_start
 from services import settings
 from services.errors import InvalidSetting
 
@@ -20,6 +20,7 @@ def api_command(data: str | None, host: str, port: int) -> None:
     both. SIGTERM or Ctrl-C ends it: requests under way are answered first.
     """
     from api.servers.standalone import StandaloneServer
+    from services import bootstrap
     from services.telemetry.logs import configure
 
     configured = settings.load(data=data)
@@ -31,4 +32,5 @@ def api_command(data: str | None, host: str, port: int) -> None:
         )
     keyring = needed_keyring(configured, host)
     configure(configured.log_format, configured.log_level)
+    upgrade_at_start(configured, bootstrap.ledger(configured, configured.redis_url))
     StandaloneServer(configured, host, port, keyring).run()

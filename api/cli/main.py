@@ -19,6 +19,7 @@ COMMANDS = {
     "migrate": "migrate",
     "backup": "backup",
     "restore": "backup",
+    "upgrade": "upgrade",
     "export": "archive",
     "import": "archive",
     "doctor": "doctor",

@@ -8,7 +8,7 @@ import click
 import structlog
 
 from api.cli.output import command, data_option, stdout
-from api.servers.assembly import assembled, needed_keyring, own_redis
+from api.servers.assembly import assembled, needed_keyring, own_redis, upgrade_at_start
 from services import settings
 from services.errors import LookalikeError
 from services.settings import Settings
@@ -61,6 +61,7 @@ def serve(configured: Settings, host: str, port: int, *, encoder: str | None = N
         catalogs = stack.enter_context(bootstrap.catalogs(configured, folder=folder, observe=metrics.observe))
         redis_url = configured.redis_url or own_redis(configured, stack)
         ledger = bootstrap.ledger(configured, redis_url)
+        upgrade_at_start(configured, ledger)
         if not configured.redis_url:
             ledger.expire(everything=True)  # the data folder is ours, so whoever held claims is dead
         metrics.watch(ledger)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import click
 
 from api.cli.output import command, data_option, stdout
-from api.servers.assembly import needed_redis
+from api.servers.assembly import needed_redis, upgrade_at_start
 from services import settings
 from services.errors import InvalidSetting
 
@@ -79,6 +79,7 @@ def serve(configured: settings.Settings) -> None:
     metrics = Metrics()
     with ExitStack() as stack:
         ledger = bootstrap.ledger(configured, configured.redis_url)
+        upgrade_at_start(configured, ledger)
         catalogs = stack.enter_context(
             bootstrap.catalogs(configured, observe=metrics.observe, exclusive=ledger.exclusive)
         )

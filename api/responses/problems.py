@@ -29,6 +29,7 @@ STATUS: Mapping[type[LookalikeError], int] = {
     errors.EncoderError: 503,
     errors.DataCorrupt: 500,
     errors.DataError: 503,
+    errors.FormatTooNew: 500,
     errors.Busy: 429,
     errors.Closed: 503,
     errors.WorkerCrashed: 422,

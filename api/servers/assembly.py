@@ -3,7 +3,9 @@
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from services.errors import InvalidSetting
+import structlog
+
+from services.errors import IndexUnavailable, InvalidSetting, LedgerUnavailable
 from services.settings import Settings
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 THREADS = 64
 LONGEST_HEADER = 64 << 10
+
+log = structlog.get_logger("api")
 
 
 def needed_redis(configured: Settings) -> str:
@@ -37,6 +41,21 @@ def own_redis(configured: Settings, stack: ExitStack) -> str:
     from services.queue.valkey import ValkeyServer
 
     return stack.enter_context(ValkeyServer(configured.data / "queue")).url
+
+
+def upgrade_at_start(configured: Settings, ledger: "Ledger") -> None:
+    """Upgrades what older versions wrote, before anything else is asked of it. Raises `FormatTooNew`.
+
+    What does not answer yet is upgraded at its first use.
+    """
+    from services import bootstrap
+
+    try:
+        for each in bootstrap.upgrade(configured, ledger):
+            for step in each.steps:
+                log.info("upgraded", place=each.place, format=each.current, step=step)
+    except (LedgerUnavailable, IndexUnavailable) as error:
+        log.warning("formats are checked later", code=error.code, reason=str(error))
 
 
 def needed_keyring(configured: Settings, host: str) -> "Keyring | None":

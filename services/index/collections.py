@@ -1,17 +1,20 @@
 """The catalogs on a Qdrant server: for each generation a collection, for each catalog an alias to one of them.
 
     PREFIX.NAME                 the alias: the generation that is searched
-    PREFIX.NAME.GENERATION      the collection; its metadata are a `CatalogSpec`'s fields
+    PREFIX.NAME.GENERATION      the collection; its metadata are a `CatalogSpec`'s fields and the number of its format
 
 A name of a catalog has no dot, so none of these is two things.
 """
 
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from typing import Any
 
 from qdrant_client import models
 
 from services.errors import CatalogNotFound, DataCorrupt, IndexRefused
+from services.formats import Format, Migration, Pending
 from services.index.client import WRITE_SECONDS, Client
 from services.index.payload import VECTOR
 from services.index.server import ServerIndex, declared, vectors_config
@@ -20,22 +23,36 @@ from services.records import CatalogSpec
 
 _METADATA = ("id", "encoder", "weights", "resample", "fingerprint", "created_at", "quantization")
 
+MIGRATIONS: Sequence[Migration[str]] = (Migration("Store the format number in the metadata of the collection."),)
+Exclusive = Callable[[str], AbstractContextManager[object]]
+
 
 class Collections:
     """What `DataFolder` is where there is no folder: where catalogs are described. Other processes change them, too.
 
     `shards`, `replicas` and `write_consistency` (replicas that must have taken a write) are of the collections that it
-    makes.
+    makes. A collection that an older version made is upgraded when it is first looked at, under `exclusive`: while no other
+    process does what has the same name. Reading one of a newer version raises `FormatTooNew`.
     """
 
     def __init__(
-        self, client: Client, *, prefix: str, shards: int = 1, replicas: int = 1, write_consistency: int = 1
+        self,
+        client: Client,
+        *,
+        prefix: str,
+        shards: int = 1,
+        replicas: int = 1,
+        write_consistency: int = 1,
+        exclusive: Exclusive = nullcontext,
+        migrations: Sequence[Migration[str]] = MIGRATIONS,
     ) -> None:
         self._client = client
         self._prefix = prefix
         self._shards = shards
         self._replicas = replicas
         self._write_consistency = write_consistency
+        self._exclusive = exclusive
+        self._migrations = migrations
 
     def check(self) -> None:
         """Raises where the server cannot tell which catalogs there are."""
@@ -107,6 +124,19 @@ class Collections:
     def check_space(self, planned: int = 0) -> None:
         """Nothing to do: the disk is the server's, which refuses writes when it is full."""
 
+    def upgrade(self, *, dry: bool = False) -> list[Pending]:
+        """Upgrades every catalog and tells what was done; `dry`: what is to be done. Raises `FormatTooNew`."""
+        found = []
+        for name, collection in sorted(self._aliases().items()):
+            try:
+                found.append(self._format(name, collection).pending())
+                if found[-1].steps and not dry:
+                    self._spec(name, collection)
+            except (CatalogNotFound, DataCorrupt):
+                # Removed meanwhile, or not made by Lookalike, which is said where that catalog is asked for.
+                continue
+        return found
+
     def close(self) -> None:
         self._client.close()
 
@@ -137,13 +167,15 @@ class Collections:
             shard_number=self._shards,
             replication_factor=self._replicas,
             write_consistency_factor=self._write_consistency,
-            metadata={field: value for field, value in asdict(spec).items() if field in _METADATA},
+            metadata={field: value for field, value in asdict(spec).items() if field in _METADATA}
+            | {"format": len(self._migrations)},
             timeout=WRITE_SECONDS,
         )
 
     def _spec(self, name: str, collection: str) -> CatalogSpec:
         info = self._client.call("get_collection", collection)
         vectors: Any = info.config.params.vectors
+        missing = self._format(name, collection, info).pending().steps
         generation = collection.removeprefix(f"{self._alias(name)}.")
         try:
             # Qdrant takes null for a wish to remove what is under that name.
@@ -155,5 +187,28 @@ class Collections:
                 f"The collection {collection} in Qdrant was not made by Lookalike: take another "
                 "LOOKALIKE_QDRANT_PREFIX, or remove its alias."
             ) from None
+        if missing:
+            # Only now: until here the collection may have been anybody's.
+            with self._exclusive(f"the format of {collection}"):
+                self._format(name, collection).upgrade()
         spec = CatalogSpec(name=name, generation=generation, dim=dim, **described)
         return replace(spec, indexed_attributes=declared(info))
+
+    def _format(self, name: str, collection: str, info: Any = None) -> Format[str]:
+        """The format of a collection; `info` is what Qdrant tells of it, None asks anew."""
+
+        def read() -> int:
+            found = info or self._client.call("get_collection", collection)
+            return int((found.config.metadata or {}).get("format", 0))
+
+        def write(number: int) -> None:
+            self._client.call("update_collection", collection, metadata={"format": number}, timeout=WRITE_SECONDS)
+
+        return Format(
+            collection,
+            f"The catalog {name} in Qdrant",
+            "restore a backup under another LOOKALIKE_QDRANT_PREFIX",
+            self._migrations,
+            read,
+            write,
+        )

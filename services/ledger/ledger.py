@@ -23,7 +23,9 @@ from services.errors import (
     QueueFull,
 )
 from services.failpoints import hit
+from services.formats import Pending
 from services.ledger import jobs, payload
+from services.ledger.format import LedgerFormat
 from services.ledger.rate import keys, rate
 from services.ledger.records import Claim, Claimed, Counts, Refusal, Stats
 from services.ledger.store import Scripts, translated
@@ -65,10 +67,24 @@ class Ledger:
     ) -> None:
         # redis-py types each answer as text or bytes; this client's are bytes.
         self._redis: Any = client
-        self._scripts = Scripts(client)
+        self._format = LedgerFormat(client)
+        self._scripts = Scripts(client, self._format.upgrade_once)
         self.lease = lease
         self._retention = retention
         self._max_waiting = max_waiting
+
+    def pending_upgrade(self) -> Pending:
+        """What `upgrade` would do. Raises `FormatTooNew`."""
+        with translated():
+            return self._format.pending()
+
+    def upgrade(self) -> Pending:
+        """Brings a ledger that an older version wrote to the current format and tells what was done.
+
+        The first call of a process that writes does so, too. Raises `FormatTooNew`.
+        """
+        with translated():
+            return self._format.upgrade()
 
     # Accepting
 

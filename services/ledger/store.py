@@ -1,6 +1,6 @@
 """The ledger's transitions: Lua scripts, each run whole or not at all."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import redis
 
 from services.errors import LedgerUnavailable
+from services.ledger.format import FORMAT
 
 _TAKES_MEMORY = ("begin", "introduce", "write")
 _NAMES = (
@@ -20,11 +21,12 @@ _ALSO_WHEN_FULL = "#!lua flags=allow-oom\n"
 
 
 class Scripts:
-    """The scripts of one Redis, by name."""
+    """The scripts of one Redis, by name. `upgrade`, called before each, brings the ledger to the current format."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, upgrade: Callable[[], None]) -> None:
+        self._upgrade = upgrade
         folder = files("services.ledger").joinpath("lua")
-        common = folder.joinpath("common.lua").read_text()
+        common = f"local FORMAT = {FORMAT}\n" + folder.joinpath("common.lua").read_text()
         self._scripts = {
             name: client.register_script(
                 ("" if name in _TAKES_MEMORY else _ALSO_WHEN_FULL) + common + folder.joinpath(f"{name}.lua").read_text()
@@ -35,6 +37,7 @@ class Scripts:
     def run(self, name: str, *arguments: bytes | str | int) -> Any:
         """What the script answers. Raises `LedgerUnavailable`."""
         with translated():
+            self._upgrade()
             return self._scripts[name](args=arguments)
 
 

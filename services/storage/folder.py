@@ -1,5 +1,6 @@
 """The data folder of a process that keeps everything itself: its lock, its catalogs' descriptions, its disk.
 
+format                            the number of the folder's format
 lock                              held by the one process that works on the folder; says which, and the URL of a service
 catalogs/NAME/catalog.json        a CatalogSpec; its `generation` points to the vectors
 catalogs/NAME/GENERATION/         the vectors
@@ -10,40 +11,58 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Self
 
 from services.errors import CatalogNotFound, DataCorrupt, DataLocked, DataNotWritable
+from services.formats import Migration
 from services.names import checked_catalog_name
 from services.records import AttributeKind, CatalogSpec
 from services.storage.disk import check_space, disk_errors
+from services.storage.format import MIGRATIONS, folder_format, write_format
 from services.storage.locks import open_locked, read_fields, try_lock, write_fields
 
 LOCK_ATTEMPTS = 5
 
 
 class DataFolder:
-    """A data folder, locked for this process until `close`.
+    """A data folder, locked for this process until `close`. One that an older version wrote is upgraded first.
 
-    Raises `DataLocked` (and names the holder), `DataNotWritable`, `DataFull`, and `CatalogNotFound` where there is no
-    folder and none is to be made.
+    Raises `DataLocked` (and names the holder), `DataNotWritable`, `DataFull`, `FormatTooNew`, and `CatalogNotFound`
+    where there is no folder and none is to be made.
     """
 
-    def __init__(self, path: Path, *, min_free_bytes: int = 0, create: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        min_free_bytes: int = 0,
+        create: bool = True,
+        migrations: Sequence[Migration[Path]] = MIGRATIONS,
+    ) -> None:
         self.path = path.absolute()
         if not create and not self.path.exists():
-            raise CatalogNotFound(
-                f"There is no data folder {self.path}: make one with `lookalike index FOLDER`, or name "
-                "yours with --data."
-            )
+            raise _no_folder(self.path)
         self._min_free_bytes = min_free_bytes
+        is_new = not (self.path / "catalogs").exists()
+        format = folder_format(self.path, migrations)
         try:
+            # A folder of a newer version is left as it is, lock and all.
+            format.pending()
             with disk_errors(self.path):
                 (self.path / "catalogs").mkdir(parents=True, exist_ok=True)
                 self._lock = _locked(self.path / "lock")
         except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
             raise DataNotWritable(f"{error.filename} is in the way; take another data folder with --data.") from error
+        try:
+            if is_new:
+                write_format(self.path, len(migrations))
+            format.upgrade(self.check_space)
+        except BaseException:
+            self._lock.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -139,6 +158,26 @@ def service_url(path: Path) -> str | None:
             return None if try_lock(stream, shared=True) else read_fields(file).get("url")
     except OSError:
         return None
+
+
+def check_not_in_use(path: Path) -> None:
+    """Raises `DataLocked` while a process works on a data folder, `CatalogNotFound` where there is none."""
+    folder = path.absolute()
+    if not folder.exists():
+        raise _no_folder(folder)
+    file = folder / "lock"
+    try:
+        with file.open() as stream:
+            if not try_lock(stream, shared=True):
+                raise DataLocked(_locked_by(file))
+    except FileNotFoundError:
+        return
+
+
+def _no_folder(path: Path) -> CatalogNotFound:
+    return CatalogNotFound(
+        f"There is no data folder {path}: make one with `lookalike index FOLDER`, or name yours with --data."
+    )
 
 
 def _locked(file: Path) -> IO[str]:

@@ -164,8 +164,9 @@ def until(condition: Any) -> None:
 
 def look(data: Path) -> dict[str, Any]:
     """What the library finds in the folder, and in its queue, which is written anew as text."""
-    from services import bootstrap, settings
     from services.valkey import ValkeyServer
+
+    from services import bootstrap, settings
 
     given = settings.load(data=data, precision="float32")
     with bootstrap.catalogs(given) as catalogs:
@@ -191,7 +192,7 @@ def look(data: Path) -> dict[str, Any]:
             redis = ledger._redis
             # Who worked on it, with the names of the machine and of processes; it has ended.
             ledger.expire(everything=True)
-            redis.delete(*[key for key in redis.keys() if not key.startswith(b"la:")])
+            redis.delete(*[key for key in redis.keys("*") if not key.startswith(b"la:")])
             redis.delete("la:workers", "la:drains", "la:upkeep", *redis.keys("la:due:*"), *redis.keys("la:ended:*"))
             redis.delete(*redis.keys("la:paused:*"), "la:paused:")
             for key in redis.keys("la:key:*"):

@@ -1,5 +1,6 @@
 -- What every script of the ledger begins with. The keys, C being a catalog's ID, N a job's number, K a claim's:
 --
+--   la:format            number of the format (FORMAT is the current one; none: that of v0.1)
 --   la:jobs, la:claims   counters                    la:version:C  the last version given; gone with the catalog
 --   la:catalogs          list of C, turned at claims  la:open:C     set of N: accepted, not finished
 --   la:dropping, la:removed  zsets of C by when its removal began, ended (ms); the latter for five minutes

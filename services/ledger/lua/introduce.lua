@@ -11,4 +11,6 @@ elseif redis.call('ZSCORE', 'la:removed', ARGV[1]) then
   return 0
 end
 redis.call('SET', key, ARGV[2], 'NX')
+-- The first thing that is written into a Redis that has lost everything since this process looked.
+redis.call('SET', 'la:format', FORMAT, 'NX')
 return 1

@@ -72,7 +72,7 @@ def crash(ledger: Ledger, redis: Redis) -> Callable[[Claim], None]:
 
 @pytest.fixture
 def everything(redis: Redis) -> Callable[[], dict[str, Any]]:
-    """All that Redis holds, but the counters that only go up, and those of seconds, which expire."""
+    """All that Redis holds, but the format, the counters that only go up, and those of seconds, which expire."""
 
     def value(key: bytes) -> Any:
         match redis.type(key):
@@ -90,7 +90,7 @@ def everything(redis: Redis) -> Callable[[], dict[str, Any]]:
 
     def everything() -> dict[str, Any]:
         keys: list[Any] = sorted(redis.scan_iter(count=1000))
-        left_out = (b"la:jobs", b"la:claims", b"la:turns", b"la:ended:")
+        left_out = (b"la:jobs", b"la:claims", b"la:turns", b"la:ended:", b"la:format")
         return {key.decode(): value(key) for key in keys if not key.startswith(left_out)}
 
     return everything

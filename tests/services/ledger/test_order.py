@@ -253,7 +253,7 @@ class World:
         counts = self.ledger.counts()
         totals = {state: sum(getattr(job, state.value) for job in self.jobs.values()) for state in State}
         assert counts == Counts(0, 0, totals)
-        left = {b"la:jobs", b"la:claims", b"la:turns", b"la:removed", b"la:catalogs", b"la:counts:"}
+        left = {b"la:format", b"la:jobs", b"la:claims", b"la:turns", b"la:removed", b"la:catalogs", b"la:counts:"}
         kinds = ("counts", "version", "failing")
         left |= {f"la:{kind}:{catalog}".encode() for kind in kinds for catalog in self.catalogs}
         kept = {f"la:{kind}:{id}".encode() for kind in ("job", "failed") for id in self.jobs}

@@ -100,6 +100,8 @@ class Work:
         ledger = self.ledger
         return {
             "ping": ledger.ping,
+            "pending_upgrade": ledger.pending_upgrade,
+            "upgrade": ledger.upgrade,
             "job": lambda: ledger.job(self.job.id),
             "jobs": ledger.jobs,
             "items": lambda: ledger.items(self.failed.id),

@@ -209,7 +209,7 @@ def test_one_who_waited_too_short_takes_nobodys_word(
 def test_a_job_that_is_kept_no_more_is_not_waited_for(ledger: Ledger, redis: Redis) -> None:
     """It expired while whoever asked was on the way."""
     assert ledger._scripts.run("wait", "1") == 1
-    assert redis.keys() == []
+    assert redis.keys() == [b"la:format"]
 
 
 def test_what_has_ended_is_not_waited_for(ledger: Ledger, accept: Accept) -> None:
@@ -254,5 +254,5 @@ def test_when_all_has_finished_and_expired_little_is_left(
     for key in redis.scan_iter():
         if redis.ttl(key) > 0:
             redis.delete(key)
-    left = [b"la:catalogs", b"la:claims", b"la:counts:" + C, b"la:jobs", b"la:turns", b"la:version:" + C]
+    left = [b"la:catalogs", b"la:claims", b"la:counts:" + C, b"la:format", b"la:jobs", b"la:turns", b"la:version:" + C]
     assert sorted(redis.scan_iter()) == left
