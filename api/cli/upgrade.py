@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from api.cli.output import command, data_option, json_option, print_json, display, stdout
+from api.cli.output import command, data_option, display, json_option, print_json, stdout
 from api.servers.assembly import own_redis
 from services import bootstrap, settings
 from services.formats import Pending

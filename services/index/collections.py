@@ -31,8 +31,8 @@ class Collections:
     """What `DataFolder` is where there is no folder: where catalogs are described. Other processes change them, too.
 
     `shards`, `replicas` and `write_consistency` (replicas that must have taken a write) are of the collections that it
-    makes. A collection that an older version made is upgraded when it is first looked at, under `exclusive`: while no other
-    process does what has the same name. Reading one of a newer version raises `FormatTooNew`.
+    makes. A collection that an older version made is upgraded when it is first looked at, under `exclusive`: while no
+    other process does what has the same name. Reading one of a newer version raises `FormatTooNew`.
     """
 
     def __init__(

@@ -59,7 +59,7 @@ def test_an_older_catalog_is_migrated_when_it_is_looked_at(twin_url: str) -> Non
         names.append(name)
         yield
 
-    with collections(twin_url, alone=alone) as found:
+    with collections(twin_url, exclusive=alone) as found:
         spec = made(found, twin_url, None)
         before = metadata(twin_url, spec)
         assert [each.steps for each in found.upgrade(dry=True)] == [
