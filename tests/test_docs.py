@@ -66,6 +66,15 @@ def test_every_setting_that_a_page_names_exists() -> None:
     assert named <= {name.upper() for name in Settings.model_fields}
 
 
+def test_every_log_line_that_operators_look_for_is_logged() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    lines = re.findall("`([^`]+)`", page.partition("Lines to look for:")[2].partition("\n\n")[0])
+    assert len(lines) > 3
+    packages = ("services", "workers", "api")
+    source = "\n".join(path.read_text() for package in packages for path in (ROOT / package).rglob("*.py"))
+    assert [line for line in lines if f'"{line}"' not in source] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_somewhere(page: Path) -> None:
     targets = [target for target in re.findall(r"\]\(([^)]+)\)", page.read_text()) if "://" not in target]
