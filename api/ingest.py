@@ -108,7 +108,7 @@ def _begun(here: Context, key: str, digest: str) -> Job | None:
 
 def _let_go(here: Context, key: str) -> None:
     try:
-        here.ledger.let_go(key)
+        here.ledger.release_key(key)
     except LedgerUnavailable:
         return  # it is let go by itself after a while
 

@@ -8,7 +8,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from services.errors import LedgerUnavailable
-from services.ledger import Ledger
+from services.ledger import Claims
 from services.queue.broker import DRAIN, celery_config
 
 CLOSE_SECONDS = 2.0
@@ -22,8 +22,8 @@ class Hints:
     They are sent by a thread of its own: while the broker is away that takes seconds, for which nobody is to wait.
     """
 
-    def __init__(self, redis_url: str, ledger: Ledger, batch_size: int) -> None:
-        self._ledger = ledger
+    def __init__(self, redis_url: str, claims: Claims, batch_size: int) -> None:
+        self._claims = claims
         self._batch_size = batch_size
         self._celery: Any = Celery("lookalike", set_as_current=False)
         self._celery.conf.update(celery_config(redis_url))
@@ -48,7 +48,7 @@ class Hints:
         while self._news.wait() and not self._closed:
             self._news.clear()
             try:
-                for _ in range(self._ledger.idle(self._batch_size)):
+                for _ in range(self._claims.spare_drains(self._batch_size)):
                     self._celery.send_task(DRAIN, retry=False)
             except (LedgerUnavailable, OperationalError) as error:
                 log.warning("no worker was told", reason=str(error))

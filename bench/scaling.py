@@ -27,7 +27,7 @@ from services import bootstrap, settings
 from services.catalog.catalogs import Catalogs
 from services.catalog.opening import new_spec
 from services.encoders import networks
-from services.ledger import Ledger
+from services.ledger import Chores, Ledger
 from services.queue.valkey import ValkeyServer
 from services.records import Change, Job, Lane, Pixels, Resample, StoredImage, Vectors
 from services.settings import Settings
@@ -96,8 +96,9 @@ def work(redis_url: str, seconds: float) -> None:
     logs.configure("console", "warning")
     with catalogs(configured, seconds) as opened:
         ledger = bootstrap.ledger(configured, redis_url)
-        worker = Worker(ledger, opened, batch_size=BATCH, slots=configured.concurrency, give_up=60.0)
-        run(worker, opened, configured, redis_url, ready=lambda: print("ready", flush=True))
+        claims = bootstrap.claims(configured, ledger)
+        worker = Worker(claims, opened, batch_size=BATCH, slots=configured.concurrency, give_up=60.0)
+        run(worker, Chores(ledger.store), opened, configured, redis_url, ready=lambda: print("ready", flush=True))
 
 
 def catalogs(configured: Settings, seconds: float) -> Catalogs:

@@ -22,7 +22,7 @@ from services.images.decoder import Decoder, Limits
 from services.images.intake import Intake, Observe, nothing
 from services.index.edge import EdgeIndex
 from services.index.vector_index import VectorIndex
-from services.ledger import Ledger, connect
+from services.ledger import Claims, Ledger, connect
 from services.records import CatalogSpec, Resample
 from services.settings import Settings
 from services.storage.disk import check_space
@@ -193,7 +193,7 @@ def upgrade(settings: Settings, ledger: Ledger, *, dry: bool = False) -> "list[P
 
     Raises: `FormatTooNew`, `LedgerUnavailable`, `IndexUnavailable`.
     """
-    found = [ledger.pending_upgrade() if dry else ledger.upgrade()]
+    found = [ledger.store.pending_upgrade() if dry else ledger.store.upgrade()]
     if settings.qdrant_url:
         # gRPC does not survive a fork, and `lookalike api` forks after this.
         collections = _collections(settings.model_copy(update={"qdrant_grpc_port": 0}), ledger.exclusive)
@@ -208,10 +208,14 @@ def ledger(settings: Settings, redis_url: str) -> Ledger:
     """The ledger in a Redis; nothing is asked of it yet."""
     return Ledger(
         connect(redis_url),
-        lease=settings.lease_seconds,
         retention=settings.job_retention,
         max_waiting=settings.max_waiting,
     )
+
+
+def claims(settings: Settings, ledger: Ledger) -> Claims:
+    """The claims of workers on the same Redis."""
+    return Claims(ledger.store, lease=settings.lease_seconds)
 
 
 class _LateFetcher:

@@ -19,13 +19,15 @@ from kombu.transport.virtual import QoS
 
 from services.catalog.catalogs import Catalogs
 from services.errors import LedgerUnavailable
+from services.ledger import Chores
 from services.queue.broker import DRAIN, celery_config
 from services.settings import Settings
-from workers.upkeep import Upkeep
+from workers.heartbeat import Heartbeat
+from workers.upkeep import Timings, Upkeep
 from workers.worker import Worker
 
 STOP_SECONDS = 20.0
-"""How long a worker that is to end may finish what it has in hand; then it gives it back."""
+"""How long a worker that is to end may finish its batches; then it requeues them."""
 LEAVE_SECONDS = 5.0
 OVERRAN = 70
 
@@ -36,10 +38,10 @@ class WakeUp(Request):  # type: ignore[misc]
     """A message at work. It takes one of the worker's slots until it is acknowledged."""
 
     def acknowledge(self) -> None:
-        """Acknowledges it; where Redis does not hear that, the slot is free all the same.
+        """Acknowledges it; where that does not reach Redis, the slot is free all the same.
 
         kombu (5.7) logs an acknowledgment that fails and counts the message as one at work for ever: a worker whose
-        every slot has met that would take no message any more. Redis gives this one to a worker once again, later.
+        every slot has met that would take no message any more. Redis delivers this one once more, later.
         """
         try:
             super().acknowledge()
@@ -50,7 +52,7 @@ class WakeUp(Request):  # type: ignore[misc]
 
 
 def create_app(redis_url: str, worker: Worker) -> Celery:
-    """A Celery app whose one task has `worker` work until nothing waits."""
+    """A Celery app whose only task runs `worker` until nothing waits."""
     app = Celery("lookalike", set_as_current=False)
     app.conf.update(celery_config(redis_url))
 
@@ -63,6 +65,7 @@ def create_app(redis_url: str, worker: Worker) -> Celery:
 
 def run(
     worker: Worker,
+    chores: Chores,
     catalogs: Catalogs,
     settings: Settings,
     redis_url: str,
@@ -70,23 +73,28 @@ def run(
     ready: Callable[[], None] = lambda: None,
     leave: Callable[[], None] = lambda: None,
     patience: float = STOP_SECONDS,
+    timings: Timings = Timings(),  # noqa: B008  frozen
 ) -> None:
     """Works in this thread, which must be the main one (Celery takes the signals), until SIGTERM or SIGINT.
 
-    `ready` is called when it listens; `leave` before the process is ended the hard way: a batch overran, or was not
-    done `patience` seconds after the signal, or at a second SIGINT. Its changes are then others'.
+    Args:
+        worker: Does the work.
+        chores: The ledger's part of the upkeep.
+        catalogs: What upkeep tends.
+        settings: For the time that a batch may take.
+        redis_url: Where the messages come from.
+        ready: Is called when it listens for messages.
+        leave: Is called before the process is ended the hard way: a batch overran, or was not done in time, or SIGINT
+            came twice. The changes of its batches are requeued.
+        patience: Seconds that the batches in progress may take after the signal.
+        timings: When upkeep does what.
     """
     app = create_app(redis_url, worker)
     hurry, ended = threading.Event(), False
-    # What Celery does at these signals, it cannot do to threads, or does by starting another process in our place.
+    # What Celery does at these signals does not work with threads, or starts another process in place of ours.
     kept = {number: signal.getsignal(number) for number in (signal.SIGQUIT, signal.SIGHUP)}
-    upkeep = Upkeep(
-        worker,
-        catalogs,
-        wake=lambda: _wake(app),
-        overrun=lambda: _end(worker, leave, OVERRAN),
-        limit=settings.batch_seconds,
-    )
+    heartbeat = Heartbeat(worker, overrun=lambda: _end(worker, leave, OVERRAN), limit=settings.batch_seconds)
+    upkeep = Upkeep(worker, chores, catalogs, wake=lambda: wake_worker(app), timings=timings)
 
     def give_up() -> None:
         hurry.wait(patience)
@@ -104,19 +112,20 @@ def run(
     def is_ready(**_: Any) -> None:
         for number, handler in kept.items():
             signal.signal(number, handler)
+        heartbeat.start()
         upkeep.start()
         ready()
 
-    # What Celery says at Ctrl-C goes to stdout, which is ours, and is not what happens here.
+    # What Celery prints at Ctrl-C goes to stdout, which is ours, and is not what happens here.
     celery_worker_commands.safe_say = lambda *_: None
     worker_shutting_down.connect(stopping, weak=False)
     worker_ready.connect(is_ready, weak=False)
     setup_logging.connect(_keep_logging, weak=False)
     try:
         with warnings.catch_warnings():
-            # As root a worker that takes pickles is dangerous; ours takes one message, without content.
+            # A worker that accepts pickles is dangerous as root; ours accepts one message, without content.
             warnings.simplefilter("ignore", SecurityWarning)
-            # Forking after TensorFlow has started deadlocks; threads do not, and the encoder lets others run.
+            # Forking after TensorFlow has started deadlocks; threads do not, and the encoder releases the GIL.
             celery_worker = app.Worker(
                 pool="threads",
                 concurrency=worker.slots,
@@ -129,6 +138,7 @@ def run(
         celery_worker.start()
     finally:
         upkeep.stop()
+        heartbeat.stop()
         ended = True
         hurry.set()
         worker_shutting_down.disconnect(stopping)
@@ -138,16 +148,17 @@ def run(
 
 
 def _keep_logging(**_: Any) -> None:
-    """Celery configures no logging where somebody listens to this signal."""
+    """Celery does not configure logging where this signal has a receiver."""
 
 
 def _say_goodbye() -> None:
-    """To a person who may wait: called while a signal is handled, when nothing else may be written to."""
+    """For a person at a terminal. It is called in a signal handler, where only `os.write` is safe."""
     if sys.stderr.isatty():
         os.write(2, b"\nFinishing what is in hand (Ctrl-C again stops at once; nothing is lost).\n")
 
 
-def _wake(app: Celery) -> None:
+def wake_worker(app: Celery) -> None:
+    """Sends the message that wakes a worker. Raises `LedgerUnavailable`."""
     try:
         app.send_task(DRAIN, retry=False)
     except OperationalError as error:
@@ -162,13 +173,13 @@ def _give_back(worker: Worker) -> None:
 
 
 def _end(worker: Worker, leave: Callable[[], None], status: int) -> None:
-    """Ends the process, whatever its other threads do."""
+    """Ends the process, whatever its other threads are doing."""
     worker.stop()
     try:
         worker.leave()
     except LedgerUnavailable as error:
         log.info("could not take leave", reason=str(error))
-    # This may wait for the very thread that hangs.
+    # `leave` may wait for the very thread that hangs.
     leaving = threading.Thread(target=leave, daemon=True)
     leaving.start()
     leaving.join(LEAVE_SECONDS)

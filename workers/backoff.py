@@ -1,17 +1,56 @@
-"""How long the changes of a catalog wait that cannot be applied for now."""
+"""How long the changes of a catalog wait before they are tried again."""
 
+import threading
+import time
 from dataclasses import dataclass
 
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 30.0
-FORGOTTEN_SECONDS = 300.0
-"""Where nothing of a catalog has failed for so long, its trouble is another one."""
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """`pause`: seconds until the next try; `failing_for`: seconds since the first failure in a row."""
+
+    pause: float
+    failing_for: float
 
 
-@dataclass
-class Trouble:
-    """A catalog whose changes cannot be applied for now. `since` and `last` are times of `time.monotonic`."""
+@dataclass(frozen=True, slots=True)
+class _Failures:
+    """Failures in a row. `first` and `last` are times of `time.monotonic`, `pause` is the last pause."""
 
-    since: float
+    first: float
     last: float
     pause: float
+
+
+class Backoff:
+    """Exponential backoff for each catalog: every failure in a row doubles the pause. Any thread may call it.
+
+    Args:
+        first: The pause after the first failure, in seconds.
+        longest: The longest pause.
+        forget_after: Where no try has failed for so many seconds, the next failure is the first of its row.
+    """
+
+    def __init__(self, *, first: float = 0.5, longest: float = 30.0, forget_after: float = 300.0) -> None:
+        self._first = first
+        self._longest = longest
+        self._forget_after = forget_after
+        self._lock = threading.Lock()
+        self._failures: dict[str, _Failures] = {}
+
+    def failed(self, catalog_id: str, started: float) -> Delay:
+        """Notes a failure of a try that began at `started` (of `time.monotonic`); returns how long to wait."""
+        now = time.monotonic()
+        with self._lock:
+            before = self._failures.get(catalog_id)
+            if before and started - before.last < self._forget_after:
+                failures = _Failures(before.first, now, min(2 * before.pause, self._longest))
+            else:
+                failures = _Failures(now, now, self._first)
+            self._failures[catalog_id] = failures
+        return Delay(failures.pause, now - failures.first)
+
+    def succeeded(self, catalog_id: str) -> None:
+        """Ends the row: the next failure is the first again."""
+        with self._lock:
+            self._failures.pop(catalog_id, None)

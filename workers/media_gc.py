@@ -9,18 +9,18 @@ import numpy as np
 import structlog
 
 from services.catalog.catalogs import Catalogs
-from services.ledger import Ledger
+from services.ledger import Chores
 from services.storage.media import short
 
 log = structlog.get_logger("workers")
 
 
-def collect(ledger: Ledger, catalogs: Catalogs, *, older: float) -> int:
-    """Removes those that were last put so many seconds ago; gives how many.
+def collect(chores: Chores, catalogs: Catalogs, *, older: float) -> int:
+    """Removes those that were last put at least `older` seconds ago; returns how many.
 
-    None where others keep originals in the same place, for theirs are not known here, and none where there is no
-    catalog: rather has its index been lost, or is it another one. It takes 8 bytes of memory for each product. A
-    catalog that cannot be read raises, and then nothing is removed.
+    Nothing is removed where others keep originals in the same place, because their products are not known here, nor
+    where there is no catalog: more likely its index was lost, or it is the wrong one. A catalog that cannot be read
+    raises, and then nothing is removed. It takes 8 bytes of memory for each product.
     """
     media = catalogs.intake.media
     if others := media.others():
@@ -29,12 +29,12 @@ def collect(ledger: Ledger, catalogs: Catalogs, *, older: float) -> int:
     if not catalogs.specs():
         return 0
     before = datetime.fromtimestamp(time.time() - older, UTC)
-    kept = np.unique(np.frombuffer(array("Q", map(short, _needed(ledger, catalogs))), np.uint64))
+    kept = np.unique(np.frombuffer(array("Q", map(short, _needed(chores, catalogs))), np.uint64))
     return media.collect(kept, before)
 
 
-def _needed(ledger: Ledger, catalogs: Catalogs) -> Iterator[str]:
-    # The ledger first: what ends meanwhile is found in the index then.
-    yield from ledger.images()
+def _needed(chores: Chores, catalogs: Catalogs) -> Iterator[str]:
+    # The ledger first: a change that ends meanwhile is then found in the index.
+    yield from chores.images()
     for spec in catalogs.specs():
         yield from catalogs.get(spec.name).images()

@@ -3,9 +3,8 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import Self
 from uuid import uuid4
@@ -16,69 +15,76 @@ import structlog
 from services.catalog.catalogs import Catalogs
 from services.catalog.writer import Finish
 from services.errors import CatalogNotFound, IndexUnavailable, LedgerUnavailable, LookalikeError
-from services.ledger import Claim, Claimed, Ledger
+from services.ledger import Claim, Claimed, Claims
 from services.records import Change, ChangeKind, Outcome, State, failed
 from services.settings import Settings
-from workers.backoff import FIRST_PAUSE, FORGOTTEN_SECONDS, LONGEST_PAUSE, Trouble
+from workers.active import ActiveClaim, ActiveClaims
+from workers.backoff import Backoff
 from workers.late import LateBatches
 
-AWAY_SECONDS = 1.0
-LATE_SECONDS = 0.25
-"""A drain that waits for late images only looks so often for what else there is to do."""
-ALONE_EVERY = 16
-"""Batches between two turns of changes that ended workers before."""
 ALONE_AT_ONCE = 16
-"""Such changes in a turn, one after the other: most are innocent, and a crash may have made suspects of hundreds."""
-TELL_SECONDS = 60.0
+"""Suspects that run in a turn, one after the other: most are innocent, and one crash may make suspects of hundreds."""
+REPORT_SECONDS = 60.0
 NAMED = 5
 """Jobs and requests that the log of a batch names."""
 
 Applied = tuple[Sequence[Outcome], Finish | None]
-"""How changes ended, and what does the others, whose images are late."""
+"""How changes ended, and what processes the others, whose images are late."""
 
 log = structlog.get_logger("workers")
-
-
-@dataclass
-class ActiveClaim:
-    """A claim at work. `taken` and `since` are times of `time.monotonic`, `since` None while its encoder is loaded."""
-
-    claim: Claim
-    taken: float = field(default_factory=time.monotonic)
-    catalog: str = ""
-    since: float | None = None
-    lost: bool = False
 
 
 class Worker:
     """One process's work on the ledger's changes: as many `drain`s at once as it has slots.
 
     While one batch is encoded, the next is fetched, decoded or written. A batch whose images are late gives its slot to
-    the next, and ends when they are here. `give_up` is how many seconds a catalog may be in trouble (Qdrant away, disk
-    full, weights not to be had) until its changes fail with the reason.
+    the next, and ends when they have arrived.
+
+    Args:
+        claims: Where the changes come from.
+        catalogs: Where they are applied.
+        batch_size: Changes that are claimed at once.
+        slots: Batches in progress at once.
+        give_up: Seconds that the changes of a catalog are tried again (Qdrant away, disk full, weights not available)
+            until they fail with the reason.
+        backoff: How long they wait between tries.
+        away_seconds: How long a drain waits before it asks a ledger again that did not answer.
+        alone_every: Batches between two turns of changes that crashed workers before (suspects).
     """
 
-    def __init__(self, ledger: Ledger, catalogs: Catalogs, *, batch_size: int, slots: int, give_up: float) -> None:
+    def __init__(
+        self,
+        claims: Claims,
+        catalogs: Catalogs,
+        *,
+        batch_size: int,
+        slots: int,
+        give_up: float,
+        backoff: Backoff | None = None,
+        away_seconds: float = 1.0,
+        alone_every: int = 16,
+    ) -> None:
         self.id = f"{os.uname().nodename}:{os.getpid()}:{uuid4().hex[:8]}"
-        self.ledger = ledger
+        self.claims = claims
         self.slots = slots
         self.batch_size = batch_size
         self._catalogs = catalogs
         self._give_up = give_up
+        self._backoff = backoff or Backoff()
+        self._away_seconds = away_seconds
+        self._alone_every = alone_every
         self._stopping = threading.Event()
         self._free = threading.Semaphore(slots)
-        self._taking_all = threading.Lock()
+        self._alone = threading.Lock()
+        self._active = ActiveClaims()
         self._lock = threading.Lock()
-        self._given_up = threading.Condition(self._lock)
         self._drains: set[str] = set()
-        self._in_hand: dict[str, ActiveClaim] = {}
-        self._trouble: dict[str, Trouble] = {}
 
     @classmethod
-    def configured(cls, settings: Settings, ledger: Ledger, catalogs: Catalogs) -> Self:
-        """A worker as the settings say."""
+    def configured(cls, settings: Settings, claims: Claims, catalogs: Catalogs) -> Self:
+        """A worker as configured by the settings."""
         return cls(
-            ledger,
+            claims,
             catalogs,
             batch_size=settings.batch_size,
             slots=settings.concurrency,
@@ -86,7 +92,7 @@ class Worker:
         )
 
     def drain(self) -> int:
-        """Works until nothing waits or the worker stops, and ends what it took; gives how many batches that were."""
+        """Works until nothing waits or the worker stops, and finishes its claims; returns the number of batches."""
         drain = f"{self.id}/{uuid4().hex[:8]}"
         with self._lock:
             self._drains.add(drain)
@@ -98,25 +104,25 @@ class Worker:
                     claimed = self._claim_and_work(drain, late)
                     away = False
                     batches += claimed.claim is not None
-                    if claimed.suspects and (not claimed.claim or batches % ALONE_EVERY == 0):
+                    if claimed.suspects and (not claimed.claim or batches % self._alone_every == 0):
                         batches += self._work_alone(drain)
                     elif not claimed.claim and not claimed.more and not self.stopping:
                         if late:
-                            late.wait(LATE_SECONDS)
+                            late.wait()
                             continue
                         with self._lock:
                             self._drains.discard(drain)
                         break
                 except LedgerUnavailable as error:
-                    # It stays a drain, because for the ledger it is one: until its next claim finds nothing.
+                    # For the ledger it stays a drain until its next claim finds nothing, so it stays one here.
                     if not away:
                         log.warning("the ledger is away", reason=str(error))
                     away = True
-                    self._stopping.wait(AWAY_SECONDS)
+                    self._stopping.wait(self._away_seconds)
         return batches
 
     def stop(self) -> None:
-        """Claims nothing more; what is in hand is finished."""
+        """Claims nothing more; claims in progress are finished."""
         self._stopping.set()
 
     @property
@@ -124,49 +130,52 @@ class Worker:
         return self._stopping.is_set()
 
     @property
-    def in_hand(self) -> list[ActiveClaim]:
-        """The claims at work now."""
-        with self._lock:
-            return list(self._in_hand.values())
+    def in_progress(self) -> list[ActiveClaim]:
+        """The claims in progress now."""
+        return self._active.now()
+
+    @property
+    def runs_alone(self) -> bool:
+        """Whether it processes suspects, or waits until nothing else is in progress to do so."""
+        return self._alone.locked()
 
     def extend(self) -> None:
-        """Keeps the claims in hand. One whose lease was over is another worker's, or ended this moment; whoever records
-        its outcomes is told."""
-        for each in self.in_hand:
+        """Extends the leases of the claims in progress. One whose lease was over becomes `lost`: another worker has its
+        changes, or it has just ended. Recording its outcomes then shows which."""
+        for each in self.in_progress:
             if not each.lost:
-                each.lost = not self.ledger.extend(each.claim)
+                each.lost = not self.claims.extend(each.claim)
 
     def give_back(self) -> None:
-        """Lets others have what is in hand."""
-        for each in self.in_hand:
-            self.ledger.give_back(each.claim)
+        """Requeues the claims in progress, for other workers."""
+        for each in self.in_progress:
+            self.claims.give_back(each.claim)
 
     def leave(self) -> None:
-        """Tells the ledger that this worker is gone."""
+        """Reports to the ledger that this worker is gone."""
         with self._lock:
             drains = set(self._drains)
-        self.ledger.leave(self.id, self.slots, drains)
+        self.claims.leave(self.id, self.slots, drains)
 
-    def _claim_and_work(self, drain: str, late: "LateBatches") -> Claimed:
+    def _claim_and_work(self, drain: str, late: LateBatches) -> Claimed:
         with self._free:
             # Waiting may have taken long.
             if self.stopping:
                 return Claimed(None)
-            claimed = self.ledger.claim(drain, self.batch_size)
+            claimed = self.claims.claim(drain, self.batch_size)
             if claimed.claim:
                 self._work(claimed.claim, late)
             return claimed
 
     def _work_alone(self, drain: str) -> int:
-        """Changes that have ended workers before, one by one, while this worker has nothing else in hand."""
-        with self._taking_all:
+        """Processes changes that have crashed workers before, one by one, while nothing else is in progress here."""
+        with self._alone:
             for _ in range(self.slots):
                 self._free.acquire()
             try:
-                with self._given_up:
-                    self._given_up.wait_for(lambda: not self._in_hand)
+                self._active.wait_until_none()
                 for done in range(ALONE_AT_ONCE):
-                    claim = None if self.stopping else self.ledger.claim(drain, 1, alone=True).claim
+                    claim = None if self.stopping else self.claims.claim(drain, 1, alone=True).claim
                     if not claim:
                         return done
                     self._work(claim)
@@ -174,40 +183,32 @@ class Worker:
             finally:
                 self._free.release(self.slots)
 
-    def _work(self, claim: Claim, late: "LateBatches | None" = None) -> None:
-        """Does a claim, all of it where `late` is not given."""
+    def _work(self, claim: Claim, late: LateBatches | None = None) -> None:
+        """Processes a claim; changes whose images are late go to `late`, or are waited for where it is None."""
         with ExitStack() as stack:
-            held = stack.enter_context(self._held(claim))
+            held = stack.enter_context(self._active.hold(claim))
             finish = self._step(held, partial(self._applied, held, early=late is not None))
             if finish and late is not None:
-                late.add(partial(self._finish, stack.pop_all(), held, finish))
-
-    def _finish(self, stack: ExitStack, held: ActiveClaim, finish: Finish) -> None:
-        """Does the rest of a claim, whose images were late."""
-        with stack:
-            try:
-                self._step(held, lambda: (finish(), None))
-            except LedgerUnavailable as error:
-                log.warning("what came late is done again, because the ledger is away", reason=str(error))
+                late.add(stack.pop_all(), partial(self._step, held, partial(_rest, finish)))
 
     def _step(self, held: ActiveClaim, apply: Callable[[], Applied]) -> Finish | None:
-        """Applies changes of a claim and records how they ended; gives what does the rest, if some images are late."""
+        """Applies changes of a claim and records how they ended; returns what processes those whose images are late."""
         claim = held.claim
         named = {"claim": claim.id, "jobs": _named(claim.jobs), "requests": _named(claim.requests)}
         with structlog.contextvars.bound_contextvars(**named):
             try:
                 outcomes, finish = apply()
             except LookalikeError as error:
-                self._set_back(held, error)
+                self._put_off(held, error)
                 return None
             except Exception:
-                # A mistake of ours, or of what is beneath us. If it is about one change, that will show when each
-                # runs alone; if about all of them, the pauses keep most from failing for it.
-                pause = self._troubled(held).pause
+                # A bug of ours or of a library. If it is about one change, that shows when each runs alone; if it is
+                # about all of them, the pauses keep most from failing for it.
+                pause = self._backoff.failed(claim.catalog_id, held.taken).pause
                 log.exception("a batch failed", seconds=pause)
-                self._tell(claim, lambda: self.ledger.give_back(claim, pause=pause, crashed=True))
+                self._report(claim, lambda: self.claims.give_back(claim, pause=pause, crashed=True))
                 return None
-            self._trouble.pop(claim.catalog_id, None)
+            self._backoff.succeeded(claim.catalog_id)
             if outcomes:
                 self._record(held, outcomes)
             return finish
@@ -220,7 +221,7 @@ class Worker:
             if any(_has_image(change) for change in claim.changes):
                 catalog.load_encoder()
         except LookalikeError:
-            # What needs no encoder is not to wait or fail for the want of one.
+            # Changes that need no encoder must not wait or fail because there is none.
             held.since = time.monotonic()
             self._record(held, catalog.apply([change for change in claim.changes if not _has_image(change)]))
             raise
@@ -238,32 +239,32 @@ class Worker:
         )
         refs = {change.product_id: ref for ref, change in zip(claim.refs, claim.changes, strict=True)}
         ended = [(refs[outcome.product_id], outcome) for outcome in outcomes]
-        self._tell(claim, lambda: self.ledger.record(claim, ended))
+        self._report(claim, lambda: self.claims.record(claim, ended))
 
-    def _tell(self, claim: Claim, tell: Callable[[], bool]) -> None:
-        """Tells the ledger what became of a claim, which may take its Redis a while to hear."""
-        for attempt in stamina.retry_context(on=LedgerUnavailable, attempts=None, timeout=TELL_SECONDS, wait_max=2.0):
+    def _report(self, claim: Claim, report: Callable[[], bool]) -> None:
+        """Reports the result of a claim to the ledger, again and again where Redis is away for a while."""
+        for attempt in stamina.retry_context(on=LedgerUnavailable, attempts=None, timeout=REPORT_SECONDS, wait_max=2.0):
             with attempt:
-                if not tell():
+                if not report():
                     log.warning("the lease was over before the work", claim=claim.id)
 
-    def _set_back(self, held: ActiveClaim, error: LookalikeError) -> None:
-        """A backend is away: the changes wait and are tried again, or fail where that cannot help.
+    def _put_off(self, held: ActiveClaim, error: LookalikeError) -> None:
+        """Requeues a claim whose backend is away, or fails its changes where another try cannot help.
 
-        A catalog that is not here has been removed, and then the ledger cancels its changes; or this worker was given
-        another data folder than the service has, which whoever started it can mend.
+        A catalog that is not found has been removed, and then the ledger cancels its changes; or this worker has
+        another data folder than the service, which whoever started it can correct.
         """
         claim = held.claim
         if isinstance(error, IndexUnavailable) and self._is_gone(claim.catalog_id):
-            # Its changes have been canceled, or will be when the one who removes it comes to that.
+            # Its changes have been canceled, or will be when the removal gets to them.
             log.info("the catalog of a batch was removed", claim=claim.id)
-            self._tell(claim, lambda: self.ledger.give_back(claim))
+            self._report(claim, lambda: self.claims.give_back(claim))
             return
-        trouble = self._troubled(held)
+        delay = self._backoff.failed(claim.catalog_id, held.taken)
         may_come_back = error.retryable or isinstance(error, CatalogNotFound)
-        if may_come_back and trouble.last - trouble.since < self._give_up:
-            log.warning("a batch is put off", code=error.code, reason=str(error), seconds=trouble.pause)
-            self._tell(claim, lambda: self.ledger.give_back(claim, pause=trouble.pause))
+        if may_come_back and delay.failing_for < self._give_up:
+            log.warning("a batch is put off", code=error.code, reason=str(error), seconds=delay.pause)
+            self._report(claim, lambda: self.claims.give_back(claim, pause=delay.pause))
             return
         log.error("a batch fails", code=error.code, reason=str(error))
         self._record(held, [failed(change.product_id, error) for change in claim.changes])
@@ -275,29 +276,9 @@ class Worker:
             return isinstance(error, CatalogNotFound)
         return False
 
-    def _troubled(self, held: ActiveClaim) -> Trouble:
-        """The trouble that a catalog is in, now that this has failed."""
-        now = time.monotonic()
-        with self._lock:
-            trouble = self._trouble.get(held.claim.catalog_id)
-            if trouble and held.taken - trouble.last < FORGOTTEN_SECONDS:
-                trouble.pause = min(2 * trouble.pause, LONGEST_PAUSE)
-                trouble.last = now
-            else:
-                trouble = self._trouble[held.claim.catalog_id] = Trouble(now, now, FIRST_PAUSE)
-            return trouble
 
-    @contextmanager
-    def _held(self, claim: Claim) -> Iterator[ActiveClaim]:
-        held = ActiveClaim(claim)
-        with self._lock:
-            self._in_hand[claim.id] = held
-        try:
-            yield held
-        finally:
-            with self._given_up:
-                del self._in_hand[claim.id]
-                self._given_up.notify_all()
+def _rest(finish: Finish) -> Applied:
+    return finish(), None
 
 
 def _named(ids: Sequence[str]) -> list[str]:

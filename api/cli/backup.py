@@ -103,7 +103,7 @@ def _opened(configured: Settings, *, create: bool = True) -> Iterator[tuple[Cata
         folder = None if is_server else stack.enter_context(bootstrap.data_folder(configured, create=create))
         redis_url = configured.redis_url or own_redis(configured, stack)
         ledger = bootstrap.ledger(configured, redis_url)
-        ledger.upgrade()
+        ledger.store.upgrade()
         yield stack.enter_context(bootstrap.catalogs(configured, folder=folder, exclusive=ledger.exclusive)), ledger
 
 

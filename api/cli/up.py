@@ -47,6 +47,7 @@ def serve(configured: Settings, host: str, port: int, *, encoder: str | None = N
     """Serves until a signal ends it. Raises `InvalidSetting`, `DataLocked`, `LedgerUnavailable`..."""
     from api.servers.embedded import EmbeddedServer
     from services import bootstrap
+    from services.ledger import Chores
     from services.queue.broker import check_url
     from services.telemetry.metrics import Metrics
     from workers.app import run
@@ -62,10 +63,11 @@ def serve(configured: Settings, host: str, port: int, *, encoder: str | None = N
         redis_url = configured.redis_url or own_redis(configured, stack)
         ledger = bootstrap.ledger(configured, redis_url)
         upgrade_at_start(configured, ledger)
+        chores = Chores(ledger.store)
         if not configured.redis_url:
-            ledger.expire(everything=True)  # the data folder is ours, so whoever held claims is dead
+            chores.expire(everything=True)  # the data folder is ours, so whoever held claims is dead
         metrics.watch(ledger)
-        worker = Worker.configured(configured, ledger, catalogs)
+        worker = Worker.configured(configured, bootstrap.claims(configured, ledger), catalogs)
         app = assembled(
             configured, stack, redis_url=redis_url, catalogs=catalogs, ledger=ledger, metrics=metrics, keyring=keyring
         )
@@ -83,7 +85,7 @@ def serve(configured: Settings, host: str, port: int, *, encoder: str | None = N
                 loader.start()
                 stack.callback(loader.stop)
 
-        run(worker, catalogs, configured, redis_url, ready=ready, leave=stack.close)
+        run(worker, chores, catalogs, configured, redis_url, ready=ready, leave=stack.close)
 
 
 def _load_encoder(catalogs: "Catalogs", encoder: str) -> None:

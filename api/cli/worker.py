@@ -72,6 +72,7 @@ def _visible(device: str, given: str | None) -> str:
 def serve(configured: settings.Settings) -> None:
     """Works until a signal ends it."""
     from services import bootstrap
+    from services.ledger import Chores
     from services.telemetry.metrics import Metrics
     from workers.app import run
     from workers.worker import Worker
@@ -86,9 +87,9 @@ def serve(configured: settings.Settings) -> None:
         metrics.watch(ledger)
         if configured.metrics_port:
             stack.callback(metrics.serve(configured.metrics_host, configured.metrics_port))
-        worker = Worker.configured(configured, ledger, catalogs)
+        worker = Worker.configured(configured, bootstrap.claims(configured, ledger), catalogs)
 
         def ready() -> None:
             stdout().print(f"Worker {worker.id} is ready.", soft_wrap=True)
 
-        run(worker, catalogs, configured, configured.redis_url, ready=ready)
+        run(worker, Chores(ledger.store), catalogs, configured, configured.redis_url, ready=ready)

@@ -85,8 +85,9 @@ def assembled(
     """The app over these; what it needs besides is closed by `stack`."""
     from api.app import create_app
     from api.wakeups import Hints
+    from services.ledger import Claims
 
-    hints = Hints(redis_url, ledger, configured.batch_size)
+    hints = Hints(redis_url, Claims(ledger.store), configured.batch_size)
     stack.callback(hints.close)
     return create_app(
         settings=configured,

@@ -1,15 +1,19 @@
-"""A change as the ledger keeps it: what scripts look at first, then JSON that only we read (see common.lua)."""
+"""A change as the ledger stores it: fields that the scripts read, then JSON that only Python reads (see common.lua)."""
 
 import json
 import re
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Any
 
+from services.ledger.records import Refusal
+from services.ledger.store import CHUNK
 from services.records import Change, ChangeKind, ImageSource, Item, RemoteImage, State, StoredImage
 
 _KINDS = {ChangeKind.PUT: "+", ChangeKind.PATCH: "~", ChangeKind.DELETE: "-"}
 _KIND_OF = {letter: kind for kind, letter in _KINDS.items()}
 _STORED = re.compile(rb'"#([0-9a-f]{64})"')
+CHUNK_BYTES = 1 << 20
 _HEAD = 17
 _VERSION = 16
 
@@ -29,10 +33,39 @@ def packed(change: Change) -> bytes:
     return letter + digest + version + text.encode()
 
 
+def chunks(changes: Iterable[Change | Refusal]) -> Iterator[tuple[int, list[Any], list[bytes]]]:
+    """Changes in chunks, as the script `write` takes them.
+
+    Yields the total with the last chunk and -1 before; the lines, each followed by its payload; what was refused.
+    """
+    lines: list[Any] = []
+    refused: list[bytes] = []
+    size = total = 0
+    for change in changes:
+        if len(lines) >= 2 * CHUNK or len(refused) >= CHUNK or size > CHUNK_BYTES:
+            yield -1, lines, refused
+            lines, refused, size = [], [], 0
+        if isinstance(change, Refusal):
+            why = note(change.code, change.message, change.product_id)
+            refused.append(b"%d %s" % (change.line, why))
+        else:
+            item = packed(change)
+            lines += [total, item]
+            size += len(item)
+        total += 1
+    yield total, lines, refused
+
+
 def unpacked(payload: bytes, version: int) -> Change:
-    """The change again, with its version."""
+    """The change of a payload, with its version."""
     kind, product_id, image, attributes = _fields(payload)
     return Change(product_id, _KIND_OF[kind], _source(image), attributes, version)
+
+
+def change(payload: bytes, base: int, line: int) -> Change:
+    """The change of a payload, with the version it has as a line of a job whose base version is `base`."""
+    has_own = payload[:1].isupper()
+    return unpacked(payload, int(payload[_HEAD : _HEAD + _VERSION]) if has_own else base + line + 1)
 
 
 def failed_item(entry: bytes) -> Item:
@@ -58,14 +91,9 @@ def images(entry: bytes) -> list[str]:
 
 
 def note(code: str | None, message: str | None, product_id: str | None = None) -> bytes:
-    """Why a change failed, as a script takes it; the product only where there is no payload to tell it."""
+    """Why a change failed, as a script takes it; the product only where no payload names it."""
     fields = [code, message] if product_id is None else [code, message, product_id]
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
-
-
-def own_version(payload: bytes) -> int | None:
-    """The version that the payload keeps itself."""
-    return int(payload[_HEAD : _HEAD + _VERSION]) if payload[:1].isupper() else None
 
 
 def _fields(payload: bytes) -> list[Any]:

@@ -1,30 +1,40 @@
-"""The ledger's transitions: Lua scripts, each run whole or not at all."""
+"""The Redis that holds the ledger, and the Lua scripts that change it: each runs whole or not at all."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from services.errors import LedgerUnavailable
-from services.ledger.format import FORMAT
+from services.formats import Pending
+from services.ledger.format import FORMAT, LedgerFormat
 
+CHUNK = 256
+"""Lines or entries that one call to Redis handles, so that none takes long."""
 _TAKES_MEMORY = ("begin", "introduce", "write")
 _NAMES = (
     *_TAKES_MEMORY,
-    *("claim", "discard", "drop", "expire", "extend", "give_back", "idle", "lead", "record", "register", "release_key"),
-    *("settle", "wait"),
+    *("claim", "discard", "drop", "expire", "extend", "give_back", "lead", "record", "register", "release_key"),
+    *("settle", "spare_drains", "wait"),
 )
-# Redis that is full takes in nothing more, but must let what it has be worked on: that makes room.
+# A full Redis accepts no new changes, but workers must still be able to finish what it has: that frees memory.
 _ALSO_WHEN_FULL = "#!lua flags=allow-oom\n"
 
 
-class Scripts:
-    """The scripts of one Redis, by name. `upgrade`, called before each, brings the ledger to the current format."""
+class Store:
+    """The connection that `Ledger`, `Claims` and `Chores` share. Calls may come from several threads.
 
-    def __init__(self, client: redis.Redis, upgrade: Callable[[], None]) -> None:
-        self._upgrade = upgrade
+    A ledger that an older version wrote is upgraded before the first script runs.
+    """
+
+    def __init__(self, client: redis.Redis) -> None:
+        # redis-py types each answer as text or bytes; this client's are bytes.
+        self.redis: Any = client
+        self._format = LedgerFormat(client)
         folder = files("services.ledger").joinpath("lua")
         common = f"local FORMAT = {FORMAT}\n" + folder.joinpath("common.lua").read_text()
         self._scripts = {
@@ -35,15 +45,49 @@ class Scripts:
         }
 
     def run(self, name: str, *arguments: bytes | str | int) -> Any:
-        """What the script answers. Raises `LedgerUnavailable`."""
+        """Runs a script and returns its answer. Raises `LedgerUnavailable`."""
         with translated():
-            self._upgrade()
+            self._format.upgrade_once()
             return self._scripts[name](args=arguments)
+
+    def pending_upgrade(self) -> Pending:
+        """What `upgrade` would do. Raises `FormatTooNew`, `LedgerUnavailable`."""
+        with translated():
+            return self._format.pending()
+
+    def upgrade(self) -> Pending:
+        """Brings a ledger that an older version wrote to the current format and reports what was done.
+
+        The first script of a process does so, too. Raises `FormatTooNew`, `LedgerUnavailable`.
+        """
+        with translated():
+            return self._format.upgrade()
+
+    def now(self) -> int:
+        """The time of Redis in milliseconds, which all timestamps of the ledger use. Raises errors of redis-py."""
+        seconds, microseconds = self.redis.time()
+        return int(seconds) * 1000 + int(microseconds) // 1000
+
+    def close(self) -> None:
+        """Closes the connections; a later call opens new ones."""
+        self.redis.close()
+
+
+def connect(url: str) -> Store:
+    """A store whose calls succeed or fail within about a second, because a caller waits for each.
+
+    Nothing is sent to Redis yet.
+    """
+    return Store(
+        redis.Redis.from_url(
+            url, socket_connect_timeout=0.5, socket_timeout=1.0, retry=Retry(NoBackoff(), 0), decode_responses=False
+        )
+    )
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Redis that cannot be reached, is loading, is full or refuses to write: `LedgerUnavailable`."""
+    """Raises `LedgerUnavailable` where Redis cannot be reached, is loading, is full or refuses to write."""
     try:
         yield
     except (redis.ConnectionError, redis.TimeoutError) as error:

@@ -24,8 +24,7 @@ from api.app import create_app
 from services import bootstrap, settings
 from services.catalog.catalogs import Catalogs
 from services.errors import FetchNotFound, LookalikeError
-from services.ledger import Ledger
-from services.ledger.ledger import connect
+from services.ledger import Claims, Ledger, connect
 from services.records import Change, Outcome, RemoteImage, State
 from services.storage.media import Media
 from services.testing import load_stub
@@ -43,6 +42,7 @@ class Service:
 
     catalogs: Catalogs
     ledger: Ledger
+    claims: Claims
     media: Media
     web: dict[str, bytes] = field(default_factory=dict)
     works: bool = True
@@ -67,9 +67,9 @@ class Service:
 
     def work(self) -> None:
         """Does what waits; images come out of `web`."""
-        while claim := self.ledger.claim("test", 64).claim:
+        while claim := self.claims.claim("test", 64).claim:
             outcomes = [self._apply(claim.catalog_id, change) for change in claim.changes]
-            assert self.ledger.record(claim, list(zip(claim.refs, outcomes, strict=True)))
+            assert self.claims.record(claim, list(zip(claim.refs, outcomes, strict=True)))
 
     def _apply(self, catalog_id: str, change: Change) -> Outcome:
         try:
@@ -109,7 +109,7 @@ def make_service(redis: "Redis[bytes]", valkey_url: str, tmp_path: Path) -> Iter
         ledger = Ledger(connect(url), max_waiting=given.max_waiting)
         catalogs = bootstrap.catalogs(given, load=load_stub, exclusive=ledger.exclusive)
         originals = media(catalogs.registry.media, keep=given.media_keep) if media else catalogs.intake.media
-        service = Service(catalogs, ledger, originals, web)
+        service = Service(catalogs, ledger, Claims(ledger.store), originals, web)
         made.append(service)
         service.app = create_app(
             settings=given,
@@ -126,7 +126,7 @@ def make_service(redis: "Redis[bytes]", valkey_url: str, tmp_path: Path) -> Iter
     yield make
     for service in made:
         service.catalogs.close()
-        service.ledger._redis.close()
+        service.ledger.store.close()
 
 
 @pytest.fixture

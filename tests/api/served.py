@@ -13,8 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from api.app import create_app
 from services import bootstrap, settings
-from services.ledger import Ledger
-from services.ledger.ledger import connect
+from services.ledger import Ledger, connect
 from services.storage.media import Media
 from services.telemetry import logs
 from services.testing import load_stub

@@ -235,4 +235,4 @@ def test_a_wait_that_is_none_is_refused(service: Any, wait: str) -> None:
 def test_the_request_is_told_to_the_log_and_the_ledger(service: Any) -> None:
     service.works = False
     service.client.delete(ONE, headers={"X-Request-Id": "from-the-shop.1"})
-    assert "from-the-shop.1" in json.dumps([*map(repr, service.ledger._redis.hgetall("la:job:1").values())])
+    assert "from-the-shop.1" in json.dumps([*map(repr, service.ledger.store.redis.hgetall("la:job:1").values())])

@@ -11,32 +11,32 @@ from structlog.testing import capture_logs
 
 from api.wakeups import Hints
 from services.errors import LedgerUnavailable
-from services.ledger import Ledger
+from services.ledger import Claims, Ledger, Store
 from services.queue.broker import QUEUE
 from services.records import Change, ChangeKind, Lane
 
 
-class Idle(Ledger):
+class Idle(Claims):
     """Tells what a test wants of who is idle."""
 
     def __init__(self, redis: "Redis[bytes]") -> None:
-        super().__init__(redis)
+        super().__init__(Store(redis))
         self.answer: Callable[[], int] = lambda: 1
         self.asked = 0
 
-    def idle(self, batch: int) -> int:
+    def spare_drains(self, batch: int) -> int:
         self.asked += 1
         return self.answer()
 
 
 @pytest.fixture
-def ledger(redis: "Redis[bytes]") -> Idle:
+def claims(redis: "Redis[bytes]") -> Idle:
     return Idle(redis)
 
 
 @pytest.fixture
-def hints(ledger: Idle, valkey_url: str) -> Iterator[Hints]:
-    hints = Hints(valkey_url, ledger, 64)
+def hints(claims: Idle, valkey_url: str) -> Iterator[Hints]:
+    hints = Hints(valkey_url, claims, 64)
     yield hints
     hints.close()
 
@@ -49,9 +49,9 @@ def until(condition: Callable[[], Any]) -> None:
 
 
 def test_as_many_as_workers_could_use(redis: "Redis[bytes]", valkey_url: str) -> None:
-    ledger = Ledger(redis)
-    ledger.register("somewhere", 4, 30)
-    hints = Hints(valkey_url, ledger, 64)
+    ledger, claims = Ledger(Store(redis)), Claims(Store(redis))
+    claims.register("somewhere", 4, 30)
+    hints = Hints(valkey_url, claims, 64)
     changes = [Change(f"p{n}", ChangeKind.DELETE) for n in range(200)]
     ledger.accept("c" * 32, "shoes", changes, lane=Lane.BULK, max_version=lambda: 0)
     hints(200)
@@ -60,41 +60,41 @@ def test_as_many_as_workers_could_use(redis: "Redis[bytes]", valkey_url: str) ->
     assert redis.llen(QUEUE) == 4
 
 
-def test_nothing_came_in(hints: Hints, ledger: Idle) -> None:
+def test_nothing_came_in(hints: Hints, claims: Idle) -> None:
     hints(0)
     time.sleep(0.1)
-    assert ledger.asked == 0
+    assert claims.asked == 0
 
 
-def test_nobody_waits_for_a_broker_that_hangs(hints: Hints, ledger: Idle, redis: "Redis[bytes]") -> None:
+def test_nobody_waits_for_a_broker_that_hangs(hints: Hints, claims: Idle, redis: "Redis[bytes]") -> None:
     hanging = threading.Event()
 
     def hang() -> int:
         assert hanging.wait(10)
         return 1
 
-    ledger.answer = hang
+    claims.answer = hang
     started = time.monotonic()
     for _ in range(50):
         hints(1)
     assert time.monotonic() - started < 0.5
     hanging.set()
     until(lambda: redis.llen(QUEUE) >= 1)
-    assert ledger.asked <= 2
+    assert claims.asked <= 2
 
 
 @pytest.mark.parametrize("error", [LedgerUnavailable("Redis is away."), RuntimeError("a mistake")])
 def test_a_failure_is_said_and_the_next_is_sent(
-    hints: Hints, ledger: Idle, redis: "Redis[bytes]", error: Exception
+    hints: Hints, claims: Idle, redis: "Redis[bytes]", error: Exception
 ) -> None:
     def fail() -> int:
         raise error
 
-    ledger.answer = fail
+    claims.answer = fail
     with capture_logs() as logs:
         hints(1)
         until(lambda: logs)
         assert logs[0]["event"] == "no worker was told"
-        ledger.answer = lambda: 1
+        claims.answer = lambda: 1
         hints(1)
         until(lambda: redis.llen(QUEUE) == 1)

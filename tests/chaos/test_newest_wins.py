@@ -20,7 +20,7 @@ from services import settings as configuration
 from services.attributes import merged
 from services.catalog.opening import new_spec
 from services.failpoints import enabled
-from services.ledger import Claim, Ledger, connect
+from services.ledger import Claim, connect
 from services.records import Change, ChangeKind, Job, Lane, Outcome, State, StoredImage
 from services.testing import StubEncoder, load_stub, picture
 
@@ -116,7 +116,7 @@ class Work(RuleBasedStateMachine):
 
     @rule(limit=st.integers(1, 4), alone=st.booleans())
     def claim(self, limit: int, alone: bool) -> None:
-        claimed = self.shop.ledger.claim(f"machine/{len(self.held)}", 1 if alone else limit, alone=alone)
+        claimed = self.shop.claims.claim(f"machine/{len(self.held)}", 1 if alone else limit, alone=alone)
         if claimed.claim:
             self.held.append(Held(claimed.claim))
 
@@ -138,20 +138,20 @@ class Work(RuleBasedStateMachine):
         held = data.draw(st.sampled_from([each for each in self.held if each.outcomes]))
         assert held.outcomes is not None
         with suppress(Boom), enabled("recorded" if crash else "accept", _boom):
-            self.shop.ledger.record(held.claim, list(zip(held.claim.refs, held.outcomes, strict=True)))
+            self.shop.claims.record(held.claim, list(zip(held.claim.refs, held.outcomes, strict=True)))
 
     @precondition(lambda self: self.held)
     @rule(data=st.data())
     def give_back(self, data: st.DataObject) -> None:
         """The worker goes on with what it gave back."""
-        self.shop.ledger.give_back(data.draw(st.sampled_from(self.held)).claim)
+        self.shop.claims.give_back(data.draw(st.sampled_from(self.held)).claim)
 
     @precondition(lambda self: self.held and self.expiries < EXPIRIES)
     @rule()
     def expire(self) -> None:
         """All workers are taken for dead, and are not."""
         self.expiries += 1
-        self.shop.ledger.expire(everything=True)
+        self.shop.chores.expire(everything=True)
 
     @rule()
     def work(self) -> None:
@@ -180,11 +180,11 @@ class Work(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         shop = self.shop
-        shop.ledger.expire(everything=True)
+        shop.chores.expire(everything=True)
         shop.worker().drain()
         for held in self.held:  # as late as can be
             shop.catalog.apply(held.claim.changes)
-            shop.ledger.record(held.claim, [(ref, Outcome("", State.APPLIED)) for ref in held.claim.refs])
+            shop.claims.record(held.claim, [(ref, Outcome("", State.APPLIED)) for ref in held.claim.refs])
         self.progress_never_goes_back()
         prefix = f"{self.number}-"
         found = {
@@ -221,8 +221,7 @@ def _boom() -> None:
 def shop(tmp_path: Path, redis: "Redis[bytes]", valkey_url: str) -> Iterator[Shop]:
     with bootstrap.catalogs(configuration.load(data=tmp_path / "data", decode_processes=1), load=load_stub) as catalogs:
         catalog = catalogs.create(new_spec("shop", "efficientnet_lite0", "random:1", "nearest"))
-        ledger = Ledger(connect(valkey_url), lease=600)
-        yield Shop(catalogs, ledger, catalog)
+        yield Shop(catalogs, connect(valkey_url), catalog, lease=600)
 
 
 def test_the_index_is_what_a_dict_would_be(shop: Shop, rng: random.Random, scale: Callable[..., int]) -> None:

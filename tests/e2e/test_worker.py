@@ -16,7 +16,7 @@ from redis import Redis
 
 from services import bootstrap, settings
 from services.catalog.opening import new_spec
-from services.ledger import Ledger
+from services.ledger import Ledger, Store
 from services.records import Change, Lane, StoredImage
 
 
@@ -101,7 +101,7 @@ def test_it_works_and_tells_metrics(tmp_path: Path, redis: "Redis[bytes]", valke
         catalogs.create(spec)
         media = catalogs.intake.media
         changes = [Change(f"p{n}", image=StoredImage(media.put(picture(n))), attributes={}) for n in range(80)]
-    ledger = Ledger(redis)
+    ledger = Ledger(Store(redis))
     job = ledger.accept(spec.id, spec.name, changes, lane=Lane.BULK, max_version=lambda: 0)
     given = {"redis_url": valkey_url, "log_format": "json", "metrics_port": free_port}
     with command(data, "--concurrency", "3", **given) as process:

@@ -65,7 +65,7 @@ def beside(data: Path, *, keyring: Keyring | None = None, **overrides: Any) -> I
     given = settings.load(data=data, decode_processes=1, **overrides)
     with capture_logs(), bootstrap.catalogs(given, load=load) as catalogs, ValkeyServer(data / "queue") as valkey:
         ledger = bootstrap.ledger(given, valkey.url)
-        worker = Worker(ledger, catalogs, batch_size=8, slots=1, give_up=given.give_up_seconds)
+        worker = Worker(bootstrap.claims(given, ledger), catalogs, batch_size=8, slots=1, give_up=given.give_up_seconds)
         drains = ThreadPoolExecutor(1, thread_name_prefix="drain")
         working = threading.Event()
         working.set()
@@ -94,4 +94,4 @@ def beside(data: Path, *, keyring: Keyring | None = None, **overrides: Any) -> I
             working.set()
             drains.shutdown()
             server.hang_up()
-            ledger._redis.close()
+            ledger.store.close()

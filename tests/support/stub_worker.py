@@ -7,12 +7,13 @@ import signal
 import sys
 
 from services import bootstrap, settings
+from services.ledger import Chores
 from services.records import Resample
 from services.settings import Settings
 from services.telemetry import logs
 from services.testing import StubEncoder, load_stub
-from workers import upkeep
 from workers.app import run
+from workers.upkeep import Timings
 from workers.worker import Worker
 
 
@@ -27,17 +28,19 @@ def main() -> None:
         encoder.seconds_per_batch = seconds
         return encoder
 
-    upkeep.LEAD_SECONDS = 2.0  # tests kill the one that leads, and others must notice
     given = settings.load()
     logs.configure(given.log_format, given.log_level)
     with bootstrap.catalogs(given, load=load) as catalogs:
-        worker = Worker.configured(given, bootstrap.ledger(given, redis_url), catalogs)
+        ledger = bootstrap.ledger(given, redis_url)
+        worker = Worker.configured(given, bootstrap.claims(given, ledger), catalogs)
 
         def ready() -> None:
             sys.stdout.write("ready\n")
             sys.stdout.flush()
 
-        run(worker, catalogs, given, redis_url, ready=ready, patience=patience)
+        # Tests kill the worker that leads, and others must notice.
+        timings = Timings(lead=2.0)
+        run(worker, Chores(ledger.store), catalogs, given, redis_url, ready=ready, patience=patience, timings=timings)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,14 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from waiting import until as until
 
 from services.catalog.catalog import Catalog
 from services.catalog.catalogs import Catalogs
-from services.ledger import Counts, Ledger
+from services.ledger import Chores, Claims, Counts, Ledger, Store
 from services.records import Change, Job, Lane, Pixels, StoredImage, Vectors
 from services.testing import StubEncoder, picture
 from workers.worker import Worker
@@ -32,11 +33,20 @@ class Stub(StubEncoder):
 
 @dataclass
 class Shop:
-    """A catalog, and a ledger with changes of it."""
+    """A catalog, and a ledger in a Redis with changes of it. `lease` is that of its workers."""
 
     catalogs: Catalogs
-    ledger: Ledger
+    store: Store
     catalog: Catalog
+    lease: float = 30.0
+    ledger: Ledger = field(init=False)
+    claims: Claims = field(init=False)
+    chores: Chores = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ledger = Ledger(self.store)
+        self.claims = Claims(self.store, lease=self.lease)
+        self.chores = Chores(self.store)
 
     @property
     def id(self) -> str:
@@ -50,8 +60,8 @@ class Shop:
         """Changes that have ended a worker twice already, and so run alone; nothing else may wait yet."""
         job = self.accept(changes)
         for _ in range(2):
-            claim = self.ledger.claim("earlier", len(changes)).claim
-            assert claim and self.ledger.give_back(claim, crashed=True)
+            claim = self.claims.claim("earlier", len(changes)).claim
+            assert claim and self.claims.give_back(claim, crashed=True)
         return job
 
     def puts(self, count: int, start: int = 0) -> list[Change]:
@@ -62,8 +72,11 @@ class Shop:
         image = StoredImage(self.catalogs.intake.media.put(picture(color, size=8)))
         return Change(product_id, image=image, attributes={})
 
-    def worker(self, ledger: Ledger | None = None, *, slots: int = 1, give_up: float = 3600.0) -> Worker:
-        return Worker(ledger or self.ledger, self.catalogs, batch_size=64, slots=slots, give_up=give_up)
+    def worker(
+        self, claims: Claims | None = None, *, slots: int = 1, give_up: float = 3600.0, **timings: Any
+    ) -> Worker:
+        """`timings` are arguments of `Worker`."""
+        return Worker(claims or self.claims, self.catalogs, batch_size=64, slots=slots, give_up=give_up, **timings)
 
     def job(self, job: Job) -> Job:
         return self.ledger.job(job.id)

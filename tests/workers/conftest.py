@@ -14,7 +14,7 @@ from services import bootstrap, settings
 from services.catalog.catalogs import Catalogs
 from services.catalog.opening import new_spec
 from services.encoders.encoder import Encoder
-from services.ledger import Ledger, connect
+from services.ledger import Store, connect
 from services.records import Resample
 from services.settings import Settings
 
@@ -48,20 +48,20 @@ MakeShop = Callable[..., Shop]
 def make_shop(catalogs: Catalogs, redis: Redis, valkey_url: str) -> Iterator[MakeShop]:
     """Opens a shop; its encoder is what `load` gives. Another Redis and its lease may be named."""
     made: list[Shop] = []
-    clients: list[Redis] = []
+    stores: list[Store] = []
 
     def make(load: Callable[[], Encoder] = Stub, *, url: str = valkey_url, lease: float = 30.0) -> Shop:
         number = next(_numbers)
         weights = f"random:{number}"
         _loads[weights] = load
         spec = new_spec(f"shop-{number}", "efficientnet_lite0", weights, "nearest")
-        clients.append(connect(url))
-        made.append(Shop(catalogs, Ledger(clients[-1], lease=lease), catalogs.create(spec)))
+        stores.append(connect(url))
+        made.append(Shop(catalogs, stores[-1], catalogs.create(spec), lease))
         return made[-1]
 
     yield make
-    for client in clients:
-        client.close()
+    for store in stores:
+        store.close()
     for shop in made:
         if catalogs.find(shop.catalog.spec.name):
             catalogs.remove(shop.catalog.spec.name)

@@ -22,7 +22,7 @@ from workshop import until
 from services import bootstrap, settings
 from services.catalog.opening import new_spec
 from services.errors import LedgerUnavailable
-from services.ledger import Ledger, connect
+from services.ledger import Ledger, Store, connect
 from services.queue.broker import DRAIN, QUEUE, celery_config
 from services.queue.valkey import ValkeyServer
 from services.records import CatalogSpec, Change, Job, Lane, StoredImage
@@ -68,13 +68,13 @@ class Fleet:
     folder: Path
     spec: CatalogSpec
     url: str
-    clients: list[Redis] = field(default_factory=list)
+    stores: list[Store] = field(default_factory=list)
     processes: list[Process] = field(default_factory=list)
 
     @property
     def ledger(self) -> Ledger:
-        self.clients.append(connect(self.url))
-        return Ledger(self.clients[-1])
+        self.stores.append(connect(self.url))
+        return Ledger(self.stores[-1])
 
     def accept(self, count: int, start: int = 0) -> Job:
         media = Media(self.folder / "media")
@@ -151,8 +151,8 @@ def make_fleet(tmp_path: Path) -> Iterator[Callable[[str], Fleet]]:
             process.popen.wait()
             assert process.popen.stdout
             process.popen.stdout.close()
-        for client in fleet.clients:
-            client.close()
+        for store in fleet.stores:
+            store.close()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from workshop import Shop, until
 
 from services import failpoints
 from services.failpoints import POINTS, enabled
-from workers import worker as workers
+from workers.backoff import Backoff
 from workers.upkeep import Upkeep
 from workers.worker import Worker
 
@@ -21,15 +21,9 @@ class Boom(Exception):
     """What nobody expects."""
 
 
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "FIRST_PAUSE", 0.02)
-
-
 def tend(shop: Shop, worker: Worker) -> None:
     """One turn of the common chores."""
-    upkeep = Upkeep(worker, shop.catalogs, wake=lambda: None, overrun=lambda: None, limit=60.0)
-    upkeep._tend()
+    Upkeep(worker, shop.chores, shop.catalogs, wake=lambda: None).tend()
 
 
 def test_the_work_passes_every_point_in_their_order(shop: Shop) -> None:
@@ -63,7 +57,7 @@ def test_what_was_placed_is_gone_also_after_an_exception() -> None:
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_work_that_raises_at_a_point_converges(make_shop: MakeShop, quick: None, point: str) -> None:
+def test_work_that_raises_at_a_point_converges(make_shop: MakeShop, point: str) -> None:
     """In the API a caller repeats what got no answer; what a worker had comes back when its lease is over."""
     shop = make_shop(lease=0.2)
     left = threading.Semaphore(1)
@@ -72,7 +66,7 @@ def test_work_that_raises_at_a_point_converges(make_shop: MakeShop, quick: None,
         if left.acquire(blocking=False):
             raise Boom
 
-    worker, puts = shop.worker(), shop.puts(5)
+    worker, puts = shop.worker(backoff=Backoff(first=0.02)), shop.puts(5)
     with enabled(point, boom):
         while True:
             with suppress(Boom):

@@ -47,18 +47,18 @@ def test_a_slot_does_not_wait_for_what_is_late(shop: Shop, gate: Gate) -> None:
     late = shop.accept(puts("slow", 3))
     worker = shop.worker()
     with draining(worker) as [drain]:
-        until(lambda: len(worker.in_hand) == 1)
+        until(lambda: len(worker.in_progress) == 1)
         jobs = [shop.accept(puts("fast", count)) for count in (70, 2)]
         until(lambda: all(shop.job(job).finished_at for job in jobs), 20)
         # A claim leaves the hand a moment after its last outcome is recorded.
-        until(lambda: [len(each.claim.changes) for each in worker.in_hand] == [3])
+        until(lambda: [len(each.claim.changes) for each in worker.in_progress] == [3])
         assert shop.job(late).finished_at is None and drain.is_alive()
         more = shop.accept(puts("later", 1))
         until(lambda: shop.job(more).finished_at is not None)
         gate.open.set()
         until(lambda: shop.job(late).finished_at is not None, 20)
         drain.join(10)
-        assert (drain.is_alive(), worker.in_hand, shop.job(late).applied) == (False, [], 3)
+        assert (drain.is_alive(), worker.in_progress, shop.job(late).applied) == (False, [], 3)
 
 
 def test_the_others_of_a_batch_end_before_what_is_late(shop: Shop, gate: Gate) -> None:
@@ -75,7 +75,7 @@ def test_what_is_late_is_finished_by_a_worker_that_stops(shop: Shop, gate: Gate)
     job = shop.accept(puts("slow", 2))
     worker = shop.worker()
     with draining(worker) as [drain]:
-        until(lambda: len(worker.in_hand) == 1)
+        until(lambda: len(worker.in_progress) == 1)
         worker.stop()
         drain.join(1.0)
         assert drain.is_alive()
@@ -93,7 +93,7 @@ def test_what_is_late_is_anothers_when_it_is_given_back(shop: Shop, gate: Gate) 
         worker.give_back()
         other = shop.worker()
         with draining(other):
-            until(lambda: len(other.in_hand) == 1)
+            until(lambda: len(other.in_progress) == 1)
             gate.open.set()
             until(lambda: shop.job(job).finished_at is not None, 20)
             assert (shop.job(job).applied, shop.job(job).failed, shop.catalog.count()) == (3, 0, 3)
@@ -106,13 +106,13 @@ def test_a_suspect_waits_until_nothing_is_late(make_shop: MakeShop, gate: Gate) 
     worker = shop.worker()
     encode = encoder.encode
     encoder.encode = lambda pixels: (  # type: ignore[method-assign]
-        together.append((worker.in_hand[-1].claim.alone, len(worker.in_hand))),
+        together.append((worker.in_progress[-1].claim.alone, len(worker.in_progress))),
         encode(pixels),
     )[1]
     job = shop.accept_suspects(puts("fast", 1))
     late = shop.accept(puts("slow", 1))
     with draining(worker):
-        until(lambda: len(worker.in_hand) == 1)
+        until(lambda: len(worker.in_progress) == 1)
         threading.Event().wait(1.0)
         assert (together, shop.job(job).finished_at) == ([], None)
         gate.open.set()

@@ -60,7 +60,7 @@ def test_what_products_show_and_changes_need_stays(shop: Shop, stored: Callable[
     age(shop)
     os.utime(next(path for path in originals(shop) if path.name == new))
 
-    assert collect(shop.ledger, shop.catalogs, older=DAY) == 2
+    assert collect(shop.chores, shop.catalogs, older=DAY) == 2
     kept = {hash: media.exists(hash) for hash in (shown, waiting, failed, broken, removed, left, new)}
     assert kept == {shown: True, waiting: True, failed: True, broken: True, removed: False, left: False, new: True}
 
@@ -73,7 +73,7 @@ def test_nothing_is_removed_while_a_catalog_cannot_be_read(shop: Shop, stored: C
     file.write_text("{")
     try:
         with pytest.raises(DataCorrupt):
-            collect(shop.ledger, shop.catalogs, older=DAY)
+            collect(shop.chores, shop.catalogs, older=DAY)
     finally:
         shutil.rmtree(file.parent)
     assert shop.catalogs.intake.media.exists(hash)
@@ -88,18 +88,18 @@ def test_nothing_is_removed_where_others_keep_originals_or_no_catalog_is_left(
     guest = Media(shop.catalogs.registry.media, user="another index")
     theirs = guest.put(b"theirs")
     age(shop)
-    assert collect(shop.ledger, shop.catalogs, older=DAY) == 0
+    assert collect(shop.chores, shop.catalogs, older=DAY) == 0
     shutil.rmtree(shop.catalogs.registry.media / "users")
     name = shop.catalog.spec.name
     described = shop.catalogs.registry.path / "catalogs" / name / "catalog.json"
     away = described.rename(described.with_suffix(".away"))
-    assert collect(shop.ledger, shop.catalogs, older=DAY) == 0
+    assert collect(shop.chores, shop.catalogs, older=DAY) == 0
     assert media.exists(hash) and media.exists(theirs)
     away.rename(described)
-    assert collect(shop.ledger, shop.catalogs, older=DAY) == 2
+    assert collect(shop.chores, shop.catalogs, older=DAY) == 2
     assert not media.exists(hash) and not media.exists(theirs)
 
 
 def test_a_chore_is_due_once(shop: Shop) -> None:
-    assert [shop.ledger.due("leftovers", 60) for _ in range(3)] == [True, False, False]
-    assert shop.ledger.due("another", 60)
+    assert [shop.chores.due("leftovers", 60) for _ in range(3)] == [True, False, False]
+    assert shop.chores.due("another", 60)

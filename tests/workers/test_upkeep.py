@@ -3,33 +3,32 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from kombu.exceptions import OperationalError
 from redis import Redis
-from workshop import Shop, Stub, until
+from workshop import Shop, until
 
 from api.wakeups import Hints
-from services.encoders.encoder import Encoder
 from services.errors import LedgerUnavailable
-from services.ledger import Ledger
+from services.ledger import Chores, Store
 from services.queue.broker import QUEUE
 from services.records import Change, ChangeKind, JobState, Lane, RemoteImage
-from workers import upkeep as module
-from workers.app import _wake, create_app
-from workers.upkeep import Upkeep
+from workers.app import create_app, wake_worker
+from workers.upkeep import Timings, Upkeep
 from workers.worker import Worker
 
 MakeShop = Callable[..., Shop]
 Keep = Callable[..., Upkeep]
 
 
-class Spy(Ledger):
+class Spy(Chores):
     """Counts what it is asked, and fails where a test wants it to."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        super().__init__(ledger._redis, lease=ledger.lease)
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
         self.expired = 0
         self.error: Exception | None = None
 
@@ -40,9 +39,7 @@ class Spy(Ledger):
         return super().expire(everything=everything)
 
 
-@pytest.fixture(autouse=True)
-def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "EVERY", 0.03)
+OFTEN = Timings(every=0.03)
 
 
 @pytest.fixture
@@ -51,15 +48,12 @@ def keep(shop: Shop) -> Iterator[Keep]:
     made: list[Upkeep] = []
     drains: list[threading.Thread] = []
 
-    def keep(worker: Worker, *, limit: float = 60.0, **options: Any) -> Upkeep:
+    def keep(worker: Worker, *, chores: Chores = shop.chores, timings: Timings = OFTEN, **options: Any) -> Upkeep:
         def wake() -> None:
             drains.append(threading.Thread(target=worker.drain))
             drains[-1].start()
 
-        def overrun() -> None:
-            raise AssertionError("nothing overran")
-
-        upkeep = Upkeep(worker, shop.catalogs, limit=limit, **({"wake": wake, "overrun": overrun} | options))
+        upkeep = Upkeep(worker, chores, shop.catalogs, timings=timings, **({"wake": wake} | options))
         upkeep.start()
         made.append(upkeep)
         return upkeep
@@ -77,10 +71,10 @@ def test_what_waits_is_done_without_any_message(shop: Shop, keep: Keep) -> None:
     until(lambda: shop.job(job).applied == 100)
 
 
-def test_a_silent_workers_claims_are_given_on(make_shop: MakeShop, keep: Keep, logs: list[Any]) -> None:
+def test_a_silent_workers_claims_are_requeued(make_shop: MakeShop, keep: Keep, logs: list[Any]) -> None:
     shop = make_shop(lease=0.3)
     job = shop.accept(shop.puts(100))
-    assert shop.ledger.claim("dead/1", 64).claim
+    assert shop.claims.claim("dead/1", 64).claim
     keep(shop.worker())
     until(lambda: shop.job(job).applied == 100)
     assert "claims of workers that fell silent are given on" in {each["event"] for each in logs}
@@ -90,12 +84,13 @@ def test_lost_messages_are_sent_again(shop: Shop, keep: Keep, redis: Redis, valk
     worker = shop.worker(slots=2)
     app = create_app(valkey_url, worker)
     shop.accept(shop.puts(100))
-    hints = Hints(valkey_url, shop.ledger, 64)
+    hints = Hints(valkey_url, shop.claims, 64)
     hints(100)
     until(lambda: redis.llen(QUEUE) == 1)  # nobody lives yet, so one is enough
     hints.close()
     redis.delete(QUEUE)
-    keep(worker, wake=lambda: _wake(app))
+    shop.claims.register(worker.id, worker.slots, 30)
+    keep(worker, wake=lambda: wake_worker(app))
     until(lambda: redis.llen(QUEUE) >= 2)
     redis.delete(QUEUE)
     until(lambda: redis.llen(QUEUE) >= 2)
@@ -114,89 +109,23 @@ def test_a_message_that_cannot_be_sent_is_put_off(shop: Shop, keep: Keep, logs: 
             raise OperationalError("Connection refused.")
 
     shop.accept(shop.puts(1))
-    keep(shop.worker(), wake=lambda: _wake(NoBroker))
+    keep(shop.worker(), wake=lambda: wake_worker(NoBroker))
     until(lambda: "upkeep is put off" in {each["event"] for each in logs})
 
 
-def test_only_one_does_the_common_chores(shop: Shop, keep: Keep, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LEAD_SECONDS", 0.4)
-    first, second = Spy(shop.ledger), Spy(shop.ledger)
-    leader = keep(shop.worker(first))
+def test_only_one_does_the_common_chores(shop: Shop, keep: Keep) -> None:
+    timings = replace(OFTEN, lead=0.4)
+    first, second = Spy(shop.store), Spy(shop.store)
+    leader = keep(shop.worker(), chores=first, timings=timings)
     until(lambda: first.expired > 0)
-    keep(shop.worker(second))
+    keep(shop.worker(), chores=second, timings=timings)
     time.sleep(0.6)
     assert (first.expired > 5, second.expired) == (True, 0)
     leader.stop()
     until(lambda: second.expired > 0, 2)
 
 
-def test_a_batch_that_takes_too_long_overruns(make_shop: MakeShop, keep: Keep) -> None:
-    stub = Stub()
-    stub.open.clear()
-    shop = make_shop(lambda: stub)
-    overran = threading.Event()
-    job = shop.accept(shop.puts(1))
-    started = time.monotonic()
-    keep(shop.worker(), limit=0.5, overrun=overran.set)
-    assert overran.wait(5)
-    assert time.monotonic() - started > 0.5
-    stub.open.set()
-    until(lambda: shop.job(job).applied == 1)
-
-
-def test_loading_an_encoder_may_take_longer(make_shop: MakeShop, keep: Keep) -> None:
-    loaded = threading.Event()
-
-    def load() -> Encoder:
-        assert loaded.wait(10)
-        return Stub()
-
-    shop = make_shop(load)
-    overran = threading.Event()
-    job = shop.accept(shop.puts(1))
-    worker = shop.worker()
-    keep(worker, limit=0.3, overrun=overran.set)
-    until(lambda: bool(worker.in_hand))
-    assert not overran.wait(0.6)
-    loaded.set()
-    until(lambda: shop.job(job).applied == 1)
-    assert not overran.is_set()
-
-
-def test_a_lease_is_kept_however_long_the_chores_take(
-    make_shop: MakeShop, keep: Keep, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stub = Stub()
-    stub.open.clear()
-    shop = make_shop(lambda: stub, lease=0.4)
-    chores_done = threading.Event()
-    sweeping = threading.Event()
-
-    def sweep(self: Upkeep) -> None:
-        sweeping.set()
-        chores_done.wait(10)
-
-    monkeypatch.setattr(Upkeep, "_sweep", sweep)
-    monkeypatch.setattr(module, "EVERY", 60.0)  # not that seldom where leases are short
-    job = shop.accept(shop.puts(10))
-    worker = shop.worker()
-    keep(worker)
-    assert sweeping.wait(5)
-    until(lambda: bool(worker.in_hand))
-    end = time.monotonic() + 1.2
-    while time.monotonic() < end:
-        assert shop.ledger.expire() == 0
-        time.sleep(0.02)
-    chores_done.set()
-    stub.open.set()
-    until(lambda: shop.job(job).applied == 10)
-
-
-def test_a_job_whose_sender_died_is_forgotten(
-    shop: Shop, keep: Keep, redis: Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "SILENT_SECONDS", 0.3)
-    monkeypatch.setattr(module, "SWEEP_EVERY", 0.1)
+def test_a_job_whose_sender_died_is_forgotten(shop: Shop, keep: Keep, redis: Redis) -> None:
     died = threading.Event()
 
     def changes() -> Iterator[Change]:
@@ -211,7 +140,7 @@ def test_a_job_whose_sender_died_is_forgotten(
     sender = threading.Thread(target=send)
     sender.start()
     until(lambda: redis.zcard("la:receiving") == 1)
-    keep(shop.worker())
+    keep(shop.worker(), timings=replace(OFTEN, silent=0.3, sweep=0.1))
     until(lambda: redis.zcard("la:receiving") == 0)
     assert not redis.hlen("la:items")
     died.set()
@@ -229,11 +158,7 @@ def test_a_removal_that_died_is_ended(shop: Shop, keep: Keep, redis: Redis) -> N
     assert shop.job(job).state is JobState.ENQUEUED, "its catalog is still there"
 
 
-def test_tombstones_go_when_nothing_older_can_come(
-    shop: Shop, keep: Keep, redis: Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "TOMBSTONE_SECONDS", 0.0)
-    monkeypatch.setattr(module, "SWEEP_EVERY", 0.1)
+def test_tombstones_go_when_nothing_older_can_come(shop: Shop, keep: Keep) -> None:
     worker = shop.worker()
     shop.accept(shop.puts(2))
     shop.accept([Change("p0", ChangeKind.DELETE)])
@@ -242,20 +167,19 @@ def test_tombstones_go_when_nothing_older_can_come(
     worker.drain()
     waits = shop.accept(shop.puts(1, 5))
     shop.accept([Change("p1", ChangeKind.DELETE)])
-    claim = shop.ledger.claim("slow", 1).claim
+    claim = shop.claims.claim("slow", 1).claim
     assert claim and [change.product_id for change in claim.changes] == ["p5"]
     worker.drain()
-    index = shop.catalog._index
-    assert len(list(index.tombstones(before=time.time()))) == 2
-    keep(shop.worker(), wake=lambda: None)
-    until(lambda: len(list(index.tombstones(before=time.time()))) == 1)
+    assert len(list(shop.catalog.tombstones())) == 2
+    keep(shop.worker(), wake=lambda: None, timings=replace(OFTEN, tombstone=0.0, sweep=0.1))
+    until(lambda: len(list(shop.catalog.tombstones())) == 1)
     time.sleep(0.3)
-    [left] = index.tombstones(before=time.time())
+    [left] = shop.catalog.tombstones()
     assert left.product_id == "p1"  # the put of p5 is older and has not ended
-    assert shop.ledger.give_back(claim)
+    assert shop.claims.give_back(claim)
     worker.drain()
     assert shop.job(waits).applied == 1
-    until(lambda: not list(index.tombstones(before=time.time())))
+    until(lambda: not list(shop.catalog.tombstones()))
 
 
 @pytest.mark.parametrize(
@@ -265,51 +189,30 @@ def test_tombstones_go_when_nothing_older_can_come(
 def test_a_chore_that_fails_does_not_end_the_others(
     shop: Shop, keep: Keep, error: Exception, said: str, logs: list[Any]
 ) -> None:
-    spy = Spy(shop.ledger)
+    spy = Spy(shop.store)
     spy.error = error
     job = shop.accept(shop.puts(10))
-    keep(shop.worker(spy))
+    keep(shop.worker(), chores=spy)
     until(lambda: spy.expired > 3)
     spy.error = None
     until(lambda: shop.job(job).applied == 10)
     assert said in {each["event"] for each in logs}
 
 
-def test_one_catalog_that_cannot_be_tended_does_not_cost_the_others(
-    make_shop: MakeShop, keep: Keep, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "TOMBSTONE_SECONDS", 0.0)
+def test_one_catalog_that_cannot_be_tended_does_not_cost_the_others(make_shop: MakeShop, keep: Keep) -> None:
     shops = sorted((make_shop(), make_shop()), key=lambda shop: shop.catalog.spec.name)
     shops[0].catalog.close()
     shops[1].catalog.apply([Change("p0", ChangeKind.DELETE, version=1)])
-    keep(shops[1].worker())
-    until(lambda: not list(shops[1].catalog._index.tombstones(before=time.time())))
+    keep(shops[1].worker(), timings=replace(OFTEN, tombstone=0.0))
+    until(lambda: not list(shops[1].catalog.tombstones()))
 
 
-def test_leaving(shop: Shop, keep: Keep, redis: Redis) -> None:
+def test_stopping(shop: Shop, keep: Keep) -> None:
     upkeep = keep(shop.worker())
-    until(lambda: redis.zcard("la:workers") == 1)
     upkeep.stop()
-    assert redis.zcard("la:workers") == 0
     assert not [each for each in threading.enumerate() if each.name == "upkeep"]
     upkeep.stop()
 
 
-def test_a_worker_that_stops_is_not_counted_any_more(
-    shop: Shop, keep: Keep, redis: Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "ALIVE_SECONDS", 0.3)
-    worker = shop.worker()
-    keep(worker)
-    until(lambda: redis.zcard("la:workers") == 1)
-    worker.stop()
-
-    def alone() -> bool:
-        shop.ledger.register("another", 1, 30)  # which forgets who says nothing
-        return bool(redis.zrange("la:workers", 0, -1) == [b"another 1"])
-
-    until(alone)
-
-
 def test_what_was_never_started_is_stopped_at_once(shop: Shop) -> None:
-    Upkeep(shop.worker(), shop.catalogs, wake=lambda: None, overrun=lambda: None, limit=1).stop()
+    Upkeep(shop.worker(), shop.chores, shop.catalogs, wake=lambda: None).stop()

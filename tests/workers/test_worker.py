@@ -15,10 +15,10 @@ from workshop import Shop, Stub, draining, until
 
 from services.encoders.encoder import Encoder
 from services.errors import EncoderMismatch, LedgerUnavailable, LookalikeError, WeightsNotFound, WeightsUnreachable
-from services.ledger import Claim, Claimed, Ledger
+from services.ledger import Claim, Claimed, Claims, Store
 from services.queue.valkey import ValkeyServer
 from services.records import Change, ChangeKind, JobState, Outcome, Pixels, State, Vectors
-from workers import worker as workers
+from workers.backoff import Backoff
 from workers.worker import Worker
 
 MakeShop = Callable[..., Shop]
@@ -49,7 +49,7 @@ class Red(Stub):
 
     def encode(self, pixels: Pixels) -> Vectors:
         assert self.worker
-        in_hand = self.worker.in_hand
+        in_hand = self.worker.in_progress
         self.together.append((any(each.claim.alone for each in in_hand), len(in_hand)))
         if (np.abs(pixels.mean(axis=(1, 2)) - (255, 15, 15)) < 20).all(axis=1).any():
             raise RuntimeError("CUDA_ERROR_ILLEGAL_ADDRESS")
@@ -57,11 +57,9 @@ class Red(Stub):
         return super().encode(pixels)
 
 
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(forget_after: float = 300.0) -> Backoff:
     """Pauses of milliseconds."""
-    monkeypatch.setattr(workers, "FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(workers, "LONGEST_PAUSE", 0.04)
+    return Backoff(first=0.01, longest=0.04, forget_after=forget_after)
 
 
 def finish(shop: Shop, worker: Worker, job: Any, deadline: float = 20.0) -> None:
@@ -82,7 +80,7 @@ def test_what_waits_is_applied_in_batches_of_many_jobs(shop: Shop) -> None:
     assert {shop.job(job).state for job in singles} == {JobState.SUCCEEDED}
     assert shop.job(many).applied == 30
     assert shop.catalog.count() == 160
-    assert worker.in_hand == []
+    assert worker.in_progress == []
     assert worker.drain() == 0
 
 
@@ -93,21 +91,19 @@ def test_two_slots_have_two_batches_in_hand(make_shop: MakeShop) -> None:
     job = shop.accept(shop.puts(128))
     worker = shop.worker(slots=2)
     with draining(worker, worker, worker):
-        until(lambda: len(worker.in_hand) == 2)
+        until(lambda: len(worker.in_progress) == 2)
         time.sleep(0.1)
-        assert len(worker.in_hand) == 2
+        assert len(worker.in_progress) == 2
         stub.open.set()
     assert shop.job(job).applied == 128
 
 
 def test_a_dead_backend_puts_off_with_growing_pauses_until_it_is_back(
-    make_shop: MakeShop, monkeypatch: pytest.MonkeyPatch, redis: Redis, logs: list[Any]
+    make_shop: MakeShop, redis: Redis, logs: list[Any]
 ) -> None:
-    monkeypatch.setattr(workers, "FIRST_PAUSE", 0.05)
-    monkeypatch.setattr(workers, "LONGEST_PAUSE", 0.2)
     shop = make_shop(Failing(*[WeightsUnreachable("The hub is away.")] * 5))
     job = shop.accept(shop.puts(10))
-    worker = shop.worker()
+    worker = shop.worker(backoff=Backoff(first=0.05, longest=0.2))
     worker.drain()
     assert 0 < redis.pttl(f"la:paused:{shop.id}") <= 50
     assert shop.counts().waiting == 10
@@ -118,11 +114,11 @@ def test_a_dead_backend_puts_off_with_growing_pauses_until_it_is_back(
     assert not redis.hgetall(f"la:crashes:{shop.id}")
 
 
-def test_changes_fail_with_the_reason_when_a_backend_stays_dead(make_shop: MakeShop, quick: None) -> None:
+def test_changes_fail_with_the_reason_when_a_backend_stays_dead(make_shop: MakeShop) -> None:
     load = Failing(*[WeightsUnreachable("The hub is away.")] * 1000)
     shop = make_shop(load)
     job = shop.accept(shop.puts(70))
-    worker = shop.worker(give_up=0.3)
+    worker = shop.worker(give_up=0.3, backoff=quick())
     started = time.monotonic()
     finish(shop, worker, job)
     assert time.monotonic() - started >= 0.3
@@ -134,14 +130,11 @@ def test_changes_fail_with_the_reason_when_a_backend_stays_dead(make_shop: MakeS
     assert shop.job(again).applied == 70
 
 
-def test_trouble_that_was_over_does_not_count_for_the_next(
-    make_shop: MakeShop, quick: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(workers, "FORGOTTEN_SECONDS", 0.2)
+def test_trouble_that_was_over_does_not_count_for_the_next(make_shop: MakeShop) -> None:
     away = WeightsUnreachable("The hub is away.")
     load = Failing(away)
     shop = make_shop(load)
-    worker = shop.worker(give_up=0.3)
+    worker = shop.worker(give_up=0.3, backoff=quick(forget_after=0.2))
     job = shop.accept(shop.puts(1))
     worker.drain()
     shop.ledger.cancel(job.id)
@@ -178,21 +171,21 @@ def test_an_error_that_a_retry_cannot_help_fails_at_once_what_needs_the_encoder(
     assert shop.catalog.count() == 1
 
 
-def test_what_needs_no_encoder_does_not_wait_for_one(make_shop: MakeShop, quick: None) -> None:
+def test_what_needs_no_encoder_does_not_wait_for_one(make_shop: MakeShop) -> None:
     load = Failing(*[WeightsUnreachable("The hub is away.")] * 3)
     shop = make_shop(load)
     job = shop.accept([*shop.puts(3), Change("gone", ChangeKind.DELETE)])
-    worker = shop.worker()
+    worker = shop.worker(backoff=quick())
     worker.drain()
     assert (shop.job(job).unchanged, shop.counts().waiting) == (1, 3)
     finish(shop, worker, job)
     assert (shop.job(job).applied, shop.job(job).unchanged) == (3, 1)
 
 
-def test_an_error_nobody_knows_costs_in_the_end_only_the_change_it_is_about(make_shop: MakeShop, quick: None) -> None:
+def test_an_error_nobody_knows_costs_in_the_end_only_the_change_it_is_about(make_shop: MakeShop) -> None:
     encoder = Red()
     shop = make_shop(lambda: encoder)
-    worker = encoder.worker = shop.worker(slots=2)
+    worker = encoder.worker = shop.worker(slots=2, backoff=quick())
     job = shop.accept([*shop.puts(63), shop.put("guilty", RED)])
     finish(shop, worker, job)
     ended = shop.job(job)
@@ -201,10 +194,10 @@ def test_an_error_nobody_knows_costs_in_the_end_only_the_change_it_is_about(make
     assert shop.catalog.count() == 63
 
 
-def test_while_a_suspect_runs_alone_nothing_else_is_in_hand(make_shop: MakeShop, quick: None) -> None:
+def test_while_a_suspect_runs_alone_nothing_else_is_in_hand(make_shop: MakeShop) -> None:
     encoder = Red()
     shop = make_shop(lambda: encoder)
-    worker = encoder.worker = shop.worker(slots=3)
+    worker = encoder.worker = shop.worker(slots=3, backoff=quick())
     job = shop.accept([shop.put("guilty", RED), *shop.puts(640)])
     until_done = threading.Event()
 
@@ -228,29 +221,23 @@ def test_while_a_suspect_runs_alone_nothing_else_is_in_hand(make_shop: MakeShop,
     assert max(count for _, count in encoder.together) > 1
 
 
-def test_suspects_do_not_wait_until_nothing_else_does(
-    make_shop: MakeShop, quick: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_suspects_do_not_wait_until_nothing_else_does(make_shop: MakeShop) -> None:
     """A crash may make suspects of many innocent changes, and a busy queue is never empty."""
-    monkeypatch.setattr(workers, "ALONE_EVERY", 4)
     encoder = Red()
     shop = make_shop(lambda: encoder)
     suspects = shop.accept_suspects(shop.puts(30))
     others = shop.accept(shop.puts(64 * 12, 100))
-    worker = encoder.worker = shop.worker()
+    worker = encoder.worker = shop.worker(backoff=quick(), alone_every=4)
     worker.drain()
     assert (shop.job(suspects).applied, shop.job(others).applied) == (30, 64 * 12)
     alone = [is_alone for is_alone, _ in encoder.together]
     assert alone.count(True) == 30 and not any(alone[-3:])
 
 
-def test_where_everything_fails_the_pauses_keep_changes_from_failing_fast(
-    make_shop: MakeShop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(workers, "FIRST_PAUSE", 0.02)
+def test_where_everything_fails_the_pauses_keep_changes_from_failing_fast(make_shop: MakeShop) -> None:
     encoder = Red()
     shop = make_shop(lambda: encoder)
-    worker = encoder.worker = shop.worker()
+    worker = encoder.worker = shop.worker(backoff=Backoff(first=0.02))
     job = shop.accept([shop.put(f"p{n}", RED) for n in range(64)])
     end = time.monotonic() + 1.5
     while time.monotonic() < end:
@@ -268,23 +255,23 @@ def test_the_job_of_a_removed_catalog_is_canceled(shop: Shop, redis: Redis) -> N
     assert not redis.keys("la:claim:*") and not redis.zcard("la:leases")
 
 
-def test_a_worker_that_does_not_know_a_catalog_cancels_nothing_of_it(shop: Shop, quick: None) -> None:
+def test_a_worker_that_does_not_know_a_catalog_cancels_nothing_of_it(shop: Shop) -> None:
     job = shop.accept(shop.puts(100))
     shop.catalogs.remove(shop.catalog.spec.name)
-    shop.worker().drain()
+    shop.worker(backoff=quick()).drain()
     assert (shop.job(job).done, shop.counts().waiting) == (0, 100)
-    finish(shop, shop.worker(give_up=0.3), job)
+    finish(shop, shop.worker(give_up=0.3, backoff=quick()), job)
     assert set(shop.failures(job).values()) == {"catalog_not_found"}
 
 
-def test_a_catalog_removed_under_a_batch(make_shop: MakeShop, quick: None) -> None:
+def test_a_catalog_removed_under_a_batch(make_shop: MakeShop) -> None:
     stub = Stub()
     stub.open.clear()
     shop = make_shop(lambda: stub)
     job = shop.accept(shop.puts(100))
-    worker = shop.worker()
+    worker = shop.worker(backoff=quick())
     with draining(worker):
-        until(lambda: len(worker.in_hand) == 1)
+        until(lambda: len(worker.in_progress) == 1)
         shop.ledger.drop(shop.catalog.spec.id)
         shop.catalogs.remove(shop.catalog.spec.name)
         stub.open.set()
@@ -300,17 +287,17 @@ def test_stop_ends_after_the_batch_in_hand(make_shop: MakeShop, redis: Redis) ->
     worker = shop.worker()
     # The second of them waits for the only slot.
     with draining(worker, worker):
-        until(lambda: len(worker.in_hand) == 1)
-        shop.ledger.register(worker.id, worker.slots, 30)
-        assert shop.ledger.idle(64) == 0
+        until(lambda: len(worker.in_progress) == 1)
+        shop.claims.register(worker.id, worker.slots, 30)
+        assert shop.claims.spare_drains(64) == 0
         worker.stop()
         stub.open.set()
     assert (shop.job(job).applied, shop.counts().waiting) == (64, 236)
     assert worker.drain() == 0
     # Who is gone is not taken for busy: others would not be woken for what waits.
     worker.leave()
-    shop.ledger.register("another", 1, 30)
-    assert shop.ledger.idle(64) == 1
+    shop.claims.register("another", 1, 30)
+    assert shop.claims.spare_drains(64) == 1
 
 
 def test_stop_ends_before_a_suspect_runs_alone(make_shop: MakeShop, redis: Redis) -> None:
@@ -321,9 +308,9 @@ def test_stop_ends_before_a_suspect_runs_alone(make_shop: MakeShop, redis: Redis
     stub.open.clear()
     job = shop.accept(shop.puts(64, 10))
     with draining(worker):
-        until(lambda: len(worker.in_hand) == 1)
+        until(lambda: len(worker.in_progress) == 1)
         with draining(worker):
-            until(lambda: worker._taking_all.locked())
+            until(lambda: worker.runs_alone)
             worker.stop()
             stub.open.set()
     assert (shop.job(job).applied, shop.job(suspect).applied, shop.counts().waiting) == (64, 0, 1)
@@ -337,7 +324,7 @@ def test_what_was_given_back_is_done_by_another_and_counts_once(make_shop: MakeS
     job = shop.accept(shop.puts(64))
     slow = shop.worker()
     with draining(slow):
-        until(lambda: len(slow.in_hand) == 1)
+        until(lambda: len(slow.in_progress) == 1)
         slow.stop()
         slow.give_back()
         assert shop.counts().waiting == 64
@@ -358,16 +345,16 @@ def test_a_lost_lease_is_counted_once_and_the_index_is_right(make_shop: MakeShop
     job = shop.accept(shop.puts(64))
     silent, other = shop.worker(), shop.worker()
     with draining(silent):
-        until(lambda: len(silent.in_hand) == 1)
-        until(lambda: shop.ledger.expire() == 1)
+        until(lambda: len(silent.in_progress) == 1)
+        until(lambda: shop.chores.expire() == 1)
         silent.extend()
-        assert silent.in_hand[0].lost
+        assert silent.in_progress[0].lost
         with draining(other):
-            until(lambda: len(other.in_hand) == 1)
+            until(lambda: len(other.in_progress) == 1)
             for _ in range(10):
                 other.extend()
                 time.sleep(0.03)
-            assert not other.in_hand[0].lost
+            assert not other.in_progress[0].lost
             stub.open.set()
     ended = shop.job(job)
     assert (ended.applied, ended.done) == (64, 64)
@@ -375,11 +362,11 @@ def test_a_lost_lease_is_counted_once_and_the_index_is_right(make_shop: MakeShop
     assert shop.counts().ended[State.APPLIED] == 64
 
 
-class Flaky(Ledger):
+class Flaky(Claims):
     """Is away at some claims, by number, and never answers the first `record`, which it does."""
 
-    def __init__(self, ledger: Ledger, *away: int) -> None:
-        super().__init__(ledger._redis, lease=ledger.lease)
+    def __init__(self, store: Store, *away: int) -> None:
+        super().__init__(store, lease=30)
         self.away = away
         self.claims = self.records = 0
 
@@ -397,17 +384,16 @@ class Flaky(Ledger):
         return recorded
 
 
-def test_a_drain_outlives_a_ledger_that_is_away(shop: Shop, monkeypatch: pytest.MonkeyPatch, logs: list[Any]) -> None:
-    monkeypatch.setattr(workers, "AWAY_SECONDS", 0.05)
+def test_a_drain_outlives_a_ledger_that_is_away(shop: Shop, logs: list[Any]) -> None:
     job = shop.accept(shop.puts(200))
-    worker = shop.worker(Flaky(shop.ledger, 2, 3, 5, 6))
+    worker = shop.worker(Flaky(shop.store, 2, 3, 5, 6), away_seconds=0.05)
     assert worker.drain() == 4
     assert (shop.job(job).applied, shop.job(job).done) == (200, 200)
     assert [each["event"] for each in logs].count("the ledger is away") == 2
     # Were it taken for one that works on, nobody would be woken for what comes next.
-    shop.ledger.register(worker.id, worker.slots, 30)
+    shop.claims.register(worker.id, worker.slots, 30)
     shop.accept(shop.puts(1))
-    assert shop.ledger.idle(64) == 1
+    assert shop.claims.spare_drains(64) == 1
 
 
 @pytest.fixture
@@ -431,20 +417,18 @@ def test_outcomes_outlive_a_redis_that_is_killed_in_the_middle_of_a_batch(
     job = shop.accept(shop.puts(100))
     worker = shop.worker()
     with draining(worker):
-        until(lambda: len(worker.in_hand) == 1)
+        until(lambda: len(worker.in_progress) == 1)
         with own_valkey._guard:  # none is started for now
             kill(own_valkey)
             stub.open.set()
             time.sleep(0.5)
-            assert len(worker.in_hand) == 1
+            assert len(worker.in_progress) == 1
     ended = shop.job(job)
     assert (ended.applied, ended.done, shop.counts().in_flight) == (100, 100, 0)
     assert sorted(shop.catalog.get(f"p{n}").version for n in range(100)) == list(range(1, 101))
 
 
-def test_a_batch_is_put_off_also_where_redis_is_killed_meanwhile(
-    make_shop: MakeShop, own_valkey: ValkeyServer, quick: None
-) -> None:
+def test_a_batch_is_put_off_also_where_redis_is_killed_meanwhile(make_shop: MakeShop, own_valkey: ValkeyServer) -> None:
     def load() -> Encoder:
         if not own_valkey.restarts:
             kill(own_valkey)
@@ -454,7 +438,7 @@ def test_a_batch_is_put_off_also_where_redis_is_killed_meanwhile(
 
     shop = make_shop(load, url=own_valkey.url)
     job = shop.accept(shop.puts(10))
-    worker = shop.worker()
+    worker = shop.worker(backoff=quick())
     finish(shop, worker, job)
     assert shop.job(job).applied == 10
 

@@ -1,11 +1,16 @@
--- Reserves an idempotency key. ARGV: key, digest of the request, seconds the reservation lasts.
--- Gives {'new'}, {'other'}, {'in_flight'} or {'job', N}.
-local begun = redis.call('GET', 'la:key:' .. ARGV[1])
+-- Reserves an idempotency key for a request.
+-- Returns {'new'}, {'other'} (it belongs to another request), {'in_flight'} or {'job', its number}.
+local idempotency_key = ARGV[1]
+local request_digest = ARGV[2]
+local reserved_seconds = ARGV[3]
+
+local key = 'la:key:' .. idempotency_key
+local begun = redis.call('GET', key)
 if not begun then
-  redis.call('SET', 'la:key:' .. ARGV[1], ARGV[2], 'EX', ARGV[3])
+  redis.call('SET', key, request_digest, 'EX', reserved_seconds)
   return { 'new' }
 end
-local body, number = string.match(begun, '^(%S+) ?(%d*)$')
-if body ~= ARGV[2] then return { 'other' } end
+local first_digest, number = string.match(begun, '^(%S+) ?(%d*)$')
+if first_digest ~= request_digest then return { 'other' } end
 if number == '' then return { 'in_flight' } end
 return { 'job', number }

@@ -1,19 +1,23 @@
--- Hands changes of one catalog to a worker. ARGV: drain, limit, lease (ms), alone (1 or 0).
--- Gives {claim, catalog, suspects, more, ref, version, payload, job, request ID, ...}; claim 0 where nothing is to be
--- done, and `more` 1 where it only looked at part of what there is.
-local drain, limit, lease, alone = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4] == '1'
-local steps = 2000
+-- Hands changes of one catalog to a worker.
+-- Returns {claim, catalog, suspects, more, ref, version, payload, job, request ID, ...}; claim 0 where there is nothing
+-- to do, and `more` 1 where it only looked at part of what there is.
+local drain = ARGV[1]
+local limit = tonumber(ARGV[2])
+local lease_ms = tonumber(ARGV[3])
+local alone = ARGV[4] == '1'
+
+local steps = 2000 -- changes that it looks at, so that it does not block Redis for long
 local taken = {}
 
--- Holds the change of the product that is next: the newest that does not mind what was before it. Older ones stay until
--- it has ended well, and then are superseded: should it fail, they are still wanted.
+-- Holds the product's next change: the newest that does not depend on those before it. Older ones stay until it has
+-- succeeded, and are superseded then: should it fail, they are still needed.
 local function take(catalog, ref)
   steps = steps - 1
   local item = payload(ref)
   if not item then return end
   local product = digest(item)
   local held, refs = read_chain(catalog, product)
-  if held ~= '' then return end -- who ends that one hands this one out
+  if held ~= '' then return end -- whoever ends that one makes this one available
   local oldest, newest
   for each in each_of(refs) do
     steps = steps - 1
@@ -37,7 +41,7 @@ local function take(catalog, ref)
   taken[#taken + 1] = { ref = next.ref, version = next.version, item = next.item, job = number }
 end
 
--- Up to `upto` changes taken in all, of what was given back or is due first, then of the lane's jobs in order.
+-- Takes changes until there are `upto`: first those that were requeued or whose turn it is, then the lane's jobs in order.
 local function fill(catalog, lane, upto)
   local ready, jobs = 'la:ready:' .. catalog .. ':' .. lane, 'la:lane:' .. catalog .. ':' .. lane
   while #taken < upto and steps > 0 do
@@ -88,11 +92,11 @@ for _ = 1, redis.call('LLEN', 'la:catalogs') do
     if alone then
       fill_alone(catalog)
     else
-      -- A quarter is kept for those that nobody waits for, or a busy shop would starve its nightly feed. Where that is
-      -- less than one, each claim in four, or two, has one.
+      -- A quarter of each claim is reserved for bulk changes, or a busy shop would starve its nightly feed. Where a
+      -- quarter is less than one change, one claim in four, or in two, has one.
       local claims = tonumber(redis.call('HGET', 'la:turns', catalog) or 0)
-      local kept = math.floor((claims + 1) * limit / 4) - math.floor(claims * limit / 4)
-      fill(catalog, 'interactive', limit - kept)
+      local reserved = math.floor((claims + 1) * limit / 4) - math.floor(claims * limit / 4)
+      fill(catalog, 'interactive', limit - reserved)
       fill(catalog, 'bulk', limit)
       fill(catalog, 'interactive', limit)
     end
@@ -105,10 +109,10 @@ if #taken == 0 then
   if more == 0 then redis.call('ZREM', 'la:drains', drain) end
   return { '0', '', suspects(), more }
 end
-redis.call('ZADD', 'la:drains', now + lease, drain)
+redis.call('ZADD', 'la:drains', now + lease_ms, drain)
 local claim = int(redis.call('INCR', 'la:claims'))
 if not alone then redis.call('HINCRBY', 'la:turns', catalog, 1) end
-redis.call('ZADD', 'la:leases', now + lease, claim)
+redis.call('ZADD', 'la:leases', now + lease_ms, claim)
 redis.call('HSET', 'la:claim:' .. claim, 'c', catalog)
 local answer = { claim, catalog, suspects(), more }
 for _, each in ipairs(taken) do

@@ -1,8 +1,8 @@
--- What every script of the ledger begins with. The keys, C being a catalog's ID, N a job's number, K a claim's:
+-- The beginning of every script of the ledger. The keys, C being a catalog's ID, N a job's number, K a claim's:
 --
 --   la:format            number of the format (FORMAT is the current one; none: that of v0.1)
 --   la:jobs, la:claims   counters                    la:version:C  the last version given; gone with the catalog
---   la:catalogs          list of C, turned at claims  la:open:C     set of N: accepted, not finished
+--   la:catalogs          list of C, rotated at claims la:open:C     set of N: accepted, not finished
 --   la:dropping, la:removed  zsets of C by when its removal began, ended (ms); the latter for five minutes
 --   la:failing:C         zset of N by when it is forgotten (ms): finished, but what failed may be retried
 --   la:turns             hash C -> claims of it
@@ -10,19 +10,20 @@
 --   la:counts:C          hash: waiting, in_flight, and ended by state; la:counts: of all removed catalogs
 --   la:job:N             hash: c catalog ID, cn its name, b base version, n total, cur next line to hand out, l lane,
 --                        a u x f k how many ended applied, unchanged, superseded, failed, canceled,
---                        got lines received, low the lowest version that its changes have of their own, t0 t1 t2 created, started, finished (ms), s state once finished,
---                        w waiters, r request ID, keep seconds to be kept when finished
+--                        got lines received, low the lowest version that its changes have of their own,
+--                        t0 t1 t2 created, started, finished (ms), s state once finished, w waiters, r request ID,
+--                        keep seconds to be kept when finished
 --   la:items             hash ref -> payload, until the change has ended; a ref is "N:line"
 --   la:failed:N          list of "line note\npayload" of changes that failed
 --   la:lane:C:L          list of N with lines to hand out     la:ready:C:L  list of refs to hand out first
 --   la:chain:C           hash product digest -> "held|ref ref ... ": its changes that have not ended
---   la:suspects:C        list of refs that run alone          la:crashes:C  hash ref -> workers it has ended
+--   la:suspects:C        list of refs that run alone          la:crashes:C  hash ref -> workers it crashed
 --   la:claim:K           hash: c, and ref -> ""               la:leases     zset K by end of lease (ms)
 --   la:drains, la:workers  zsets by end of life (ms): "worker/...", "worker slots"
 --   la:ended:S           how many changes ended in second S, by record; for two minutes
 --   la:paused:C, la:done:N, la:key:...
 --
--- A payload is a letter (i: what was before does not matter to it, d: it does; I, D: with its own version), the
+-- A payload is a letter (i: independent of changes before it, d: dependent; I, D: with its own version), the
 -- product's digest (16 bytes), the version where it has its own (16 digits), and JSON that only Python reads.
 -- A change's version is else base + line + 1.
 
@@ -91,7 +92,7 @@ local function without(refs, gone)
   return string.sub(refs, 1, start - 1) .. string.sub(refs, stop)
 end
 
--- The payload of a change that has been accepted and has not ended: not where its job still receives.
+-- The payload of a change that has been accepted and has not ended; nil while its job is being received.
 local function accepted(ref) return job((parts(ref))).base and payload(ref) end
 
 local function push_ready(catalog, ref, first)
@@ -150,8 +151,8 @@ local function supersede(refs, before)
   return refs
 end
 
--- Ends a change, once: what has ended has no payload any more. `note` is the JSON of a failure's code and message. One
--- that was worked on and ended well supersedes what was before it; then the product's next is handed out.
+-- Ends a change, once: afterwards it has no payload any more. `note` is the JSON of a failure's code and message. One
+-- that was processed and succeeded supersedes those before it; then the product's next becomes available.
 local function settle(ref, state, note)
   local item = payload(ref)
   if not item then return end
@@ -167,13 +168,13 @@ local function settle(ref, state, note)
   write_chain(catalog, product, held, refs)
   if held ~= '' then return end
   for other in each_of(refs) do
-    -- Any will do, for who claims it gets the one that is next; but one that is never committed would be in vain.
+    -- Any will do, because the script `claim` then finds the next one; but it must be one that was committed.
     if accepted(other) then return push_ready(catalog, other, true) end
   end
 end
 
--- Takes a change from the worker that held it; who `crashed` its worker runs later, and in the end alone.
-local function let_go(ref, crashed)
+-- Requeues a change that a worker had claimed. One that `crashed` its worker runs later, and in the end alone.
+local function release_change(ref, crashed)
   local item = payload(ref)
   if not item then return end
   local catalog = job((parts(ref))).catalog
@@ -196,5 +197,5 @@ local function end_claim(claim)
   redis.call('ZREM', 'la:leases', claim)
 end
 
--- Its field c is no ref, and nobody's payload.
+-- The field c is among them; it is no ref, so it has no payload and is skipped.
 local function refs_of(claim) return redis.call('HKEYS', 'la:claim:' .. claim) end

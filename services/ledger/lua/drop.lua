@@ -1,8 +1,10 @@
--- Removes a catalog. ARGV: catalog ID, step.
--- begin: nothing more is accepted for it, and its open jobs are given, for whoever removes it to cancel.
--- undo: it was not removed after all, and takes changes again, with the versions that follow.
--- end: it is gone, and forgotten, but for the mark that keeps what comes late from beginning it anew.
-local catalog, step = ARGV[1], ARGV[2]
+-- Removes a catalog, in steps:
+-- begin: nothing more is accepted for it. Returns its open jobs, for the caller to cancel.
+-- undo: it was not removed after all: it accepts changes again, and its versions go on.
+-- end: it is forgotten, but for a mark that keeps a late request from introducing it again.
+local catalog = ARGV[1]
+local step = ARGV[2]
+
 if step == 'begin' then
   redis.call('ZADD', 'la:dropping', now, catalog)
   return redis.call('SMEMBERS', 'la:open:' .. catalog)

@@ -1,10 +1,11 @@
--- Takes claims from workers that fell silent. ARGV: 1 for all claims, 0 for those whose lease is over.
--- Gives how many claims, {claim, ...}.
-local latest = ARGV[1] == '1' and '+inf' or now
+-- Requeues the changes of up to five claims whose lease is over. Returns these claims.
+local everything = ARGV[1] == '1' -- claims whose lease is not over, too
+
+local latest = everything and '+inf' or now
 local expired = redis.call('ZRANGE', 'la:leases', '-inf', latest, 'BYSCORE', 'LIMIT', 0, 5)
 for _, claim in ipairs(expired) do
-  for _, ref in ipairs(refs_of(claim)) do let_go(ref, true) end
+  for _, ref in ipairs(refs_of(claim)) do release_change(ref, true) end
   end_claim(claim)
 end
-if ARGV[1] == '1' then redis.call('DEL', 'la:drains', 'la:workers') end
+if everything then redis.call('DEL', 'la:drains', 'la:workers') end
 return expired

@@ -1,4 +1,7 @@
--- Begins a lease anew. ARGV: claim, lease (ms). Gives 1, or 0 where it was over and others have the changes.
-if not redis.call('ZSCORE', 'la:leases', ARGV[1]) then return 0 end
-redis.call('ZADD', 'la:leases', now + ARGV[2], ARGV[1])
+-- Begins a lease anew. Returns 1, or 0 where it was over and the changes are others'.
+local claim = ARGV[1]
+local lease_ms = ARGV[2]
+
+if not redis.call('ZSCORE', 'la:leases', claim) then return 0 end
+redis.call('ZADD', 'la:leases', now + lease_ms, claim)
 return 1

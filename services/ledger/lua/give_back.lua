@@ -1,9 +1,11 @@
--- Lets others have the rest of a claim. ARGV: claim, milliseconds that its catalog pauses,
--- whether (1 or 0) the worker failed over them, which counts as a crash.
+-- Requeues what has not ended of a claim. Returns 1, or 0 where its lease was over and the changes are others'.
 local claim = ARGV[1]
+local pause_ms = tonumber(ARGV[2]) -- during which nobody gets changes of its catalog
+local crashed = ARGV[3] == '1'     -- the worker failed unexpectedly, which counts as a crash
+
 if not redis.call('ZSCORE', 'la:leases', claim) then return 0 end
 local catalog = redis.call('HGET', 'la:claim:' .. claim, 'c')
-for _, ref in ipairs(refs_of(claim)) do let_go(ref, ARGV[3] == '1') end
+for _, ref in ipairs(refs_of(claim)) do release_change(ref, crashed) end
 end_claim(claim)
-if tonumber(ARGV[2]) > 0 then redis.call('SET', 'la:paused:' .. catalog, '1', 'PX', ARGV[2]) end
+if pause_ms > 0 then redis.call('SET', 'la:paused:' .. catalog, '1', 'PX', int(pause_ms)) end
 return 1

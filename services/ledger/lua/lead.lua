@@ -1,5 +1,8 @@
--- Makes a worker the one that does upkeep, where nobody else is. ARGV: worker, milliseconds. Gives 1 or 0.
+-- Makes a worker the one that does upkeep, unless another one is. Returns 1 or 0.
+local worker = ARGV[1]
+local duration_ms = ARGV[2]
+
 local leader = redis.call('GET', 'la:upkeep')
-if leader and leader ~= ARGV[1] then return 0 end
-redis.call('SET', 'la:upkeep', ARGV[1], 'PX', ARGV[2])
+if leader and leader ~= worker then return 0 end
+redis.call('SET', 'la:upkeep', worker, 'PX', duration_ms)
 return 1

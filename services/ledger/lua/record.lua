@@ -1,9 +1,11 @@
--- How changes of a claim ended. ARGV: claim, then triples of ref, state and note. Gives 1, or 0 where the claim is no
--- longer the worker's, whose changes are then another's.
+-- Records how changes of a claim ended. Returns 1, or 0 where its lease was over and the changes are others'.
 local claim = ARGV[1]
+local first_outcome = 2 -- in ARGV: triples of ref, state and note
+
 if not redis.call('ZSCORE', 'la:leases', claim) then return 0 end
-for i = 2, #ARGV, 3 do
-  if redis.call('HDEL', 'la:claim:' .. claim, ARGV[i]) == 1 then settle(ARGV[i], ARGV[i + 1], ARGV[i + 2]) end
+for i = first_outcome, #ARGV, 3 do
+  local ref, state, note = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  if redis.call('HDEL', 'la:claim:' .. claim, ref) == 1 then settle(ref, state, note) end
 end
 if ended > 0 then
   local second = 'la:ended:' .. clock[1]

@@ -1,9 +1,14 @@
--- Ends changes of a job that no worker has in hand; with force also those. ARGV: job, state, force (1 or 0), lines.
-for i = 4, #ARGV do
-  local ref = ARGV[1] .. ':' .. ARGV[i]
+-- Ends changes of a job that no worker is processing; with `force` also those that one is.
+local number = ARGV[1]
+local state = ARGV[2]
+local force = ARGV[3] == '1'
+local first_line = 4 -- in ARGV
+
+for i = first_line, #ARGV do
+  local ref = number .. ':' .. ARGV[i]
   local item = payload(ref)
   if item then
-    local held = read_chain(job(ARGV[1]).catalog, digest(item))
-    if held ~= ref or ARGV[3] == '1' then settle(ref, ARGV[2], '') end
+    local held = read_chain(job(number).catalog, digest(item))
+    if held ~= ref or force then settle(ref, state, '') end
   end
 end

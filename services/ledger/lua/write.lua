@@ -1,33 +1,43 @@
--- Writes lines of a job that still receives; the last ones also commit it.
--- ARGV: job or 0 for a new one, catalog ID, its name, lane, request ID, seconds to keep, cap of a product's chain,
---       commit: total or -1, cap of waiting changes, key or "", key's seconds, count of refused, then
---       the refused (line note), then pairs of line and payload.
--- Gives {job}, {job, its hash} when committed, or {error, detail}.
-local number, catalog = ARGV[1], ARGV[2]
-local total, refused = tonumber(ARGV[8]), tonumber(ARGV[12])
+-- Writes lines of a job that is being received; the last ones also commit it.
+-- Returns {job}, {job, its hash} when committed, or {error, detail, job}.
+local number = ARGV[1]                 -- 0 for a new job
+local catalog = ARGV[2]
+local catalog_name = ARGV[3]
+local lane = ARGV[4]
+local request_id = ARGV[5]             -- or ''
+local keep_seconds = ARGV[6]           -- once it has finished
+local max_chain_bytes = tonumber(ARGV[7])
+local total = tonumber(ARGV[8])        -- of all lines, which commits the job; -1 where more lines follow
+local max_waiting = tonumber(ARGV[9])
+local idempotency_key = ARGV[10]       -- or ''
+local key_seconds = ARGV[11]
+local refused = tonumber(ARGV[12])     -- how many lines were no changes
+local first_refused = 13               -- in ARGV: "line note", so many times
+local first_change = first_refused + refused -- in ARGV: pairs of line and payload
+
 if redis.call('ZSCORE', 'la:dropping', catalog) then return { 'removed', '', number } end
 if number == '0' then
   if redis.call('EXISTS', 'la:version:' .. catalog) == 0 then return { 'unknown' } end
   local before = tonumber(redis.call('HGET', 'la:counts:' .. catalog, 'waiting') or 0)
-  if before >= tonumber(ARGV[9]) then return { 'full', int(before), '0' } end
+  if before >= max_waiting then return { 'full', int(before), '0' } end
   number = int(redis.call('INCR', 'la:jobs'))
-  redis.call('HSET', 'la:job:' .. number, 'c', catalog, 'cn', ARGV[3], 'l', ARGV[4], 't0', now, 'keep', ARGV[6])
-  if ARGV[5] ~= '' then redis.call('HSET', 'la:job:' .. number, 'r', ARGV[5]) end
+  redis.call('HSET', 'la:job:' .. number, 'c', catalog, 'cn', catalog_name, 'l', lane, 't0', now, 'keep', keep_seconds)
+  if request_id ~= '' then redis.call('HSET', 'la:job:' .. number, 'r', request_id) end
 elseif tonumber(redis.call('ZSCORE', 'la:receiving', number) or 0) == 0 then
-  return { 'gone' } -- was taken for dead and forgotten, or is being
+  return { 'gone' } -- its sender counted as dead, and it was or is being forgotten
 end
 redis.call('ZADD', 'la:receiving', now, number)
 
-for i = 1, refused do
-  redis.call('RPUSH', 'la:failed:' .. number, ARGV[12 + i] .. '\n')
+for i = first_refused, first_change - 1 do
+  redis.call('RPUSH', 'la:failed:' .. number, ARGV[i] .. '\n')
   redis.call('HINCRBY', 'la:job:' .. number, 'f', 1)
 end
 local lowest
-for i = 13 + refused, #ARGV, 2 do
+for i = first_change, #ARGV, 2 do
   local line, item = ARGV[i], ARGV[i + 1]
   local product = digest(item)
   local stored = redis.call('HGET', 'la:chain:' .. catalog, product) or '|'
-  if #stored > tonumber(ARGV[7]) then return { 'busy', line, number } end
+  if #stored > max_chain_bytes then return { 'busy', line, number } end
   redis.call('HSET', 'la:items', number .. ':' .. line, item)
   redis.call('HSET', 'la:chain:' .. catalog, product, stored .. number .. ':' .. line .. ' ')
   local own = own_version(item)
@@ -37,13 +47,13 @@ if lowest then
   local low = tonumber(redis.call('HGET', 'la:job:' .. number, 'low') or lowest)
   redis.call('HSET', 'la:job:' .. number, 'low', int(math.min(low, lowest)))
 end
-local changes = redis.call('HINCRBY', 'la:job:' .. number, 'got', (#ARGV - 12 - refused) / 2)
+local changes = redis.call('HINCRBY', 'la:job:' .. number, 'got', (#ARGV - first_change + 1) / 2)
 if total < 0 then return { number } end
 
 local failures = tonumber(redis.call('HGET', 'la:job:' .. number, 'f') or 0)
 if redis.call('EXISTS', 'la:version:' .. catalog) == 0 then return { 'removed', '', number } end
 local waiting = tonumber(redis.call('HGET', 'la:counts:' .. catalog, 'waiting') or 0)
-if waiting + changes > tonumber(ARGV[9]) then return { 'full', int(waiting), number } end
+if waiting + changes > max_waiting then return { 'full', int(waiting), number } end
 
 local base = redis.call('INCRBY', 'la:version:' .. catalog, total) - total
 redis.call('HSET', 'la:job:' .. number, 'b', int(base), 'n', total, 'cur', 0)
@@ -52,13 +62,14 @@ redis.call('ZREM', 'la:receiving', number)
 redis.call('SADD', 'la:open:' .. catalog, number)
 redis.call('HINCRBY', 'la:counts:' .. catalog, 'waiting', changes)
 if failures > 0 then redis.call('HINCRBY', 'la:counts:' .. catalog, 'failed', failures) end
-redis.call('RPUSH', 'la:lane:' .. catalog .. ':' .. ARGV[4], number)
+redis.call('RPUSH', 'la:lane:' .. catalog .. ':' .. lane, number)
 if not redis.call('LPOS', 'la:catalogs', catalog) then redis.call('RPUSH', 'la:catalogs', catalog) end
-if ARGV[10] ~= '' then
-  local begun = redis.call('GET', 'la:key:' .. ARGV[10])
+if idempotency_key ~= '' then
+  local key = 'la:key:' .. idempotency_key
+  local begun = redis.call('GET', key)
   if begun then
-    local body = string.match(begun, '^(%S+)')
-    redis.call('SET', 'la:key:' .. ARGV[10], body .. ' ' .. number, 'EX', ARGV[11])
+    local request_digest = string.match(begun, '^(%S+)')
+    redis.call('SET', key, request_digest .. ' ' .. number, 'EX', key_seconds)
   end
 end
 finish_if_done(number)

@@ -158,7 +158,7 @@ def test_a_feed_is_accepted_in_its_order(service: Any, type: str) -> None:
         "eta_seconds": None,
     }
     assert answer.headers["Location"] == "/v1/jobs/1" and service.woken == [100]
-    claimed = [*service.ledger.claim("a", 64).claim.changes, *service.ledger.claim("b", 64).claim.changes]
+    claimed = [*service.claims.claim("a", 64).claim.changes, *service.claims.claim("b", 64).claim.changes]
     assert claimed == [Change(f"p{n}", ChangeKind.PUT, RemoteImage(URL), {"n": n}, version=n + 1) for n in range(100)]
 
 
@@ -242,7 +242,7 @@ def test_few_changes_are_done_before_many(service: Any) -> None:
         values = [{**PUT, "product_id": f"{count}-{n}"} for n in range(count)]
         assert service.client.post(FEED, json=values).status_code == 202
     # A few of the many are among them, since nobody waits for ever.
-    first = [change.product_id[:2] for change in service.ledger.claim("a", 64).claim.changes]
+    first = [change.product_id[:2] for change in service.claims.claim("a", 64).claim.changes]
     assert first.count("64") > 2 * first.count("65") > 0
 
 

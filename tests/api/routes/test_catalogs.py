@@ -169,7 +169,7 @@ def test_a_removed_catalog_is_gone_with_what_waits_for_it(service: Any) -> None:
     assert service.client.get(f"/v1/jobs/{job}").json["state"] == "canceled"
     service.catalog()
     assert service.client.get(SHOES).json["products"] == 0
-    assert service.ledger.claim("test", 64).claim is None
+    assert service.claims.claim("test", 64).claim is None
 
 
 def test_a_removal_that_takes_long_does_not_remove_the_catalog_after_it(service: Any) -> None:

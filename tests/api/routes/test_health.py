@@ -147,8 +147,8 @@ def test_stats_where_nothing_is_to_be_done(service: Any) -> None:
 def test_stats_tell_what_there_is_to_do_and_how_long_it_takes(service: Any) -> None:
     service.works = False
     service.client.post(f"{SHOES}/products", json=[{"product_id": id, "image_url": URL} for id in "abcdef"])
-    service.ledger.register("one", 3, 60)
-    service.ledger.register("two", 1, 60)
+    service.claims.register("one", 3, 60)
+    service.claims.register("two", 1, 60)
     before = service.client.get("/v1/stats").json
     assert before == {
         "waiting": 6,
@@ -158,8 +158,8 @@ def test_stats_tell_what_there_is_to_do_and_how_long_it_takes(service: Any) -> N
         "workers": 2,
         "slots": 4,
     }
-    claim = service.ledger.claim("one/1", 3).claim
-    service.ledger.record(claim, [(claim.refs[0], Outcome("a", State.APPLIED))])
+    claim = service.claims.claim("one/1", 3).claim
+    service.claims.record(claim, [(claim.refs[0], Outcome("a", State.APPLIED))])
     after = service.client.get("/v1/stats").json
     rate, drain = after.pop("changes_per_second"), after.pop("drain_seconds")
     assert after == {"waiting": 3, "in_flight": 2, "workers": 2, "slots": 4}

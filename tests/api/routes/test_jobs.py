@@ -38,10 +38,10 @@ def test_a_job_tells_how_it_ended(service: Any) -> None:
 def test_a_job_under_way_tells_how_long_it_will_take(service: Any) -> None:
     service.works = False
     send(service, "a", "b", "c", "d")
-    claim = service.ledger.claim("test", 1).claim
+    claim = service.claims.claim("test", 1).claim
     time.sleep(0.05)
     [outcome] = [service._apply(claim.catalog_id, change) for change in claim.changes]
-    service.ledger.record(claim, [(claim.refs[0], outcome)])
+    service.claims.record(claim, [(claim.refs[0], outcome)])
     job = service.client.get("/v1/jobs/1").json
     assert (job["state"], job["failed"], job["finished_at"]) == ("processing", 1, None)
     assert 0 < job["images_per_second"] < 20 + 1
@@ -99,7 +99,7 @@ def test_what_waits_can_be_canceled(service: Any) -> None:
     for _ in range(2):
         answer = service.client.post("/v1/jobs/1/cancel")
         assert (answer.status_code, answer.json["state"], answer.json["canceled"]) == (200, "canceled", 2)
-    assert service.ledger.claim("test", 64).claim is None
+    assert service.claims.claim("test", 64).claim is None
 
 
 def test_what_failed_can_be_tried_again(service: Any) -> None:

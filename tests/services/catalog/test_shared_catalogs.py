@@ -20,7 +20,7 @@ from services.catalog.opening import new_spec
 from services.catalog.sharing import FRESH_SECONDS, Exclusive
 from services.encoders.encoder import Encoder
 from services.errors import CatalogExists, CatalogNotFound, DataCorrupt, EncoderMismatch, IndexUnavailable
-from services.ledger import Ledger
+from services.ledger import Ledger, Store
 from services.records import AttributeKind, CatalogSpec, Change, Resample
 from services.settings import Settings
 from services.testing import StubEncoder, load_stub, picture
@@ -111,7 +111,7 @@ def test_the_first_encoder_is_the_catalogs(make: Make) -> None:
 def test_of_two_encoders_at_once_one_is_the_catalogs(make: Make, redis: Redis) -> None:
     """Given two workers whose weights differ, if both look at a new catalog before either has described it, I expect
     one of them to be refused: vectors never mix."""
-    ledger = Ledger(redis)
+    ledger = Ledger(Store(redis))
     together = threading.Barrier(2)
 
     def encoders(fingerprint: str) -> bootstrap.Load:

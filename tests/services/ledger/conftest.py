@@ -7,13 +7,28 @@ import pytest
 from ledger_words import CATALOG
 from redis import Redis
 
-from services.ledger import Claim, Ledger, Refusal
+from services.ledger import Chores, Claim, Claims, Ledger, Refusal, Store
 from services.records import Change, Job, Lane, Outcome, State
 
 
 @pytest.fixture
-def ledger(redis: Redis) -> Ledger:
-    return Ledger(redis, lease=30)
+def store(redis: Redis) -> Store:
+    return Store(redis)
+
+
+@pytest.fixture
+def ledger(store: Store) -> Ledger:
+    return Ledger(store)
+
+
+@pytest.fixture
+def claims(store: Store) -> Claims:
+    return Claims(store, lease=30)
+
+
+@pytest.fixture
+def chores(store: Store) -> Chores:
+    return Chores(store)
 
 
 @pytest.fixture
@@ -35,10 +50,10 @@ def accept(ledger: Ledger) -> Callable[..., Job]:
 
 
 @pytest.fixture
-def take(ledger: Ledger) -> Callable[..., Claim]:
+def take(claims: Claims) -> Callable[..., Claim]:
     """Claims what there must be."""
 
-    def take(limit: int = 64, *, drain: str = "drain", alone: bool = False, by: Ledger = ledger) -> Claim:
+    def take(limit: int = 64, *, drain: str = "drain", alone: bool = False, by: Claims = claims) -> Claim:
         claim = by.claim(drain, limit, alone=alone).claim
         assert claim is not None
         return claim
@@ -47,25 +62,25 @@ def take(ledger: Ledger) -> Callable[..., Claim]:
 
 
 @pytest.fixture
-def end(ledger: Ledger) -> Callable[..., None]:
+def end(claims: Claims) -> Callable[..., None]:
     """Records that all changes of a claim, or those given, ended in a state."""
 
     def end(claim: Claim, state: State = State.APPLIED, only: Iterable[int] | None = None) -> None:
         why = ("broken", "It is broken.") if state is State.FAILED else ()
         which = range(len(claim.refs)) if only is None else only
         outcomes = [(claim.refs[i], Outcome(claim.changes[i].product_id, state, *why)) for i in which]
-        assert ledger.record(claim, outcomes)
+        assert claims.record(claim, outcomes)
 
     return end
 
 
 @pytest.fixture
-def crash(ledger: Ledger, redis: Redis) -> Callable[[Claim], None]:
+def crash(chores: Chores, redis: Redis) -> Callable[[Claim], None]:
     """Lets the lease of a claim be over."""
 
     def crash(claim: Claim) -> None:
         redis.zadd("la:leases", {claim.id: 0})
-        assert ledger.expire() == 1
+        assert chores.expire() == 1
 
     return crash
 

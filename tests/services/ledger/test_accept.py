@@ -11,7 +11,7 @@ from ledger_words import CATALOG, IMAGE, NONE_ENDED, OTHER, Accept, Take, counte
 from redis import Redis
 
 from services.errors import CatalogNotFound, Conflict, LedgerUnavailable, ProductBusy, QueueFull
-from services.ledger import Counts, Ledger, Refusal
+from services.ledger import Chores, Claims, Counts, Ledger, Refusal, Store, removal
 from services.records import Change, ChangeKind, Item, Job, JobState, Lane, Outcome, RemoteImage, State, StoredImage
 
 Everything = Callable[[], dict[str, Any]]
@@ -113,11 +113,11 @@ def test_changes_come_out_as_they_went_in(accept: Accept, take: Take) -> None:
 
 
 def test_products_are_told_apart_whatever_their_digests_hold(
-    ledger: Ledger, accept: Accept, take: Take, end: Callable[..., None]
+    ledger: Ledger, claims: Claims, accept: Accept, take: Take, end: Callable[..., None]
 ) -> None:
     """The digests of 3,000 IDs have each byte somewhere: also those that separate in what scripts write."""
     job = accept(puts(3000))
-    while claim := ledger.claim("drain", 64).claim:
+    while claim := claims.claim("drain", 64).claim:
         end(claim, State.FAILED)
     failed = [item for start in range(0, 3000, 1000) for item in ledger.items(job.id, after=str(start), limit=1000)[0]]
     reason = (State.FAILED, "broken", "It is broken.", IMAGE.url)
@@ -155,11 +155,11 @@ def test_refused_lines_become_failed_items(
     assert counted(ledger.job(job.id)) == (JobState.SUCCEEDED, 5, 3, 0, 0, 2, 0)
 
 
-def test_a_job_of_refused_lines_has_failed_at_once(ledger: Ledger, accept: Accept) -> None:
+def test_a_job_of_refused_lines_has_failed_at_once(ledger: Ledger, claims: Claims, accept: Accept) -> None:
     job = accept(REFUSALS)
     assert counted(job) == (JobState.FAILED, 2, 0, 0, 0, 2, 0)
     assert job.finished_at is not None
-    assert ledger.claim("drain", 64).claim is None
+    assert claims.claim("drain", 64).claim is None
     with pytest.raises(Conflict, match="what failed were no changes; correct and send them"):
         ledger.retry(job.id)
 
@@ -175,11 +175,11 @@ def test_a_job_of_no_lines_has_succeeded_at_once(ledger: Ledger, accept: Accept)
 
 
 @pytest.mark.parametrize(("lines", "chunks"), [(1, 1), (255, 1), (256, 1), (257, 2), (512, 2), (513, 3)])
-def test_chunks_of_lines(accept: Accept, ledger: Ledger, redis: Redis, lines: int, chunks: int) -> None:
+def test_chunks_of_lines(accept: Accept, claims: Claims, redis: Redis, lines: int, chunks: int) -> None:
     accept([])
     assert written(redis, lambda: accept(puts(lines))) == chunks
     versions = []
-    while claim := ledger.claim("drain", 64).claim:
+    while claim := claims.claim("drain", 64).claim:
         versions += [change.version for change in claim.changes]
     assert versions == list(range(1, lines + 1))
 
@@ -238,7 +238,7 @@ def test_a_feed_that_breaks_off_leaves_nothing_behind(accept: Accept, everything
 
 @pytest.mark.parametrize("lines", [5, 300, 600])
 def test_a_full_queue_leaves_nothing_behind(redis: Redis, accept: Accept, everything: Everything, lines: int) -> None:
-    ledger = Ledger(redis, max_waiting=100)
+    ledger = Ledger(Store(redis), max_waiting=100)
     accept(puts(98), by=ledger)
     before = everything()
     with pytest.raises(QueueFull, match="100 changes of catalog name of c wait already"):
@@ -299,12 +299,12 @@ class Held:
         return self.outcome
 
 
-def test_what_is_still_received_is_not_handed_out(ledger: Ledger, accept: Accept, take: Take) -> None:
+def test_what_is_still_received_is_not_handed_out(ledger: Ledger, claims: Claims, accept: Accept, take: Take) -> None:
     request = Held(accept, puts(600), 599)
     job = ledger.job("1")
     assert job == Job("1", "name of c", JobState.RECEIVING, 0, 0, 0, 0, 0, 0, job.created_at)
     assert ledger.jobs() == ledger.jobs(state=JobState.RECEIVING) == ([job], None)
-    assert ledger.claim("drain", 64).claim is None
+    assert claims.claim("drain", 64).claim is None
     assert ledger.counts() == Counts(0, 0, NONE_ENDED)
     assert ledger.items("1", state=None) == ([], None)
     with pytest.raises(Conflict, match="still being received"):
@@ -320,7 +320,7 @@ def test_what_is_still_received_is_not_handed_out(ledger: Ledger, accept: Accept
 
 
 def test_a_process_that_died_leaves_nothing_behind_once_it_is_reaped(
-    ledger: Ledger, accept: Accept, redis: Redis, valkey_url: str, everything: Everything
+    ledger: Ledger, chores: Chores, accept: Accept, redis: Redis, valkey_url: str, everything: Everything
 ) -> None:
     accept(puts(50))
     before = everything()
@@ -337,19 +337,19 @@ Ledger(connect({valkey_url!r})).accept("{CATALOG}", "c", feed(), lane=Lane.BULK,
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
     assert redis.hlen("la:items") > 300
     assert ledger.job("2").state is JobState.RECEIVING
-    assert ledger.reap(60) == 0, "it might still live"
+    assert chores.reap(60) == 0, "it might still live"
     redis.zadd("la:receiving", {"2": 1000 * redis.time()[0] - 61_000})
-    assert ledger.reap(60) == 1
+    assert chores.reap(60) == 1
     assert everything() == before
-    assert ledger.reap(0) == 0
+    assert chores.reap(0) == 0
 
 
-def test_who_was_taken_for_dead_is_told(ledger: Ledger, accept: Accept, everything: Everything, redis: Redis) -> None:
+def test_who_was_taken_for_dead_is_told(chores: Chores, accept: Accept, everything: Everything, redis: Redis) -> None:
     accept(puts(50))
     before = everything()
     request = Held(accept, puts(600), 550)
     redis.zadd("la:receiving", {"2": 1})
-    assert ledger.reap(60) == 1
+    assert chores.reap(60) == 1
     outcome = request.go_on()
     assert isinstance(outcome, LedgerUnavailable)
     assert "send them again" in str(outcome)
@@ -361,22 +361,22 @@ def test_who_is_being_forgotten_cannot_commit_the_rest(ledger: Ledger, accept: A
     before = everything()
     request = Held(accept, puts(600), 599)
     # A reap that has forgotten the first lines.
-    ledger._scripts.run("discard", "2", *range(256))
+    ledger.store.run("discard", "2", *range(256))
     assert isinstance(request.go_on(), LedgerUnavailable)
     assert everything() == before
 
 
 def test_what_waits_behind_a_change_that_never_comes_goes_on(
-    ledger: Ledger, accept: Accept, take: Take, redis: Redis
+    claims: Claims, chores: Chores, accept: Accept, take: Take, redis: Redis
 ) -> None:
     accept([Change("p0", ChangeKind.PATCH, attributes={})])
     held = take()
     request = Held(accept, puts(600), 550)
     accept([Change("p0", ChangeKind.PATCH, attributes={})])
-    assert ledger.claim("drain", 64).claim is None
-    assert ledger.record(held, [(held.refs[0], Outcome("p0", State.APPLIED))])
+    assert claims.claim("drain", 64).claim is None
+    assert claims.record(held, [(held.refs[0], Outcome("p0", State.APPLIED))])
     redis.zadd("la:receiving", {"2": 1})
-    assert ledger.reap(60) == 1
+    assert chores.reap(60) == 1
     request.go_on()
     assert [change.version for change in take().changes] == [2]
 
@@ -385,7 +385,7 @@ def test_what_is_accepted_cannot_be_forgotten(ledger: Ledger, accept: Accept, ev
     accept(puts(3))
     before = everything()
     # A reap that found the job receiving, just before it was committed.
-    ledger._discard(b"1")
+    removal.discard(ledger.store, b"1")
     assert everything() == before
 
 

@@ -8,7 +8,7 @@ from ledger_words import CATALOG, IMAGE, NONE_ENDED, OTHER, Accept, Crash, End, 
 from redis import Redis
 
 from services.errors import CatalogNotFound, IndexUnavailable, JobNotFound
-from services.ledger import Claimed, Counts, Ledger
+from services.ledger import Chores, Claimed, Claims, Counts, Ledger
 from services.records import Change, ChangeKind, JobState, Lane, Outcome, State
 
 Everything = Callable[[], dict[str, Any]]
@@ -31,13 +31,13 @@ def test_what_waits_is_canceled(ledger: Ledger, accept: Accept, everything: Ever
     assert counted(ledger.job(other.id)) == (JobState.ENQUEUED, 1, 0, 0, 0, 0, 0)
 
 
-def test_what_is_in_hand_ends_by_itself(ledger: Ledger, accept: Accept, take: Take, end: End) -> None:
+def test_what_is_in_hand_ends_by_itself(ledger: Ledger, claims: Claims, accept: Accept, take: Take, end: End) -> None:
     job = accept(puts(5))
     claim = take(2)
     end(claim, State.APPLIED, [0])
     assert counted(ledger.cancel(job.id)) == (JobState.PROCESSING, 5, 1, 0, 0, 0, 3)
     assert ledger.counts() == Counts(0, 1, NONE_ENDED | {State.APPLIED: 1, State.CANCELED: 3})
-    assert ledger.claim("drain", 64).claim is None
+    assert claims.claim("drain", 64).claim is None
     end(claim, State.FAILED, [1])
     assert counted(ledger.job(job.id)) == (JobState.CANCELED, 5, 1, 0, 0, 1, 3)
 
@@ -50,7 +50,7 @@ def test_a_job_that_has_ended_stays_as_it_is(ledger: Ledger, accept: Accept, tak
 
 
 def test_what_was_in_hand_and_comes_back_is_worked_on_or_canceled_again(
-    ledger: Ledger, accept: Accept, take: Take, end: End, crash: Crash
+    ledger: Ledger, claims: Claims, accept: Accept, take: Take, end: End, crash: Crash
 ) -> None:
     job = accept(puts(2))
     claim = take()
@@ -59,7 +59,7 @@ def test_what_was_in_hand_and_comes_back_is_worked_on_or_canceled_again(
     assert counted(ledger.job(job.id)) == (JobState.PROCESSING, 2, 0, 0, 0, 0, 0)
     end(take(1))
     assert counted(ledger.cancel(job.id)) == (JobState.CANCELED, 2, 1, 0, 0, 0, 1)
-    assert ledger.claim("drain", 64) == Claimed(None)
+    assert claims.claim("drain", 64) == Claimed(None)
 
 
 @pytest.mark.parametrize("first", [PUT, PATCH])
@@ -78,13 +78,13 @@ def test_what_waited_for_a_canceled_change_goes_on(
 
 
 def test_what_waited_for_a_suspect_that_is_canceled_goes_on(
-    ledger: Ledger, accept: Accept, take: Take, crash: Crash
+    ledger: Ledger, claims: Claims, accept: Accept, take: Take, crash: Crash
 ) -> None:
     job = accept([PUT])
     after = accept([PATCH])
     crash(take())
     crash(take())
-    assert ledger.claim("drain", 64) == Claimed(None, 1)
+    assert claims.claim("drain", 64) == Claimed(None, 1)
     ledger.cancel(job.id)
     assert take().jobs == [after.id]
 
@@ -107,7 +107,9 @@ def test_what_is_canceled_behind_a_product_in_hand_asks_for_nobody(
     assert redis.keys("la:ready:*") == []
 
 
-def test_a_change_in_the_middle_is_taken_out(ledger: Ledger, accept: Accept, take: Take, end: End) -> None:
+def test_a_change_in_the_middle_is_taken_out(
+    ledger: Ledger, claims: Claims, accept: Accept, take: Take, end: End
+) -> None:
     jobs = [accept([PATCH], lane=lane) for lane in (Lane.BULK, Lane.INTERACTIVE, Lane.BULK)]
     ledger.cancel(jobs[1].id)
     claim = take()
@@ -116,7 +118,7 @@ def test_a_change_in_the_middle_is_taken_out(ledger: Ledger, accept: Accept, tak
     claim = take()
     assert claim.jobs == [jobs[2].id]
     end(claim)
-    assert ledger.claim("drain", 64) == Claimed(None)
+    assert claims.claim("drain", 64) == Claimed(None)
 
 
 @pytest.mark.parametrize("id", ["7", "0", "", "a", "-1", "²", "9" * 5000, "1 "])
@@ -135,21 +137,21 @@ def test_a_job_that_is_not_there(ledger: Ledger, id: str) -> None:
 
 
 def test_a_removed_catalog_leaves_only_its_counts_and_jobs(
-    ledger: Ledger, accept: Accept, take: Take, end: End, crash: Crash, redis: Redis
+    ledger: Ledger, claims: Claims, accept: Accept, take: Take, end: End, crash: Crash, redis: Redis
 ) -> None:
     accept(puts(1), catalog=OTHER)
     done, waits = accept(puts(2, "done")), accept(puts(600))
     single = accept([PUT], lane=Lane.INTERACTIVE)
     accept([PATCH], lane=Lane.INTERACTIVE)
     end(take())
-    claims = [take(1) for _ in range(4)]
-    assert [claim.catalog_id for claim in claims] == [CATALOG] * 4
-    crash(claims[0])
-    crash(claims[1])
+    taken = [take(1) for _ in range(4)]
+    assert [claim.catalog_id for claim in taken] == [CATALOG] * 4
+    crash(taken[0])
+    crash(taken[1])
     for _ in range(2):
         crash(take())
     assert redis.exists(f"la:suspects:{CATALOG}")
-    ledger.give_back(claims[2], pause=60)
+    claims.give_back(taken[2], pause=60)
     before = ledger.counts()
     ledger.drop(CATALOG)
     assert redis.keys(f"*{CATALOG}*") == []
@@ -185,40 +187,40 @@ def test_totals_never_go_back(ledger: Ledger, accept: Accept, take: Take, end: E
 
 
 def test_what_is_in_hand_of_a_removed_catalog_counts_no_more(
-    ledger: Ledger, accept: Accept, take: Take, end: End, everything: Everything
+    ledger: Ledger, claims: Claims, chores: Chores, accept: Accept, take: Take, end: End, everything: Everything
 ) -> None:
     job = accept([PUT, PATCH, *puts(2)])
     first, second = take(1), take(2)
     ledger.drop(CATALOG)
     assert counted(ledger.job(job.id)) == (JobState.CANCELED, 4, 0, 0, 0, 0, 4)
-    assert ledger.extend(first), "the worker learns of it from the index"
-    assert ledger.record(first, [(first.refs[0], Outcome("a", State.APPLIED))])
-    assert ledger.give_back(second)
-    assert ledger.expire(everything=True) == 0
+    assert claims.extend(first), "the worker learns of it from the index"
+    assert claims.record(first, [(first.refs[0], Outcome("a", State.APPLIED))])
+    assert claims.give_back(second)
+    assert chores.expire(everything=True) == 0
     assert counted(ledger.job(job.id)) == (JobState.CANCELED, 4, 0, 0, 0, 0, 4)
     assert ledger.counts() == Counts(0, 0, NONE_ENDED | {State.CANCELED: 4})
     assert sorted(everything()) == ["la:counts:", f"la:job:{job.id}", "la:removed"]
 
 
 def test_nothing_comes_for_a_catalog_while_it_is_removed(
-    ledger: Ledger, accept: Accept, redis: Redis, everything: Everything
+    ledger: Ledger, chores: Chores, accept: Accept, redis: Redis, everything: Everything
 ) -> None:
     accept([])
     # A process that died after the first step of a drop.
-    ledger._scripts.run("drop", CATALOG, "begin")
+    ledger.store.run("drop", CATALOG, "begin")
     before = everything()
     with pytest.raises(CatalogNotFound, match="'name of c' was removed meanwhile"):
         accept(puts(1))
     assert everything() == before
-    ledger.resume_drops(0, lambda _: False)
+    chores.resume_drops(0, lambda _: False)
     assert sorted(everything()) == ["la:counts:", "la:job:1", "la:removed"]
 
 
-def test_a_drop_that_broke_off_is_ended(ledger: Ledger, accept: Accept, everything: Everything) -> None:
+def test_a_drop_that_broke_off_is_ended(ledger: Ledger, chores: Chores, accept: Accept, everything: Everything) -> None:
     job = accept(puts(600))
-    ledger._scripts.run("drop", CATALOG, "begin")
-    ledger._scripts.run("settle", job.id, "canceled", 1, *range(256))
-    ledger.resume_drops(0, lambda _: False)
+    ledger.store.run("drop", CATALOG, "begin")
+    ledger.store.run("settle", job.id, "canceled", 1, *range(256))
+    chores.resume_drops(0, lambda _: False)
     assert counted(ledger.job(job.id)) == (JobState.CANCELED, 600, 0, 0, 0, 0, 600)
     assert sorted(everything()) == ["la:counts:", f"la:job:{job.id}", "la:removed"]
 
@@ -238,13 +240,15 @@ def test_a_removal_that_fails_is_undone_and_versions_go_on(ledger: Ledger, accep
     assert [change.version for change in take().changes] == [4]
 
 
-def test_a_removal_that_died_before_the_index_was_removed_is_undone(ledger: Ledger, accept: Accept) -> None:
+def test_a_removal_that_died_before_the_index_was_removed_is_undone(
+    ledger: Ledger, chores: Chores, accept: Accept
+) -> None:
     accept([])
-    ledger._scripts.run("drop", CATALOG, "begin")
-    ledger.resume_drops(60, lambda _: False)
+    ledger.store.run("drop", CATALOG, "begin")
+    chores.resume_drops(60, lambda _: False)
     with pytest.raises(CatalogNotFound):
         accept(puts(1))
-    ledger.resume_drops(0, lambda id: id == CATALOG)
+    chores.resume_drops(0, lambda id: id == CATALOG)
     assert accept(puts(1)).total == 1
 
 
@@ -254,7 +258,7 @@ def test_what_looked_at_the_index_before_the_removal_does_not_begin_the_catalog_
 ) -> None:
     def max_version() -> int:
         for step in steps:
-            ledger._scripts.run("drop", CATALOG, step)
+            ledger.store.run("drop", CATALOG, step)
         return 7
 
     with pytest.raises(CatalogNotFound, match="removed meanwhile"):

@@ -10,7 +10,7 @@ import pytest
 from ledger_words import CATALOG, IMAGE, NONE_ENDED, OTHER, THIRD, Accept, End, Take, counted, names, puts
 from redis import Redis
 
-from services.ledger import Claim, Claimed, Counts, Ledger
+from services.ledger import Claim, Claimed, Claims, Counts, Ledger
 from services.records import Change, ChangeKind, JobState, Lane, State
 
 PUT = Change("a", image=IMAGE, attributes={})
@@ -19,9 +19,9 @@ PATCH = Change("a", ChangeKind.PATCH, attributes={"x": 1})
 DELETE = Change("a", ChangeKind.DELETE)
 
 
-def test_a_batch_is_filled_across_jobs(ledger: Ledger, accept: Accept, redis: Redis) -> None:
+def test_a_batch_is_filled_across_jobs(ledger: Ledger, claims: Claims, accept: Accept, redis: Redis) -> None:
     first, second = accept(puts(1, "a"), request_id="req-1"), accept(puts(2, "b"))
-    claimed = ledger.claim("drain", 64)
+    claimed = claims.claim("drain", 64)
     changes = [Change(name, image=IMAGE, attributes={}, version=v) for name, v in (("a0", 1), ("b0", 2), ("b1", 3))]
     assert claimed == Claimed(
         Claim("1", CATALOG, ["1:0", "2:0", "2:1"], changes, ["1", "2", "2"], ["req-1", "", ""]), 0, False
@@ -34,7 +34,7 @@ def test_a_batch_is_filled_across_jobs(ledger: Ledger, accept: Accept, redis: Re
     assert until is not None
     seconds, _ = redis.time()
     assert 28_000 <= until - 1000 * seconds <= 31_000
-    assert ledger.claim("drain", 64) == Claimed(None, 0, False)
+    assert claims.claim("drain", 64) == Claimed(None, 0, False)
 
 
 def test_a_job_has_started_when_the_first_of_it_was_handed_out(
@@ -47,15 +47,15 @@ def test_a_job_has_started_when_the_first_of_it_was_handed_out(
     assert ledger.job(job.id).started_at == 5
 
 
-def test_a_claim_has_no_more_than_its_limit(ledger: Ledger, accept: Accept, take: Take) -> None:
+def test_a_claim_has_no_more_than_its_limit(claims: Claims, accept: Accept, take: Take) -> None:
     accept(puts(10, "a"))
     accept(puts(10, "b"), lane=Lane.INTERACTIVE)
     sizes = [len(take(limit).refs) for limit in (1, 2, 3, 5, 8, 64)]
     assert sizes == [1, 2, 3, 5, 8, 1]
-    assert ledger.claim("drain", 64).claim is None
+    assert claims.claim("drain", 64).claim is None
 
 
-def test_outcomes_count_once_each(ledger: Ledger, accept: Accept, take: Take, end: End) -> None:
+def test_outcomes_count_once_each(ledger: Ledger, claims: Claims, accept: Accept, take: Take, end: End) -> None:
     job = accept(puts(7))
     claim = take()
     end(claim, State.UNCHANGED, [0])
@@ -65,11 +65,11 @@ def test_outcomes_count_once_each(ledger: Ledger, accept: Accept, take: Take, en
     assert counted(ledger.job(job.id)) == (JobState.PROCESSING, 7, 0, 1, 1, 2, 0)
     ended = NONE_ENDED | {State.UNCHANGED: 1, State.FAILED: 2, State.SUPERSEDED: 1}
     assert ledger.counts() == Counts(0, 3, ended)
-    assert ledger.extend(claim)
+    assert claims.extend(claim)
     end(claim, State.APPLIED, [4, 5, 6])
     assert counted(ledger.job(job.id)) == (JobState.SUCCEEDED, 7, 3, 1, 1, 2, 0)
     assert ledger.counts() == Counts(0, 0, ended | {State.APPLIED: 3})
-    assert not ledger.extend(claim), "there is nothing left to hold"
+    assert not claims.extend(claim), "there is nothing left to hold"
 
 
 def test_only_the_changes_of_a_claim_are_recorded_with_it(
@@ -110,23 +110,23 @@ def test_how_a_job_ends(
 # Lanes
 
 
-def test_what_is_given_back_stays_in_its_lane(ledger: Ledger, accept: Accept, take: Take) -> None:
+def test_what_is_given_back_stays_in_its_lane(claims: Claims, accept: Accept, take: Take) -> None:
     accept(puts(10))
     accept(puts(20, "i"), lane=Lane.INTERACTIVE)
-    ledger.give_back(take(1))
+    claims.give_back(take(1))
     assert names(take(8)) == ["i0", "i1", "i2", "i3", "i4", "i5", "p0", "p1"]
 
 
 def test_what_was_waited_for_is_handed_out_before_what_crashed(
-    ledger: Ledger, accept: Accept, take: Take, end: End, crash: Callable[[Claim], None]
+    claims: Claims, accept: Accept, take: Take, end: End, crash: Callable[[Claim], None]
 ) -> None:
     accept([PATCH, *puts(4)])
     held, crashed, given_back = take(1), take(1), take(1)
     accept([PATCH])
     take(2)
-    assert ledger.claim("drain", 1).claim is None
+    assert claims.claim("drain", 1).claim is None
     crash(crashed)
-    ledger.give_back(given_back)
+    claims.give_back(given_back)
     end(held)
     assert [names(take(1)) for _ in range(3)] == [["a"], ["p1"], ["p0"]]
 
@@ -139,24 +139,24 @@ def test_who_waits_goes_ahead_of_a_large_job(accept: Accept, take: Take) -> None
 
 
 @pytest.mark.parametrize(
-    ("limit", "claims", "bulk"), [(64, 1, 16), (8, 1, 2), (6, 2, 3), (5, 4, 5), (3, 4, 3), (2, 2, 1), (1, 4, 1)]
+    ("limit", "turns", "bulk"), [(64, 1, 16), (8, 1, 2), (6, 2, 3), (5, 4, 5), (3, 4, 3), (2, 2, 1), (1, 4, 1)]
 )
-def test_a_quarter_is_kept_for_the_bulk_lane(accept: Accept, take: Take, limit: int, claims: int, bulk: int) -> None:
+def test_a_quarter_is_kept_for_the_bulk_lane(accept: Accept, take: Take, limit: int, turns: int, bulk: int) -> None:
     accept(puts(1000))
     accept(puts(1000, "i"), lane=Lane.INTERACTIVE)
     for _ in range(3):
-        found = [name for _ in range(claims) for name in names(take(limit))]
-        assert len(found) == limit * claims
+        found = [name for _ in range(turns) for name in names(take(limit))]
+        assert len(found) == limit * turns
         assert sum(name.startswith("p") for name in found) == bulk
 
 
-def test_of_each_catalog_a_quarter_is_kept(accept: Accept, ledger: Ledger) -> None:
+def test_of_each_catalog_a_quarter_is_kept(accept: Accept, claims: Claims) -> None:
     for catalog in (CATALOG, OTHER):
         accept(puts(100), catalog=catalog)
         accept(puts(100, "i"), catalog=catalog, lane=Lane.INTERACTIVE)
     found: Counter[tuple[str, str]] = Counter()
     for _ in range(80):
-        claim = ledger.claim("drain", 1).claim
+        claim = claims.claim("drain", 1).claim
         assert claim is not None
         found[claim.catalog_id[0], claim.changes[0].product_id[0]] += 1
     assert found == {
@@ -227,6 +227,7 @@ def test_catalogs_keep_to_themselves(ledger: Ledger, accept: Accept, take: Take,
 @pytest.mark.parametrize("together", [True, False])
 def test_a_product_changes_in_the_order_of_versions_and_no_more_than_needed(
     ledger: Ledger,
+    claims: Claims,
     accept: Accept,
     take: Take,
     end: End,
@@ -236,8 +237,8 @@ def test_a_product_changes_in_the_order_of_versions_and_no_more_than_needed(
 ) -> None:
     jobs = [accept(changes)] if together else [accept([change]) for change in changes]
     found = []
-    while claim := ledger.claim("drain", 64).claim:
-        assert ledger.claim("another", 64).claim is None, "one at a time"
+    while claim := claims.claim("drain", 64).claim:
+        assert claims.claim("another", 64).claim is None, "one at a time"
         found += [change.version for change in claim.changes]
         end(claim)
     assert found == versions
@@ -256,11 +257,11 @@ def test_a_product_changes_in_the_order_of_versions_and_no_more_than_needed(
     ],
 )
 def test_what_is_older_is_wanted_where_the_newer_fails(
-    ledger: Ledger, accept: Accept, end: End, changes: list[Change], versions: list[int]
+    ledger: Ledger, claims: Claims, accept: Accept, end: End, changes: list[Change], versions: list[int]
 ) -> None:
     job = accept(changes)
     found = []
-    while claim := ledger.claim("drain", 64).claim:
+    while claim := claims.claim("drain", 64).claim:
         found += [change.version for change in claim.changes]
         end(claim, State.FAILED)
     assert found == versions
@@ -279,20 +280,20 @@ def test_what_ends_well_supersedes_what_was_before_it(
 
 
 def test_what_comes_while_a_product_is_in_hand_waits_for_it(
-    ledger: Ledger, accept: Accept, take: Take, end: End
+    claims: Claims, accept: Accept, take: Take, end: End
 ) -> None:
     accept([PUT])
     claim = take()
     accept([PUT, PATCH, *puts(1)])
     assert names(take()) == ["p0"]
-    assert ledger.claim("drain", 64).claim is None
+    assert claims.claim("drain", 64).claim is None
     end(claim)
     assert [change.version for change in take().changes] == [2]
 
 
 @pytest.mark.parametrize("how", ["given back", "crashed", "failed"])
 def test_what_was_passed_over_comes_back_however_the_product_is_let_go(
-    ledger: Ledger,
+    claims: Claims,
     accept: Accept,
     take: Take,
     end: End,
@@ -305,7 +306,7 @@ def test_what_was_passed_over_comes_back_however_the_product_is_let_go(
     assert names(take()) == ["p0"], "it has been passed over"
     match how:
         case "given back":
-            assert ledger.give_back(claim)
+            assert claims.give_back(claim)
             end(take())
         case "crashed":
             crash(claim)
@@ -348,13 +349,13 @@ def test_a_claim_does_as_much_with_much_waiting_as_with_little(
 
 
 def test_a_claim_is_smaller_where_products_have_many_changes(
-    ledger: Ledger, accept: Accept, take: Take, redis: Redis
+    claims: Claims, accept: Accept, take: Take, redis: Redis
 ) -> None:
     """Whatever a script does, it keeps all others waiting."""
     for _ in range(300):
         accept(puts(20))
     claimed: list[Claimed] = []
-    assert commands(redis, lambda: claimed.append(ledger.claim("drain", 64))) < 5000
+    assert commands(redis, lambda: claimed.append(claims.claim("drain", 64))) < 5000
     assert claimed[0].claim is not None
     assert (names(claimed[0].claim), claimed[0].more) == ([f"p{i}" for i in range(7)], True)
 
@@ -385,31 +386,35 @@ def test_a_thousand_changes_of_one_product_are_no_burden(
     ledger: Ledger, accept: Accept, take: Take, end: End, redis: Redis, change: Change
 ) -> None:
     """Whatever a script does, it keeps all others waiting."""
-    claims: list[Claim] = []
+    taken: list[Claim] = []
     for _ in range(3):
         accept([change] * 330)
-    assert commands(redis, lambda: claims.append(take())) < 4000
-    assert commands(redis, lambda: end(claims[0])) < 8000
+    assert commands(redis, lambda: taken.append(take())) < 4000
+    assert commands(redis, lambda: end(taken[0])) < 8000
     assert commands(redis, lambda: ledger.cancel("3")) < 8000
 
 
-def test_a_canceled_job_is_passed_over_step_by_step(ledger: Ledger, accept: Accept, take: Take, redis: Redis) -> None:
+def test_a_canceled_job_is_passed_over_step_by_step(
+    ledger: Ledger, claims: Claims, accept: Accept, take: Take, redis: Redis
+) -> None:
     job = accept(puts(5000))
     accept(puts(1, "q"))
     ledger.cancel(job.id)
     claimed = []
-    assert commands(redis, lambda: claimed.append(ledger.claim("drain", 64))) < 3000
+    assert commands(redis, lambda: claimed.append(claims.claim("drain", 64))) < 3000
     assert claimed == [Claimed(None, 0, True)], "not everything was looked at"
     while claimed[-1].more and not claimed[-1].claim:
-        claimed.append(ledger.claim("drain", 64))
+        claimed.append(claims.claim("drain", 64))
     assert claimed[-1].claim is not None
     assert (len(claimed), names(claimed[-1].claim)) == (3, ["q0"])
 
 
-def test_who_has_work_does_not_wait_for_one_who_has_canceled_much(ledger: Ledger, accept: Accept, take: Take) -> None:
+def test_who_has_work_does_not_wait_for_one_who_has_canceled_much(
+    ledger: Ledger, claims: Claims, accept: Accept, take: Take
+) -> None:
     ledger.cancel(accept(puts(5000)).id)
     accept(puts(1), catalog=OTHER)
-    assert ledger.claim("drain", 64) == Claimed(None, 0, True)
+    assert claims.claim("drain", 64) == Claimed(None, 0, True)
     assert take().catalog_id == OTHER
 
 

@@ -10,7 +10,6 @@ from workshop import until
 
 from services.errors import LedgerUnavailable
 from services.ledger import Ledger, connect
-from services.ledger import ledger as module
 
 
 def test_never_two_at_once_and_each_has_its_turn(redis: Redis, valkey_url: str) -> None:
@@ -39,18 +38,13 @@ def test_other_names_are_others_and_an_error_lets_go(ledger: Ledger) -> None:
         pass
 
 
-def test_who_takes_too_long_keeps_nobody_out_and_ends_no_others_turn(
-    redis: Redis, valkey_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    slow, other, third = (Ledger(connect(valkey_url)) for _ in range(3))
-    monkeypatch.setattr(module, "EXCLUSIVE_SECONDS", 0.3)
+def test_who_takes_too_long_keeps_nobody_out_and_ends_no_others_turn(redis: Redis, valkey_url: str) -> None:
+    slow, other, third = (Ledger(connect(valkey_url), exclusive_seconds=each) for each in (0.3, 30, 0.2))
     turn = slow.exclusive("shoes")
     turn.__enter__()
     until(lambda: not redis.exists("la:exclusive:shoes"))
-    monkeypatch.setattr(module, "EXCLUSIVE_SECONDS", 30)
     with other.exclusive("shoes"):
         turn.__exit__(None, None, None)
-        monkeypatch.setattr(module, "EXCLUSIVE_SECONDS", 0.2)
         started = time.monotonic()
         with pytest.raises(LedgerUnavailable, match="Another process is at work on shoes"), third.exclusive("shoes"):
             pass

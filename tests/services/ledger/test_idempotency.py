@@ -8,7 +8,7 @@ from ledger_words import Accept
 from redis import Redis
 
 from services.errors import IdempotencyConflict, JobNotFound
-from services.ledger import Ledger
+from services.ledger import Ledger, Store
 from services.ledger.ledger import BEGUN_SECONDS, KEY_SECONDS
 from services.records import Change, RemoteImage
 
@@ -45,9 +45,9 @@ def test_a_key_is_of_one_request(ledger: Ledger, accept: Accept) -> None:
 
 def test_a_key_that_is_let_go_is_free(ledger: Ledger, everything: Everything) -> None:
     ledger.begin(KEY, DIGEST)
-    ledger.let_go(KEY)
+    ledger.release_key(KEY)
     assert everything() == {}
-    ledger.let_go(KEY)
+    ledger.release_key(KEY)
     assert ledger.begin(KEY, OTHER) is None
 
 
@@ -55,7 +55,7 @@ def test_a_key_of_something_accepted_is_not_let_go(ledger: Ledger, accept: Accep
     """The reply to the commit was lost: who sent it lets go, for all it knows, and is answered the next time."""
     ledger.begin(KEY, DIGEST)
     job = accept(puts(1), key=KEY)
-    ledger.let_go(KEY)
+    ledger.release_key(KEY)
     assert ledger.begin(KEY, DIGEST) == job
 
 
@@ -97,7 +97,7 @@ def test_a_request_that_was_not_accepted_leaves_its_key_to_be_let_go(ledger: Led
         accept(feed(), key=KEY)
     with pytest.raises(IdempotencyConflict):
         ledger.begin(KEY, DIGEST)
-    ledger.let_go(KEY)
+    ledger.release_key(KEY)
     assert ledger.begin(KEY, DIGEST) is None
 
 
@@ -116,7 +116,7 @@ def test_a_key_that_nobody_began_is_not_kept(accept: Accept, redis: Redis) -> No
 
 
 def test_a_key_finds_its_job_for_as_long_as_it_is_kept(redis: Redis, accept: Accept) -> None:
-    ledger = Ledger(redis, retention=1)
+    ledger = Ledger(Store(redis), retention=1)
     assert ledger.begin(KEY, DIGEST) is None
     job = accept(puts(1), key=KEY, by=ledger)
     ledger.cancel(job.id)

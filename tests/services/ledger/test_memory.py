@@ -8,7 +8,7 @@ import pytest
 from ledger_words import Accept, End
 from redis import Redis
 
-from services.ledger import Claim, Ledger
+from services.ledger import Claim, Claims, Ledger
 from services.records import Change, JobState, Lane, RemoteImage, State
 
 WAITING = 400
@@ -55,6 +55,7 @@ def test_a_change_that_comes_alone_and_waits(accept: Accept, redis: Redis) -> No
 @pytest.mark.parametrize("count", [3000, pytest.param(100_000, marks=pytest.mark.long)])
 def test_a_job_that_has_finished(
     ledger: Ledger,
+    claims: Claims,
     accept: Accept,
     end: End,
     redis: Redis,
@@ -64,7 +65,7 @@ def test_a_job_that_has_finished(
     accept([])
     before = set(everything())
     job = accept(products(count), request_id="0123456789abcdef")
-    while claim := ledger.claim("drain", 64).claim:
+    while claim := claims.claim("drain", 64).claim:
         end(claim)
     assert ledger.job(job.id).state is JobState.SUCCEEDED
     assert set(everything()) - before == {f"la:job:{job.id}"}
@@ -73,9 +74,9 @@ def test_a_job_that_has_finished(
     assert redis.ttl(f"la:job:{job.id}") > 0
 
 
-def test_a_failure_keeps_what_a_retry_needs_and_no_more(ledger: Ledger, accept: Accept, end: End, redis: Redis) -> None:
+def test_a_failure_keeps_what_a_retry_needs_and_no_more(claims: Claims, accept: Accept, end: End, redis: Redis) -> None:
     job = accept(products(1000))
-    while claim := ledger.claim("drain", 64).claim:
+    while claim := claims.claim("drain", 64).claim:
         end(claim, State.FAILED)
     key = f"la:failed:{job.id}"
     assert weight(redis, key) <= sum(own_bytes(change) + 150 for change in products(1000))
@@ -83,7 +84,7 @@ def test_a_failure_keeps_what_a_retry_needs_and_no_more(ledger: Ledger, accept: 
 
 
 def test_a_lane_is_no_longer_than_what_waits_in_it(
-    ledger: Ledger, accept: Accept, take: Callable[..., Claim], end: End, redis: Redis
+    ledger: Ledger, claims: Claims, accept: Accept, take: Callable[..., Claim], end: End, redis: Redis
 ) -> None:
     patch = Change("a", image=RemoteImage("http://x.example/1"))
     for _ in range(10):
@@ -92,7 +93,7 @@ def test_a_lane_is_no_longer_than_what_waits_in_it(
             end(take())
         for job in jobs:
             ledger.cancel(job.id)
-    assert ledger.claim("drain", 64).claim is None
+    assert claims.claim("drain", 64).claim is None
     assert redis.keys("la:ready:*") == redis.keys("la:lane:*") == redis.keys("la:suspects:*") == []
 
 

@@ -15,7 +15,7 @@ from redis import Redis
 
 from services.attributes import merged
 from services.errors import CatalogNotFound, Conflict
-from services.ledger import Claim, Counts, Ledger
+from services.ledger import Chores, Claim, Claims, Counts, Ledger, Store
 from services.records import Change, ChangeKind, Job, Lane, Outcome, RemoteImage, State
 
 PRODUCTS = ["a", "b"]
@@ -114,7 +114,7 @@ class Accepted:
 class World:
     """A ledger, indexes, and what must be true of them after each step."""
 
-    ledger: Ledger
+    store: Store
     redis: Any
     catalogs: list[str] = field(default_factory=lambda: ["c0", "c1"])
     indexes: dict[str, Index] = field(default_factory=lambda: defaultdict(Index))
@@ -122,6 +122,11 @@ class World:
     accepted: dict[str, Accepted] = field(default_factory=dict)
     claims: list[Claim] = field(default_factory=list)
     crashes: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.ledger = Ledger(self.store)
+        self.worker = Claims(self.store, lease=30)
+        self.chores = Chores(self.store)
 
     def accept(self, catalog: int, feed: tuple[Lane, list[Change]]) -> None:
         lane, changes = feed
@@ -162,7 +167,7 @@ class World:
             )
 
     def claim(self, limit: int, *, alone: bool = False) -> bool:
-        claim = self.ledger.claim("drain", limit, alone=alone).claim
+        claim = self.worker.claim("drain", limit, alone=alone).claim
         if claim:
             assert len(claim.refs) <= (1 if alone else limit)
             held = [self.accepted[ref].product for each in self.claims for ref in each.refs]
@@ -183,12 +188,12 @@ class World:
         if self.claims:
             claim = self.claims.pop(which % len(self.claims))
             outcomes = self._work(claim)
-            assert self.ledger.record(claim, outcomes)
-            assert not self.ledger.record(claim, outcomes), "the second time it is no longer held"
+            assert self.worker.record(claim, outcomes)
+            assert not self.worker.record(claim, outcomes), "the second time it is no longer held"
 
     def give_back(self, which: int) -> None:
         if self.claims:
-            assert self.ledger.give_back(self.claims.pop(which % len(self.claims)))
+            assert self.worker.give_back(self.claims.pop(which % len(self.claims)))
 
     def crash(self, which: int) -> None:
         """A worker dies, before or after it has written."""
@@ -206,9 +211,9 @@ class World:
         if self.claims:
             claim = self.claims.pop(which % len(self.claims))
             self._crash(claim, wrote=False)
-            assert not self.ledger.record(claim, self._work(claim, written=True))
-            assert not self.ledger.extend(claim)
-            assert not self.ledger.give_back(claim)
+            assert not self.worker.record(claim, self._work(claim, written=True))
+            assert not self.worker.extend(claim)
+            assert not self.worker.give_back(claim)
 
     def cancel(self, which: int) -> None:
         job = self._job(which)
@@ -224,7 +229,7 @@ class World:
         self.ledger.drop(id)
         for claim in [claim for claim in self.claims if claim.catalog_id == id]:
             self.claims.remove(claim)
-            assert self.ledger.record(claim, self._work(claim))
+            assert self.worker.record(claim, self._work(claim))
         self.indexes.pop(id, None)
         self.catalogs[catalog] = f"{id}'"
         assert not self.redis.keys(f"la:*:{id}") + self.redis.keys(f"la:*:{id}:*")
@@ -294,7 +299,7 @@ class World:
         if wrote:
             self._work(claim, written=True)
         self.redis.zadd("la:leases", {claim.id: 0})
-        assert self.ledger.expire() == 1
+        assert self.chores.expire() == 1
         self.crashes.update(claim.refs)
         unended = {ref for number in claim.jobs for ref in self._unended(number)}
         for ref in claim.refs:
@@ -332,7 +337,7 @@ def test_what_is_found_of_more_examples(redis: Redis, steps: list[tuple[Any, ...
 
 def assert_holds(redis: Redis, steps: list[tuple[Any, ...]]) -> None:
     redis.flushall()
-    world = World(Ledger(redis, lease=30), redis)
+    world = World(Store(redis), redis)
     for name, *arguments in steps:
         getattr(world, name.replace(" ", "_"))(*arguments)
         world.check()
@@ -342,16 +347,16 @@ def assert_holds(redis: Redis, steps: list[tuple[Any, ...]]) -> None:
 
 
 @pytest.mark.parametrize("lane", Lane)
-def test_an_older_put_is_wanted_again_where_a_newer_one_fails(ledger: Ledger, lane: Lane) -> None:
+def test_an_older_put_is_wanted_again_where_a_newer_one_fails(ledger: Ledger, claims: Claims, lane: Lane) -> None:
     good, bad = (Change("a", image=RemoteImage(url), attributes={}) for url in ("http://x.example/1", BROKEN))
     job = ledger.accept(CATALOG, "products", [good, bad], lane=lane, max_version=lambda: 0)
-    first = ledger.claim("drain", 64).claim
+    first = claims.claim("drain", 64).claim
     assert first is not None
     assert [change.image for change in first.changes] == [RemoteImage(BROKEN)]
-    ledger.record(first, [(first.refs[0], Outcome("a", State.FAILED, "broken", "It is broken."))])
-    second = ledger.claim("drain", 64).claim
+    claims.record(first, [(first.refs[0], Outcome("a", State.FAILED, "broken", "It is broken."))])
+    second = claims.claim("drain", 64).claim
     assert second is not None
     assert [change.image for change in second.changes] == [RemoteImage("http://x.example/1")]
-    ledger.record(second, [(second.refs[0], Outcome("a", State.APPLIED))])
+    claims.record(second, [(second.refs[0], Outcome("a", State.APPLIED))])
     ended = ledger.job(job.id)
     assert (ended.applied, ended.failed, ended.superseded) == (1, 1, 0)

@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from services.errors import LedgerUnavailable
-from services.ledger import Claim, Ledger, connect
+from services.ledger import Chores, Claim, Claims, Ledger, Store, connect
 from services.queue.valkey import ValkeyServer
 from services.records import Change, Job, JobState, Lane, Outcome, RemoteImage, State
 
@@ -32,15 +32,15 @@ def server(tmp_path: Path) -> Iterator[ValkeyServer]:
 
 
 @pytest.fixture
-def ledger(server: ValkeyServer) -> Ledger:
-    return Ledger(connect(server.url))
+def store(server: ValkeyServer) -> Store:
+    return connect(server.url)
 
 
 class Work:
     """A job with something in every state, and a call of each method of a ledger."""
 
     def __init__(self, ledger: Ledger) -> None:
-        self.ledger = ledger
+        self.ledger, self.claims, self.chores = ledger, Claims(ledger.store), Chores(ledger.store)
         self.failed = self.accept(CHANGES[:2])
         self._end(self.claim(), State.FAILED)
         self.job = self.accept(CHANGES)
@@ -51,13 +51,13 @@ class Work:
         return self.ledger.accept(CATALOG, "products", iter(changes), lane=Lane.BULK, max_version=lambda: 0, **options)
 
     def claim(self, limit: int = 64) -> Claim:
-        claim = self.ledger.claim("drain", limit).claim
+        claim = self.claims.claim("drain", limit).claim
         assert claim
         return claim
 
     def _end(self, claim: Claim, state: State) -> bool:
         outcomes = [(ref, Outcome("", state, "bad", "It is bad.")) for ref in claim.refs]
-        return self.ledger.record(claim, outcomes)
+        return self.claims.record(claim, outcomes)
 
     def large(self) -> Job:
         return self.accept([Change(f"q{i}", image=CHANGES[0].image) for i in range(600)])
@@ -66,7 +66,7 @@ class Work:
     def taking(self) -> dict[str, Callable[[], object]]:
         """What takes something in."""
         return {
-            "due": lambda: self.ledger.due("chore", 60),
+            "due": lambda: self.chores.due("chore", 60),
             "introduce": lambda: self.ledger.introduce(CATALOG, "products", 1),
             "exclusive": lambda: self.ledger.exclusive("chore").__enter__(),
             "accept": lambda: self.accept([Change("q", image=CHANGES[0].image)]),
@@ -80,18 +80,18 @@ class Work:
         """What changes only what is there."""
         ledger = self.ledger
         return {
-            "claim": lambda: ledger.claim("drain", 1),
-            "extend": lambda: ledger.extend(self.extended),
+            "claim": lambda: self.claims.claim("drain", 1),
+            "extend": lambda: self.claims.extend(self.extended),
             "record": lambda: self._end(self.recorded, State.APPLIED),
-            "give_back": lambda: ledger.give_back(self.given_back, pause=0.01),
-            "register": lambda: ledger.register("worker", 2, 60),
-            "leave": lambda: ledger.leave("worker", 2),
-            "idle": lambda: ledger.idle(64),
-            "lead": lambda: ledger.lead("worker", 60),
+            "give_back": lambda: self.claims.give_back(self.given_back, pause=0.01),
+            "register": lambda: self.claims.register("worker", 2, 60),
+            "leave": lambda: self.claims.leave("worker", 2),
+            "spare_drains": lambda: self.claims.spare_drains(64),
+            "lead": lambda: self.chores.lead("worker", 60),
             "wait": lambda: ledger.wait(self.job.id, 0.01),
-            "expire": lambda: ledger.expire(everything=True),
+            "expire": lambda: self.chores.expire(everything=True),
             "cancel": lambda: ledger.cancel(self.job.id),
-            "let_go": lambda: ledger.let_go("key"),
+            "release_key": lambda: ledger.release_key("key"),
             "drop": lambda: ledger.drop("d" * 32),
         }
 
@@ -110,10 +110,10 @@ class Work:
             "stats": ledger.stats,
             "counts of one": lambda: ledger.counts(CATALOG),
             "unfinished": lambda: list(ledger.unfinished(CATALOG)),
-            "oldest": lambda: ledger.oldest(CATALOG),
-            "images": lambda: list(ledger.images()),
-            "reap": lambda: ledger.reap(60),
-            "resume_drops": lambda: ledger.resume_drops(0, lambda _: True),
+            "oldest": lambda: self.chores.oldest(CATALOG),
+            "images": lambda: list(self.chores.images()),
+            "reap": lambda: self.chores.reap(60),
+            "resume_drops": lambda: self.chores.resume_drops(0, lambda _: True),
         }
 
     @property
@@ -153,9 +153,10 @@ def answers(ledger: Ledger) -> bool:
 
 
 def test_every_method_is_called() -> None:
-    public = {name for name, value in vars(Ledger).items() if callable(value) and not name.startswith("_")}
+    methods = [item for each in (Ledger, Claims, Chores) for item in vars(each).items()]
+    public = {name for name, value in methods if callable(value) and not name.startswith("_")}
     work = Work.__new__(Work)
-    work.ledger = Ledger.__new__(Ledger)
+    work.ledger, work.claims, work.chores = (each.__new__(each) for each in (Ledger, Claims, Chores))
     assert {name.split()[0] for name in [*work.taking, *work.writing, *work.reading]} == public
 
 
@@ -259,7 +260,7 @@ def test_redis_takes_no_writes(server: ValkeyServer, ledger: Ledger) -> None:
     assert refused(work.all) == dict.fromkeys(work.all, "answered")
 
 
-def test_redis_is_full(server: ValkeyServer, ledger: Ledger) -> None:
+def test_redis_is_full(server: ValkeyServer, ledger: Ledger, claims: Claims) -> None:
     """It takes nothing in, but what it has is worked on, which makes room."""
     work = Work(ledger)
     job = work.large()
@@ -267,9 +268,9 @@ def test_redis_is_full(server: ValkeyServer, ledger: Ledger) -> None:
         client.config_set("maxmemory", 1)
         assert refused(work.taking) == dict.fromkeys(work.taking, "unavailable")
         assert client.zcard("la:receiving") == 0, "nothing is left behind"
-        while claim := ledger.claim("drain", 64).claim:
-            assert ledger.extend(claim)
-            assert ledger.record(claim, [(ref, Outcome("", State.APPLIED)) for ref in claim.refs])
+        while claim := claims.claim("drain", 64).claim:
+            assert claims.extend(claim)
+            assert claims.record(claim, [(ref, Outcome("", State.APPLIED)) for ref in claim.refs])
         assert ledger.job(job.id).state is JobState.SUCCEEDED
         calls = work.writing | work.reading
         assert refused(calls) == dict.fromkeys(calls, "answered")

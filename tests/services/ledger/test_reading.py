@@ -10,7 +10,7 @@ from ledger_words import CATALOG, IMAGE, OTHER, Accept, End, Take, puts
 from redis import Redis
 
 from services.errors import InvalidInput, JobNotFound
-from services.ledger import Claim, Ledger, Refusal, connect
+from services.ledger import Claim, Claims, Ledger, Refusal, Store, connect
 from services.records import Change, ChangeKind, Item, Job, JobState, State, StoredImage
 
 C = CATALOG.encode()
@@ -208,7 +208,7 @@ def test_one_who_waited_too_short_takes_nobodys_word(
 
 def test_a_job_that_is_kept_no_more_is_not_waited_for(ledger: Ledger, redis: Redis) -> None:
     """It expired while whoever asked was on the way."""
-    assert ledger._scripts.run("wait", "1") == 1
+    assert ledger.store.run("wait", "1") == 1
     assert redis.keys() == [b"la:format"]
 
 
@@ -225,7 +225,7 @@ def test_what_has_ended_is_not_waited_for(ledger: Ledger, accept: Accept) -> Non
 def test_a_finished_job_is_kept_as_long_as_it_was_told_with_its_failures(
     accept: Accept, take: Take, end: End, redis: Redis
 ) -> None:
-    ledger = Ledger(redis, retention=5000)
+    ledger = Ledger(Store(redis), retention=5000)
     job = accept([*puts(1), Refusal(1, "r", "bad", "Bad.")], by=ledger)
     keys = [f"la:job:{job.id}", f"la:failed:{job.id}"]
     assert [redis.ttl(key) for key in keys] == [-1, -1]
@@ -237,7 +237,7 @@ def test_a_finished_job_is_kept_as_long_as_it_was_told_with_its_failures(
 
 
 def test_when_all_has_finished_and_expired_little_is_left(
-    ledger: Ledger, accept: Accept, take: Take, end: End, crash: Callable[[Claim], None], redis: Redis
+    ledger: Ledger, claims: Claims, accept: Accept, take: Take, end: End, crash: Callable[[Claim], None], redis: Redis
 ) -> None:
     patch = Change("a", ChangeKind.PATCH, attributes={})
     for _ in range(3):
@@ -247,7 +247,7 @@ def test_when_all_has_finished_and_expired_little_is_left(
     crash(take())
     ledger.cancel(canceled.id)
     ledger.wait("1", 0.01)
-    while claim := ledger.claim("drain", 64).claim or ledger.claim("drain", 1, alone=True).claim:
+    while claim := claims.claim("drain", 64).claim or claims.claim("drain", 1, alone=True).claim:
         end(claim, State.FAILED, [0])
         if len(claim.refs) > 1:
             end(claim, State.APPLIED, range(1, len(claim.refs)))

@@ -9,7 +9,7 @@ from redis import Redis
 from workshop import until
 
 from services.errors import CatalogNotFound, Conflict, QueueFull
-from services.ledger import Claimed, Counts, Ledger, Refusal
+from services.ledger import Chores, Claimed, Claims, Counts, Ledger, Refusal, Store
 from services.records import Change, ChangeKind, Item, Job, JobState, Lane, State
 
 Everything = Callable[[], dict[str, Any]]
@@ -66,12 +66,14 @@ def test_a_retry_of_a_retry_keeps_the_versions(ledger: Ledger, accept: Accept, t
     ]
 
 
-def test_two_retries_of_one_job_do_no_harm(ledger: Ledger, accept: Accept, take: Take, end: End) -> None:
+def test_two_retries_of_one_job_do_no_harm(
+    ledger: Ledger, claims: Claims, accept: Accept, take: Take, end: End
+) -> None:
     job = accept([PUT])
     end(take(), State.FAILED)
     retries = [ledger.retry(job.id), ledger.retry(job.id)]
     versions = []
-    while claim := ledger.claim("drain", 64).claim:
+    while claim := claims.claim("drain", 64).claim:
         versions += [change.version for change in claim.changes]
         end(claim)
     assert versions == [1, 1], "the index takes the second as written already"
@@ -79,7 +81,7 @@ def test_two_retries_of_one_job_do_no_harm(ledger: Ledger, accept: Accept, take:
 
 
 def test_a_newer_change_that_waits_goes_first_and_supersedes_a_retry(
-    ledger: Ledger, accept: Accept, take: Take, end: End
+    ledger: Ledger, claims: Claims, accept: Accept, take: Take, end: End
 ) -> None:
     job = accept([PUT])
     end(take(), State.FAILED)
@@ -89,16 +91,18 @@ def test_a_newer_change_that_waits_goes_first_and_supersedes_a_retry(
     assert claim.jobs == [newer.id]
     end(claim)
     assert counted(ledger.job(again.id)) == (JobState.SUCCEEDED, 1, 0, 0, 1, 0, 0)
-    assert ledger.claim("drain", 64) == Claimed(None)
+    assert claims.claim("drain", 64) == Claimed(None)
 
 
-def test_a_retry_goes_before_a_newer_patch(ledger: Ledger, accept: Accept, take: Take, end: End) -> None:
+def test_a_retry_goes_before_a_newer_patch(
+    ledger: Ledger, claims: Claims, accept: Accept, take: Take, end: End
+) -> None:
     job = accept([PUT])
     end(take(), State.FAILED)
     patch = accept([PATCH])
     again = ledger.retry(job.id)
     found: list[str] = []
-    while claim := ledger.claim("drain", 64).claim:
+    while claim := claims.claim("drain", 64).claim:
         found += claim.jobs
         end(claim)
     assert found == [again.id, patch.id]
@@ -120,13 +124,13 @@ def test_there_is_nothing_to_retry(
     assert everything() == before
 
 
-def test_more_failures_than_a_chunk_are_all_retried(ledger: Ledger, accept: Accept, end: End) -> None:
+def test_more_failures_than_a_chunk_are_all_retried(ledger: Ledger, claims: Claims, accept: Accept, end: End) -> None:
     job = accept([Change(f"p{i}", image=IMAGE) for i in range(600)])
-    while claim := ledger.claim("drain", 64).claim:
+    while claim := claims.claim("drain", 64).claim:
         end(claim, State.FAILED)
     assert counted(ledger.retry(job.id)) == (JobState.ENQUEUED, 600, 0, 0, 0, 0, 0)
     versions: list[int | None] = []
-    while claim := ledger.claim("drain", 64).claim:
+    while claim := claims.claim("drain", 64).claim:
         versions += [change.version for change in claim.changes]
         end(claim)
     assert versions == list(range(1, 601))
@@ -138,7 +142,7 @@ def test_a_retry_finds_room_like_any_other(
     job = accept(KINDS)
     end(take(), State.FAILED)
     accept([Change(f"p{i}", image=IMAGE) for i in range(7)])
-    small = Ledger(ledger._redis, max_waiting=10)
+    small = Ledger(ledger.store, max_waiting=10)
     before = everything()
     with pytest.raises(QueueFull):
         small.retry(job.id)
@@ -161,39 +165,43 @@ def test_a_retry_for_a_removed_catalog_is_refused(
 # What upkeep asks before it forgets tombstones
 
 
-def test_the_oldest_version_that_may_still_come(ledger: Ledger, accept: Accept, take: Take, end: End) -> None:
-    assert ledger.oldest(CATALOG) is None
+def test_the_oldest_version_that_may_still_come(
+    ledger: Ledger, chores: Chores, accept: Accept, take: Take, end: End
+) -> None:
+    assert chores.oldest(CATALOG) is None
     accept([PUT], max_version=lambda: 100)
     job = accept([Change("b", image=IMAGE), Change("c", image=IMAGE)])
-    assert ledger.oldest(CATALOG) == 100
+    assert chores.oldest(CATALOG) == 100
     end(take(1))
-    assert ledger.oldest(CATALOG) == 101
+    assert chores.oldest(CATALOG) == 101
     end(take(), State.FAILED)
-    assert ledger.oldest(CATALOG) == 101, "it may be retried"
+    assert chores.oldest(CATALOG) == 101, "it may be retried"
     accept([Change("d", image=IMAGE)])
     ledger.retry(job.id)
-    oldest = ledger.oldest(CATALOG)
+    oldest = chores.oldest(CATALOG)
     assert oldest is not None
     assert oldest <= min(change.version or 0 for change in take().changes) == 102
 
 
-def test_what_can_be_retried_no_more_is_not_the_oldest(redis: Redis, accept: Accept, take: Take, end: End) -> None:
-    ledger = Ledger(redis, retention=1)
+def test_what_can_be_retried_no_more_is_not_the_oldest(
+    redis: Redis, chores: Chores, accept: Accept, take: Take, end: End
+) -> None:
+    ledger = Ledger(Store(redis), retention=1)
     accept([PUT], by=ledger)
     end(take(), State.FAILED)
-    until(lambda: ledger.oldest(CATALOG) is None)
+    until(lambda: chores.oldest(CATALOG) is None)
     accept([PUT], by=ledger)
     end(take(), State.FAILED)
     assert redis.zcard(f"la:failing:{CATALOG}") == 1
 
 
-def test_the_oldest_of_versions_of_their_own(ledger: Ledger, accept: Accept) -> None:
+def test_the_oldest_of_versions_of_their_own(ledger: Ledger, chores: Chores, accept: Accept) -> None:
     own = [Change(f"p{i}", ChangeKind.DELETE, version=version) for i, version in enumerate([50, 30, 2**53 - 1])]
     accept(own, max_version=lambda: 100)
-    assert ledger.oldest(CATALOG) == 30
+    assert chores.oldest(CATALOG) == 30
     many = [Change(f"q{i}", ChangeKind.DELETE, version=1000 - i if i < 999 else 40) for i in range(1000)]
     for changes in (many, many[::-1]):
         job = accept(changes)
         ledger.cancel("1")
-        assert ledger.oldest(CATALOG) == 2, "of all chunks"
+        assert chores.oldest(CATALOG) == 2, "of all chunks"
         ledger.cancel(job.id)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ledger_words import NONE_ENDED, OTHER, Accept, Crash, End, Take, puts
 from redis import Redis
 
-from services.ledger import Counts, Ledger, Stats
+from services.ledger import Claims, Counts, Ledger, Stats
 from services.ledger.rate import WINDOW, keys, rate
 from services.records import Change, Outcome, State
 
@@ -81,13 +81,13 @@ def test_an_empty_ledger(ledger: Ledger) -> None:
     assert stats.drain_seconds == 0
 
 
-def test_workers_and_their_slots(ledger: Ledger, redis: Redis) -> None:
-    ledger.register("host:1:a", 3, 60)
-    ledger.register("host 2:1:a", 1, 60)
-    ledger.register("dead", 5, 60)
+def test_workers_and_their_slots(ledger: Ledger, claims: Claims, redis: Redis) -> None:
+    claims.register("host:1:a", 3, 60)
+    claims.register("host 2:1:a", 1, 60)
+    claims.register("dead", 5, 60)
     redis.zadd("la:workers", {"dead 5": 1000 * redis.time()[0] - 1})
     assert (ledger.stats().workers, ledger.stats().slots) == (2, 4)
-    ledger.leave("host:1:a", 3)
+    claims.leave("host:1:a", 3)
     assert (ledger.stats().workers, ledger.stats().slots) == (1, 1)
 
 
@@ -127,7 +127,7 @@ def test_what_ended_more_than_a_minute_ago_counts_no_more(
     assert ledger.stats().changes_per_second > 3 / WINDOW, "the minute before does not count"
 
 
-def test_a_record_told_twice_counts_once(ledger: Ledger, accept: Accept, take: Take, end: End, redis: Redis) -> None:
+def test_a_record_told_twice_counts_once(claims: Claims, accept: Accept, take: Take, end: End, redis: Redis) -> None:
     accept(puts(7))
     claim = take()
     end(claim, State.APPLIED, [0, 1, 0])
@@ -135,17 +135,17 @@ def test_a_record_told_twice_counts_once(ledger: Ledger, accept: Accept, take: T
     assert recorded(redis) == 3
     end(claim)
     outcomes = [(ref, Outcome("p", State.APPLIED)) for ref in claim.refs]
-    assert not ledger.record(claim, outcomes)
+    assert not claims.record(claim, outcomes)
     assert recorded(redis) == 7
 
 
 def test_who_has_lost_the_claim_counts_nothing(
-    ledger: Ledger, accept: Accept, take: Take, end: End, crash: Crash, redis: Redis
+    claims: Claims, accept: Accept, take: Take, end: End, crash: Crash, redis: Redis
 ) -> None:
     accept(puts(2))
     claim = take()
     crash(claim)
-    assert not ledger.record(claim, [(ref, Outcome("p", State.APPLIED)) for ref in claim.refs])
+    assert not claims.record(claim, [(ref, Outcome("p", State.APPLIED)) for ref in claim.refs])
     assert recorded(redis) == 0
     end(take())
     assert recorded(redis) == 2

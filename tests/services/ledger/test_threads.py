@@ -10,7 +10,7 @@ import pytest
 from ledger_words import CATALOG
 from redis import Redis
 
-from services.ledger import Claim, Counts, Ledger, connect
+from services.ledger import Chores, Claim, Claims, Counts, Ledger, Store, connect
 from services.records import Change, ChangeKind, Job, Lane, Outcome, RemoteImage, State
 
 PRODUCTS = 500
@@ -39,17 +39,19 @@ def test_counts_are_exact_and_each_change_ends_once(redis: Redis, valkey_url: st
 
     def work(seed: int) -> None:
         chance = random.Random(seed)
-        ledger = Ledger(connect(valkey_url))
+        store = connect(valkey_url)
+        ledger, claims = Ledger(store), Claims(store)
         while True:
             last = accepted.is_set()
-            claimed = ledger.claim(f"drain {seed}", 64)
-            claim = claimed.claim or (ledger.claim(f"drain {seed}", 1, alone=True).claim if claimed.suspects else None)
+            claimed = claims.claim(f"drain {seed}", 64)
+            claim = claimed.claim or (claims.claim(f"drain {seed}", 1, alone=True).claim if claimed.suspects else None)
             if claim:
-                one(ledger, claim, chance)
+                one(store, claim, chance)
             elif last and not claimed.more and not ledger.counts().in_flight:
                 return
 
-    def one(ledger: Ledger, claim: Claim, chance: random.Random) -> None:
+    def one(store: Store, claim: Claim, chance: random.Random) -> None:
+        claims = Claims(store)
         products = {change.product_id for change in claim.changes}
         with lock:
             assert len(products) == len(claim.changes)
@@ -63,13 +65,13 @@ def test_counts_are_exact_and_each_change_ends_once(redis: Redis, valkey_url: st
         ][: len(claim.refs) // 2 if crashes else None]
         with lock:
             held.difference_update(products)
-        assert ledger.record(claim, recording)
+        assert claims.record(claim, recording)
         with lock:
             recorded.update(ref for ref, _ in recording)
         if crashes:
-            ledger._redis.zadd("la:leases", {claim.id: 0}, xx=True)
-            ledger.expire()
-            assert not ledger.record(claim, recording)
+            store.redis.zadd("la:leases", {claim.id: 0}, xx=True)
+            Chores(store).expire()
+            assert not claims.record(claim, recording)
 
     with ThreadPoolExecutor(ACCEPTING + WORKING) as pool:
         workers = [pool.submit(work, seed) for seed in range(WORKING)]
@@ -109,12 +111,12 @@ def change(chance: random.Random) -> Change:
 
 
 def test_two_that_end_the_same_claim_count_it_once(
-    ledger: Ledger, accept: Callable[..., Job], take: Callable[..., Claim]
+    ledger: Ledger, claims: Claims, accept: Callable[..., Job], take: Callable[..., Claim]
 ) -> None:
     job = accept([Change(f"p{i}", ChangeKind.DELETE) for i in range(64)])
     claim = take()
     outcomes = [(ref, Outcome("", State.APPLIED)) for ref in claim.refs]
     with ThreadPoolExecutor(8) as pool:
-        answers = [each.result() for each in [pool.submit(ledger.record, claim, outcomes) for _ in range(8)]]
+        answers = [each.result() for each in [pool.submit(claims.record, claim, outcomes) for _ in range(8)]]
     assert sorted(answers) == [False] * 7 + [True]
     assert ledger.job(job.id).applied == 64

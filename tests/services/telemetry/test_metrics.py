@@ -12,7 +12,7 @@ from redis import Redis
 from services import bootstrap, settings
 from services.catalog.opening import new_spec
 from services.errors import InvalidSetting
-from services.ledger import Ledger, connect
+from services.ledger import Claims, Ledger, Store, connect
 from services.records import Change, ChangeKind, Lane, Outcome, State
 from services.telemetry.metrics import Metrics
 from services.testing import load_stub, picture
@@ -34,17 +34,22 @@ def scraped(metrics: Metrics) -> dict[str, float]:
 
 @pytest.fixture
 def ledger(redis: Redis) -> Ledger:
-    return Ledger(redis)
+    return Ledger(Store(redis))
 
 
-def test_the_ledgers_counts(ledger: Ledger) -> None:
+@pytest.fixture
+def claims(ledger: Ledger) -> Claims:
+    return Claims(ledger.store)
+
+
+def test_the_ledgers_counts(ledger: Ledger, claims: Claims) -> None:
     metrics = Metrics()
     metrics.watch(ledger)
     changes = [Change(f"p{n}", ChangeKind.DELETE) for n in range(5)]
     ledger.accept("c" * 32, "shoes", changes, lane=Lane.BULK, max_version=lambda: 0)
-    claim = ledger.claim("drain", 2).claim
+    claim = claims.claim("drain", 2).claim
     assert claim
-    ledger.record(claim, [(claim.refs[0], Outcome("p0", State.APPLIED))])
+    claims.record(claim, [(claim.refs[0], Outcome("p0", State.APPLIED))])
     found = scraped(metrics)
     assert found["lookalike_ledger_up"] == 1
     assert (found["lookalike_changes_waiting"], found["lookalike_changes_in_flight"]) == (3, 1)
@@ -52,18 +57,18 @@ def test_the_ledgers_counts(ledger: Ledger) -> None:
     assert ended == {state: float(state is State.APPLIED) for state in State}
 
 
-def test_how_much_there_is_to_do_and_who_does_it(ledger: Ledger) -> None:
+def test_how_much_there_is_to_do_and_who_does_it(ledger: Ledger, claims: Claims) -> None:
     metrics = Metrics()
     metrics.watch(ledger)
     names = ("lookalike_workers", "lookalike_slots", "lookalike_drain_seconds")
     assert [scraped(metrics).get(name) for name in names] == [0, 0, 0]
     changes = [Change(f"p{n}", ChangeKind.DELETE) for n in range(5)]
     ledger.accept("c" * 32, "shoes", changes, lane=Lane.BULK, max_version=lambda: 0)
-    ledger.register("one", 3, 60)
+    claims.register("one", 3, 60)
     assert [scraped(metrics).get(name) for name in names] == [1, 3, None], "how long it takes is not known yet"
-    claim = ledger.claim("one/1", 2).claim
+    claim = claims.claim("one/1", 2).claim
     assert claim
-    ledger.record(claim, [(claim.refs[0], Outcome("p0", State.APPLIED))])
+    claims.record(claim, [(claim.refs[0], Outcome("p0", State.APPLIED))])
     assert scraped(metrics)["lookalike_drain_seconds"] >= 4
 
 

@@ -1,4 +1,7 @@
--- How many more drains could use what waits. ARGV: changes a batch, limit of the answer where no worker is known.
+-- Returns how many more drains could start now: enough for what waits, but no more than there are free slots.
+local batch_size = tonumber(ARGV[1])
+local most_without_workers = tonumber(ARGV[2]) -- the slots that count where no worker is known to be alive
+
 local waiting = 0
 for _, catalog in ipairs(redis.call('LRANGE', 'la:catalogs', 0, -1)) do
   if redis.call('EXISTS', 'la:paused:' .. catalog) == 0 then
@@ -10,11 +13,11 @@ for _, worker in ipairs(redis.call('ZRANGE', 'la:workers', now, '+inf', 'BYSCORE
   local id, count = string.match(worker, '^(.*) (%d+)$')
   slots, alive[id] = slots + tonumber(count), true
 end
-if not next(alive) then slots = tonumber(ARGV[2]) end
+if not next(alive) then slots = most_without_workers end
 redis.call('ZREMRANGEBYSCORE', 'la:drains', '-inf', now)
--- A worker that was killed is known to be dead long before the lease of what it had in hand is over.
+-- A worker that was killed counts as dead long before the leases of its claims are over.
 local busy = 0
 for _, drain in ipairs(redis.call('ZRANGE', 'la:drains', 0, -1)) do
   if alive[string.match(drain, '^(.*)/')] then busy = busy + 1 end
 end
-return math.max(0, math.min(math.ceil(waiting / tonumber(ARGV[1])), slots - busy))
+return math.max(0, math.min(math.ceil(waiting / batch_size), slots - busy))

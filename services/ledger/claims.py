@@ -1,0 +1,89 @@
+"""What workers ask of the ledger: claims of changes, their leases and outcomes, and which workers are alive."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from services.failpoints import hit
+from services.ledger import payload
+from services.ledger.records import Claim, Claimed
+from services.ledger.store import Store, translated
+from services.records import Outcome
+
+
+class Claims:
+    """Hands changes to workers. Calls may come from several threads; every call raises `LedgerUnavailable`.
+
+    Args:
+        store: The Redis, which others may use, too.
+        lease: Seconds after which the changes of a worker that has not called `extend` are given to others.
+    """
+
+    def __init__(self, store: Store, *, lease: float = 60.0) -> None:
+        self._store = store
+        self.lease = lease
+
+    def claim(self, drain: str, limit: int, *, alone: bool = False) -> Claimed:
+        """Claims changes of one catalog until the lease ends.
+
+        Args:
+            drain: Who claims, named `WORKER/...`: it occupies one of that worker's slots.
+            limit: How many changes at most.
+            alone: Asks for a change that has crashed workers before and must run without others.
+        """
+        hit("claim")
+        answer = self._store.run("claim", drain, limit, int(self.lease * 1000), int(alone))
+        id, catalog_id, suspects, more, *rest = answer
+        if not rest:
+            return Claimed(None, suspects, bool(more))
+        hit("claimed")
+        changes = [payload.unpacked(item, int(version)) for version, item in zip(rest[1::5], rest[2::5], strict=True)]
+        refs, of_jobs, requests = ([each.decode() for each in rest[start::5]] for start in (0, 3, 4))
+        claim = Claim(id.decode(), catalog_id.decode(), refs, changes, of_jobs, requests, alone)
+        return Claimed(claim, suspects, bool(more))
+
+    def extend(self, claim: Claim) -> bool:
+        """Begins the lease anew; False where it was over and the changes are others'."""
+        return bool(self._store.run("extend", claim.id, int(self.lease * 1000)))
+
+    def record(self, claim: Claim, outcomes: Sequence[tuple[str, Outcome]]) -> bool:
+        """Records how changes ended, by their refs; each counts once.
+
+        Returns:
+            False where the lease was over and the changes are others': then nothing is recorded.
+        """
+        arguments: list[Any] = []
+        for ref, outcome in outcomes:
+            arguments += [ref, outcome.state.value, payload.note(outcome.code, outcome.message)]
+        hit("record")
+        is_ours = bool(self._store.run("record", claim.id, *arguments))
+        hit("recorded")
+        return is_ours
+
+    def give_back(self, claim: Claim, *, pause: float = 0.0, crashed: bool = False) -> bool:
+        """Requeues the changes of a claim that have not ended.
+
+        Args:
+            claim: The claim, which ends.
+            pause: Seconds during which nobody gets changes of its catalog.
+            crashed: The worker failed in an unexpected way, which counts as if it had crashed.
+
+        Returns:
+            False where the lease was over and the changes are others'.
+        """
+        return bool(self._store.run("give_back", claim.id, int(pause * 1000), int(crashed)))
+
+    def register(self, worker: str, slots: int, seconds: float) -> None:
+        """Reports that a worker is alive for so many seconds and runs up to `slots` drains at once."""
+        self._store.run("register", worker, slots, int(seconds * 1000))
+
+    def leave(self, worker: str, slots: int, drains: Collection[str] = ()) -> None:
+        """Reports that a worker has ended, so that others can take the place of its `drains`."""
+        with translated():
+            self._store.redis.zrem("la:workers", f"{worker} {slots}")
+            if drains:
+                self._store.redis.zrem("la:drains", *drains)
+
+    def spare_drains(self, batch: int) -> int:
+        """How many more drains could start now: enough for what waits, `batch` changes each, but no more than there are
+        free slots. Who wakes workers asks this. Where no worker is alive, at most one."""
+        return int(self._store.run("spare_drains", batch, 1))
