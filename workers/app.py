@@ -169,7 +169,7 @@ def _give_back(worker: Worker) -> None:
     try:
         worker.give_back()
     except LedgerUnavailable as error:
-        log.warning("what is in hand stays until its lease is over", reason=str(error))
+        log.warning("claims stay until their lease is over", reason=str(error))
 
 
 def _end(worker: Worker, leave: Callable[[], None], status: int) -> None:

@@ -48,4 +48,4 @@ def _finish(held: AbstractContextManager[object], finish: Callable[[], object]) 
         try:
             finish()
         except LedgerUnavailable as error:
-            log.warning("what came late is done again, because the ledger is away", reason=str(error))
+            log.warning("late changes will be processed again, because the ledger is away", reason=str(error))

@@ -78,7 +78,7 @@ class Upkeep:
             return
         hit("upkeep")
         if expired := self._chores.expire():
-            log.warning("claims of workers that fell silent are given on", claims=expired)
+            log.warning("claims of workers that fell silent are requeued", claims=expired)
         for _ in range(self._worker.claims.spare_drains(self._worker.batch_size)):
             self._wake()
         now = time.monotonic()
