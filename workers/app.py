@@ -1,14 +1,11 @@
 """The Celery app: one task, which wakes a worker."""
 
-import os
 import signal
 import sys
-import threading
 import warnings
 from collections.abc import Callable
 from typing import Any
 
-import structlog
 from celery import Celery
 from celery.apps import worker as celery_worker_commands
 from celery.platforms import SecurityWarning
@@ -22,16 +19,10 @@ from services.errors import LedgerUnavailable
 from services.ledger import Chores
 from services.queue.broker import DRAIN, celery_config
 from services.settings import Settings
+from workers.ending import STOP_SECONDS, Ending
 from workers.heartbeat import Heartbeat
 from workers.upkeep import Timings, Upkeep
 from workers.worker import Worker
-
-STOP_SECONDS = 20.0
-"""How long a worker that is to end may finish its batches; then it requeues them."""
-LEAVE_SECONDS = 5.0
-OVERRAN = 70
-
-log = structlog.get_logger("workers")
 
 
 class WakeUp(Request):  # type: ignore[misc]
@@ -90,24 +81,11 @@ def run(
         timings: When upkeep does what.
     """
     app = create_app(redis_url, worker)
-    hurry, ended = threading.Event(), False
+    ending = Ending(worker, leave, patience)
+    heartbeat = Heartbeat(worker, overrun=ending.overrun, limit=settings.batch_seconds)
+    upkeep = Upkeep(worker, chores, catalogs, wake=lambda: wake_worker(app), timings=timings)
     # What Celery does at these signals does not work with threads, or starts another process in place of ours.
     kept = {number: signal.getsignal(number) for number in (signal.SIGQUIT, signal.SIGHUP)}
-    heartbeat = Heartbeat(worker, overrun=lambda: _end(worker, leave, OVERRAN), limit=settings.batch_seconds)
-    upkeep = Upkeep(worker, chores, catalogs, wake=lambda: wake_worker(app), timings=timings)
-
-    def give_up() -> None:
-        hurry.wait(patience)
-        if not ended:
-            _give_back(worker)
-            _end(worker, leave, 0)
-
-    def stopping(**_: Any) -> None:
-        signal.signal(signal.SIGINT, lambda *_: hurry.set())
-        if not worker.stopping:
-            _say_goodbye()
-            worker.stop()
-            threading.Thread(target=give_up, daemon=True).start()
 
     def is_ready(**_: Any) -> None:
         for number, handler in kept.items():
@@ -118,43 +96,39 @@ def run(
 
     # What Celery prints at Ctrl-C goes to stdout, which is ours, and is not what happens here.
     celery_worker_commands.safe_say = lambda *_: None
-    worker_shutting_down.connect(stopping, weak=False)
+    worker_shutting_down.connect(ending.begin, weak=False)
     worker_ready.connect(is_ready, weak=False)
     setup_logging.connect(_keep_logging, weak=False)
     try:
-        with warnings.catch_warnings():
-            # A worker that accepts pickles is dangerous as root; ours accepts one message, without content.
-            warnings.simplefilter("ignore", SecurityWarning)
-            # Forking after TensorFlow has started deadlocks; threads do not, and the encoder releases the GIL.
-            celery_worker = app.Worker(
-                pool="threads",
-                concurrency=worker.slots,
-                without_gossip=True,
-                without_heartbeat=True,
-                without_mingle=True,
-                hostname=f"lookalike@{worker.id}",
-                quiet=True,
-            )
-        celery_worker.start()
+        _celery_worker(app, worker).start()
     finally:
         upkeep.stop()
         heartbeat.stop()
-        ended = True
-        hurry.set()
-        worker_shutting_down.disconnect(stopping)
+        ending.done()
+        worker_shutting_down.disconnect(ending.begin)
         worker_ready.disconnect(is_ready)
     if not worker.stopping:
         sys.exit(1)  # Celery has logged why
 
 
+def _celery_worker(app: Celery, worker: Worker) -> Any:
+    with warnings.catch_warnings():
+        # A worker that accepts pickles is dangerous as root; ours accepts one message, without content.
+        warnings.simplefilter("ignore", SecurityWarning)
+        # Forking after TensorFlow has started deadlocks; threads do not, and the encoder releases the GIL.
+        return app.Worker(
+            pool="threads",
+            concurrency=worker.slots,
+            without_gossip=True,
+            without_heartbeat=True,
+            without_mingle=True,
+            hostname=f"lookalike@{worker.id}",
+            quiet=True,
+        )
+
+
 def _keep_logging(**_: Any) -> None:
     """Celery does not configure logging where this signal has a receiver."""
-
-
-def _say_goodbye() -> None:
-    """For a person at a terminal. It is called in a signal handler, where only `os.write` is safe."""
-    if sys.stderr.isatty():
-        os.write(2, b"\nFinishing what is in hand (Ctrl-C again stops at once; nothing is lost).\n")
 
 
 def wake_worker(app: Celery) -> None:
@@ -163,24 +137,3 @@ def wake_worker(app: Celery) -> None:
         app.send_task(DRAIN, retry=False)
     except OperationalError as error:
         raise LedgerUnavailable(f"Redis, which carries the queue, takes no message ({error}).") from error
-
-
-def _give_back(worker: Worker) -> None:
-    try:
-        worker.give_back()
-    except LedgerUnavailable as error:
-        log.warning("claims stay until their lease is over", reason=str(error))
-
-
-def _end(worker: Worker, leave: Callable[[], None], status: int) -> None:
-    """Ends the process, whatever its other threads are doing."""
-    worker.stop()
-    try:
-        worker.leave()
-    except LedgerUnavailable as error:
-        log.info("could not take leave", reason=str(error))
-    # `leave` may wait for the very thread that hangs.
-    leaving = threading.Thread(target=leave, daemon=True)
-    leaving.start()
-    leaving.join(LEAVE_SECONDS)
-    os._exit(status)

@@ -7,17 +7,20 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from proxy import Proxy
 from redis import Redis
-from workshop import Shop, Stub, draining, until
+from workshop import DIM, Shop, Stub, draining, until
 
 from services.encoders.encoder import Encoder
 from services.errors import EncoderMismatch, LedgerUnavailable, LookalikeError, WeightsNotFound, WeightsUnreachable
+from services.failpoints import enabled
 from services.ledger import Claim, Claimed, Claims, Store
 from services.queue.valkey import ValkeyServer
-from services.records import Change, ChangeKind, JobState, Outcome, Pixels, State, Vectors
+from services.records import Change, ChangeKind, Embedding, JobState, Outcome, Pixels, State, Vectors
 from workers.backoff import Backoff
 from workers.worker import Worker
 
@@ -149,13 +152,9 @@ def test_trouble_that_was_over_does_not_count_for_the_next(make_shop: MakeShop) 
 def test_an_error_that_a_retry_cannot_help_fails_at_once_what_needs_the_encoder(
     make_shop: MakeShop, error: LookalikeError
 ) -> None:
-    load = Failing()
-    shop = make_shop(load)
-    shop.worker().drain()
-    setup = shop.accept(shop.puts(2))
-    shop.worker().drain()
-    assert shop.job(setup).applied == 2
-    shop.catalog._encoder = type(shop.catalog._encoder)(Failing(*[error] * 9))
+    shop = make_shop(Failing(*[error] * 9))
+    known = [Embedding(each, np.ones(DIM, np.float32), {}) for each in ("p0", "p1")]
+    assert [outcome.state for outcome in shop.catalog.put_embeddings(known)] == [State.APPLIED] * 2
     job = shop.accept(
         [
             *shop.puts(3, 10),
@@ -317,22 +316,26 @@ def test_stop_ends_before_a_suspect_runs_alone(make_shop: MakeShop, redis: Redis
 
 
 def test_what_was_given_back_is_done_by_another_and_counts_once(make_shop: MakeShop, logs: list[Any]) -> None:
-    first, second = Stub(), Stub()
-    first.open.clear()
-    encoders = [first, second]
-    shop = make_shop(lambda: encoders.pop(0))
+    shop = make_shop()
+    reached, requeued, go_on = threading.Event(), threading.Event(), threading.Event()
+
+    def stay() -> None:
+        if not requeued.is_set():
+            reached.set()
+            assert go_on.wait(30)
+
     job = shop.accept(shop.puts(64))
     slow = shop.worker()
-    with draining(slow):
-        until(lambda: len(slow.in_progress) == 1)
+    # Before the encoder, for that has one thread for all.
+    with enabled("encode", stay), draining(slow):
+        assert reached.wait(30)
         slow.stop()
         slow.give_back()
+        requeued.set()
         assert shop.counts().waiting == 64
-        # The first holds the encoder's own thread, so the other one needs an encoder of its own.
-        shop.catalog._encoder = type(shop.catalog._encoder)(lambda: second)
         assert shop.worker().drain() == 1
         assert shop.job(job).applied == 64
-        first.open.set()
+        go_on.set()
     ended = shop.job(job)
     assert (ended.applied, ended.done, shop.counts().in_flight) == (64, 64, 0)
     assert "the lease was over before the work" in {each["event"] for each in logs}
@@ -413,18 +416,21 @@ def test_outcomes_outlive_a_redis_that_is_killed_in_the_middle_of_a_batch(
 ) -> None:
     stub = Stub()
     stub.open.clear()
-    shop = make_shop(lambda: stub, url=own_valkey.url)
-    job = shop.accept(shop.puts(100))
-    worker = shop.worker()
-    with draining(worker):
-        until(lambda: len(worker.in_progress) == 1)
-        with own_valkey._guard:  # none is started for now
+    with Proxy(urlsplit(own_valkey.url).path) as proxy:
+        shop = make_shop(lambda: stub, url=f"redis://127.0.0.1:{proxy.port}")
+        job = shop.accept(shop.puts(100))
+        worker = shop.worker()
+        with draining(worker):
+            until(lambda: len(worker.in_progress) == 1)
+            proxy.down()  # the next Valkey is not reached before it is up again
             kill(own_valkey)
             stub.open.set()
             time.sleep(0.5)
             assert len(worker.in_progress) == 1
-    ended = shop.job(job)
-    assert (ended.applied, ended.done, shop.counts().in_flight) == (100, 100, 0)
+            until(lambda: own_valkey.restarts == 1)
+            proxy.up()
+        ended = shop.job(job)
+        assert (ended.applied, ended.done, shop.counts().in_flight) == (100, 100, 0)
     assert sorted(shop.catalog.get(f"p{n}").version for n in range(100)) == list(range(1, 101))
 
 
