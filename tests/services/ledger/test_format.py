@@ -9,8 +9,9 @@ from ledger_words import CATALOG, puts
 from redis import Redis
 
 from services.errors import FormatTooNew
-from services.ledger import Ledger
+from services.ledger import Claims, Ledger
 from services.ledger.format import MIGRATIONS, LedgerFormat, migration
+from services.ledger.store import Store
 from services.records import Job
 
 Accept = Callable[..., Job]
@@ -25,13 +26,13 @@ def old(accept: Accept, redis: Redis) -> Job:
 
 
 def test_an_older_ledger_is_migrated_at_its_first_use(old: Job, redis: Redis) -> None:
-    ledger = Ledger(redis)
-    assert ledger.pending_upgrade().steps == ["Store the format number in the key `la:format`."]
+    store = Store(redis)
+    assert store.pending_upgrade().steps == ["Store the format number in the key `la:format`."]
     assert redis.get("la:format") is None
-    claim = ledger.claim("drain", 64).claim
+    claim = Claims(store).claim("drain", 64).claim
     assert claim and len(claim.refs) == 3
     assert redis.get("la:format") == b"1"
-    assert ledger.upgrade().steps == []
+    assert store.upgrade().steps == []
 
 
 def test_a_ledger_of_a_newer_version_is_refused_and_left_as_it_is(
@@ -39,12 +40,12 @@ def test_a_ledger_of_a_newer_version_is_refused_and_left_as_it_is(
 ) -> None:
     redis.set("la:format", 2)
     before = everything()
-    ledger = Ledger(redis)
+    store = Store(redis)
     for call in (
-        ledger.upgrade,
-        ledger.pending_upgrade,
-        lambda: ledger.claim("drain", 64),
-        lambda: ledger.begin("k", "d"),
+        store.upgrade,
+        store.pending_upgrade,
+        lambda: Claims(store).claim("drain", 64),
+        lambda: Ledger(store).begin("k", "d"),
     ):
         with pytest.raises(FormatTooNew) as caught:
             call()
@@ -84,9 +85,9 @@ def test_a_full_redis_is_migrated_too(old: Job, redis: Redis) -> None:
     """What waits in it must be worked on, which makes room."""
     redis.config_set("maxmemory", 1)
     try:
-        ledger = Ledger(redis)
-        assert ledger.claim("drain", 1).claim is not None
-        assert ledger.counts(CATALOG).in_flight == 1
+        store = Store(redis)
+        assert Claims(store).claim("drain", 1).claim is not None
+        assert Ledger(store).counts(CATALOG).in_flight == 1
     finally:
         redis.config_set("maxmemory", 0)
     assert redis.get("la:format") == b"1"
