@@ -201,10 +201,10 @@ def phases(weights: str, began: float, precision: str) -> dict[str, float]:
     from services.encoders.network import Patience
 
     network = networks.network("inception_v3")
-    tensorflow._start_tensorflow(precision)
+    tensorflow.start_tensorflow(precision)
     model = timed("network and weights", lambda: network_weights.load(network, weights, Patience()))
     timed("hash of the weights", lambda: network_weights.digest(model))
-    compiled = timed("graph", lambda: tensorflow._compiled(network, model, precision))
+    compiled = timed("graph", lambda: tensorflow.compiled(network, model, precision))
     import tensorflow as tf
 
     for name, count in (("first call", 1), ("first call of eight", TURN)):

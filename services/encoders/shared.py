@@ -1,4 +1,4 @@
-"""One encoder for all who need it: loaded at the first use, searches before batches."""
+"""One encoder for all threads of a process: loaded at the first use, searches before batches."""
 
 import threading
 from collections import deque
@@ -13,13 +13,10 @@ from services.encoders.encoder import Encoder
 from services.errors import Closed
 from services.records import Pixels, Vectors
 
-CLOSE_SECONDS = 10.0
-"""How long `close` waits for the turns under way."""
-
 
 @dataclass(slots=True, eq=False)
 class _Batch:
-    """Pixels that somebody waits for, and what is encoded of them."""
+    """Pixels that a call waits for, and the vectors encoded so far."""
 
     pixels: Pixels
     vectors: Vectors
@@ -48,12 +45,17 @@ class _Part:
 class SharedEncoder:
     """An encoder that many threads use, and that encodes in threads of its own: as many as it has lanes.
 
-    `load` is called in the thread of whoever needs the encoder first; the others wait. Where it fails all of them get
-    the error, and whoever comes next tries again. After `close` every call raises `Closed`.
+    After `close` every call raises `Closed`.
+
+    Args:
+        load: Makes the encoder, in the thread that needs it first; the others wait. Where it fails all of them get the
+            error, and the next call tries again.
+        close_seconds: How long `close` waits for the turns in progress.
     """
 
-    def __init__(self, load: Callable[[], Encoder]) -> None:
+    def __init__(self, load: Callable[[], Encoder], close_seconds: float = 10.0) -> None:
         self._load = load
+        self._close_seconds = close_seconds
         self._changed = threading.Condition()
         self._loading: Future[Encoder] | None = None
         self._closed = False
@@ -79,8 +81,14 @@ class SharedEncoder:
         self._add(batch, self._urgent if urgent else self._batches, encoder)
         return batch.future.result()
 
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """How many urgent requests, and how many others, have pictures that no turn has taken yet."""
+        with self._changed:
+            return len(self._urgent), len(self._batches)
+
     def close(self) -> None:
-        """Lets go of the encoder after the turns under way; whoever waits gets `Closed`. Again is harmless."""
+        """Closes the encoder after the turns in progress; calls that wait raise `Closed`. Again is harmless."""
         with self._changed:
             if self._closed:
                 return
@@ -95,7 +103,7 @@ class SharedEncoder:
             return
         # A device that hangs must not keep the process.
         with self._changed:
-            ended = self._changed.wait_for(lambda: not self._turns, CLOSE_SECONDS)
+            ended = self._changed.wait_for(lambda: not self._turns, self._close_seconds)
         if ended:
             loading.result().close()
 
@@ -144,7 +152,7 @@ class SharedEncoder:
             return False
         try:
             encoded = encoder.encode(np.concatenate([part.pixels for part in parts]))
-        except Exception as error:  # noqa: BLE001  whatever it is, it belongs to those who wait
+        except Exception as error:  # noqa: BLE001  whatever it is, it is raised where the vectors are waited for
             self._drop([part.batch for part in parts], waiting, error)
         else:
             ends = np.cumsum([len(part.pixels) for part in parts])
@@ -158,7 +166,7 @@ class SharedEncoder:
 
     def _taken(self, waiting: deque[_Batch], turn: int, full: int) -> list[_Part]:
         """The parts of the next turn, which has begun with that; none where fewer than `full` pictures wait and another
-        turn is under way: the lane that has it comes back for them, and for those that come meanwhile (as Nagle's
+        turn is in progress: its lane takes them next, with those that come meanwhile (as Nagle's
         algorithm, RFC 896, has a small segment wait for what is in flight). Nor is a small rest left for a turn."""
         parts: list[_Part] = []
         with self._changed:

@@ -44,10 +44,10 @@ class TensorFlowEncoder:
         specs.checked_spec(weights)
         on_gpu = _grow_on_gpus()
         self.precision = resolved(precision, on_gpu)
-        _start_tensorflow(self.precision)
+        start_tensorflow(self.precision)
         model = network_weights.load(network, weights, patience)
         self.fingerprint = fingerprint(network, network_weights.digest(model), resample)
-        self._compiled = _compiled(network, model, self.precision)
+        self._compiled = compiled(network, model, self.precision)
         self._pace = pace or (of_gpu() if on_gpu else of_processors(len(os.sched_getaffinity(0))))
         self.lanes, self.turn = self._pace.lanes, self._pace.turn
         # Now, so that nobody waits for what the first call of a size does.
@@ -104,7 +104,8 @@ def _grow_on_gpus() -> bool:
     return bool(gpus)
 
 
-def _start_tensorflow(precision: str) -> None:
+def start_tensorflow(precision: str) -> None:
+    """Starts TensorFlow for one precision. Raises `PrecisionUnavailable`."""
     with starting():
         import tensorflow as tf
 
@@ -120,7 +121,8 @@ def _start_tensorflow(precision: str) -> None:
     tf.config.optimizer.set_experimental_options({_BFLOAT16: precision == "bfloat16", "constant_folding": False})
 
 
-def _compiled(network: Network, model: Any, precision: str) -> Callable[[Any], Any]:
+def compiled(network: Network, model: Any, precision: str) -> Callable[[Any], Any]:
+    """A function of pixels as a tensor to features, compiled at its first call of each size."""
     from services.encoders.keras.graph import compile
 
     return compile(network, model, half=precision == "float16")

@@ -20,7 +20,7 @@ def load(network: Network, spec: str, patience: Patience) -> Any:
     if spec == IMAGENET:
         return network.imagenet(patience)
     model = network.build(False)
-    _randomize(model, int(spec.removeprefix(RANDOM)))
+    randomize(model, int(spec.removeprefix(RANDOM)))
     return model
 
 
@@ -64,7 +64,7 @@ def digest(model: Any) -> str:
     return sha.hexdigest()
 
 
-def _randomize(model: Any, seed: int) -> None:
+def randomize(model: Any, seed: int) -> None:
     """He-normal kernels (He et al., 2015: standard deviation sqrt(2 / fan in)); the rest as Keras starts it."""
     random = np.random.default_rng(seed)
     for weight in model.weights:

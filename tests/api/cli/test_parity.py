@@ -25,7 +25,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     code = (
         "from services.encoders.keras import inception_v3, weights\n"
         "model = inception_v3.network().build(True)\n"
-        "weights._randomize(model, 11)\n"
+        "weights.randomize(model, 11)\n"
         f"model.save({str(path)!r})\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from services.catalog import stream
 from services.catalog.stream import AT_ONCE, applied
 from services.records import Change, Outcome, State
 
@@ -99,15 +98,18 @@ def test_a_second_change_of_a_product_waits_for_the_first(others: int) -> None:
     assert [each.product_id for each in told].count("p0") == 2
 
 
-def test_batches_have_not_too_many_bytes_of_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "IN_HAND", 100)
+def test_batches_have_not_too_many_bytes_of_images() -> None:
     batches = []
 
     def apply(changes: Sequence[Change]) -> list[Outcome]:
         batches.append([len(each.image) for each in changes if isinstance(each.image, bytes)])
         return done(changes)
 
-    list(applied([change(n, b"x" * size) for n, size in enumerate([40, 40, 40, 500, 1, 99, 1])], apply, 10))
+    list(
+        applied(
+            [change(n, b"x" * size) for n, size in enumerate([40, 40, 40, 500, 1, 99, 1])], apply, 10, max_bytes=100
+        )
+    )
     assert sorted(batches) == [[1], [1, 99], [40], [40, 40], [500]]
 
 

@@ -4,13 +4,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 import pytest
 from workshop import until
 
-from services.encoders import shared
 from services.encoders.shared import SharedEncoder
 from services.errors import Closed, WeightsUnreachable
 from services.records import Pixels, Vectors
@@ -58,8 +56,7 @@ def stepped() -> Iterator[Stepped]:
 
 def waiting(encoder: SharedEncoder, urgent: int = 0, batches: int = 0) -> None:
     """Waits until so many requests wait."""
-    inside: Any = encoder
-    until(lambda: len(inside._urgent) >= urgent and inside._lanes._work_queue.qsize() >= urgent + batches, SECONDS)
+    until(lambda: encoder.waiting[0] >= urgent and encoder.waiting[1] >= batches, SECONDS)
 
 
 @pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 64, 70])
@@ -144,7 +141,7 @@ def test_less_than_a_turn_waits_for_the_turn_under_way_but_a_search_does_not(
     first = pool.submit(encoder.encode, pixels(1, 1))
     assert two_lanes.begun.acquire(timeout=SECONDS)
     small = [pool.submit(encoder.encode, pixels(1, 2)) for _ in range(3)]
-    until(lambda: len(encoder._batches) == 3, SECONDS)
+    waiting(encoder, batches=3)
     search = pool.submit(encoder.encode, pixels(1, 3), urgent=True)
     assert two_lanes.begun.acquire(timeout=SECONDS)
     assert two_lanes.calls == [(1,), (3,)]
@@ -292,11 +289,8 @@ def test_closing_what_was_never_used_loads_nothing() -> None:
     encoder.close()
 
 
-def test_a_device_that_hangs_does_not_keep_the_process(
-    stepped: Stepped, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shared, "CLOSE_SECONDS", 0.1)
-    encoder = SharedEncoder(lambda: stepped)
+def test_a_device_that_hangs_does_not_keep_the_process(stepped: Stepped, pool: ThreadPoolExecutor) -> None:
+    encoder = SharedEncoder(lambda: stepped, close_seconds=0.1)
     pool.submit(encoder.encode, pixels(1))
     assert stepped.begun.acquire(timeout=SECONDS)
     behind = [pool.submit(encoder.encode, pixels(1), urgent=urgent) for urgent in (False, True)]

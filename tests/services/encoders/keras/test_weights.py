@@ -27,7 +27,7 @@ def network() -> Network:
 def whole(network: Network) -> Any:
     """The network with its classifier, its weights random."""
     model = network.build(True)
-    weights._randomize(model, 5)
+    weights.randomize(model, 5)
     return model
 
 
