@@ -3,7 +3,7 @@
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -27,7 +27,7 @@ from services.archive.formats import formats, read
 from services.catalog.catalog import Catalog
 from services.catalog.catalogs import Catalogs
 from services.catalog.opening import new_spec
-from services.encoders.specs import checked_spec
+from services.encoders.specs import DEFAULT_ENCODER, DEFAULT_RESAMPLE, checked_spec
 from services.records import CatalogSpec, Outcome, Resample, State
 
 
@@ -77,13 +77,15 @@ def export(catalog: Catalog, format: Format, folder: Path, count: int) -> list[P
 @catalog_option
 @data_option
 @click.option(
-    "--encoder", metavar="NAME", help="What made the features, where PATH does not say.  [default: inception_v3]"
+    "--encoder",
+    metavar="NAME",
+    help=f"What made the features, where PATH does not say.  [default: {DEFAULT_ENCODER}]",
 )
 @weights_option
 @click.option(
     "--resample",
-    type=click.Choice(["nearest", "bilinear", "bicubic", "lanczos"]),
-    help="How pictures were brought to the encoder's size.  [default: nearest]",
+    type=click.Choice(get_args(Resample)),
+    help=f"How pictures were brought to the encoder's size.  [default: {DEFAULT_RESAMPLE}]",
 )
 @json_option
 @command
@@ -122,7 +124,7 @@ def import_command(
 def _target(catalogs: Catalogs, archive: Archive, about: About, name: str) -> Catalog:
     """The catalog to import into. A new one is made only when the whole archive is sound."""
     found = catalogs.find(name)
-    spec = found or _new_spec(name, about)
+    spec = found or new_spec(name, about.encoder, about.weights, about.resample, about.fingerprint)
     check_fit(archive, about, spec)
     _check(archive)
     if found:
@@ -130,11 +132,6 @@ def _target(catalogs: Catalogs, archive: Archive, about: About, name: str) -> Ca
     catalog = catalogs.create(spec)
     catalog.declare(about.indexed_attributes)
     return catalog
-
-
-def _new_spec(name: str, about: About) -> CatalogSpec:
-    assert about.encoder and about.weights and about.resample, "claimed fills them"
-    return new_spec(name, about.encoder, about.weights, about.resample, about.fingerprint)
 
 
 def _check(archive: Archive) -> None:

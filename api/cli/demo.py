@@ -13,8 +13,9 @@ from api.cli.index import Run, index, report
 from api.cli.output import command, data_option, json_option, print_json, stderr, stdout
 from api.cli.search import show_neighbors
 from api.cli.sheet import write_sheet
-from api.cli.workspace import AnyCatalog, AnyCatalogs, open_catalog_with, opened_catalogs, product_ids
+from api.cli.workspace import AnyCatalog, AnyCatalogs, open_or_create, opened_catalogs, product_ids
 from services import demo, settings
+from services.encoders.specs import DEFAULT_ENCODER
 from services.errors import WeightsUnreachable
 from services.feeds.sources import Source
 from services.images.processes import Children
@@ -94,7 +95,7 @@ def load(catalog: AnyCatalog) -> Run:
 
 def load_into(catalogs: "RemoteCatalogs", *, needs_key: bool) -> None:
     """Loads the demo catalog into a service, and says what can be asked then."""
-    catalog = catalogs.get(CATALOG) if catalogs.find(CATALOG) else catalogs.open(CATALOG, encoder=INSTALLED)
+    catalog = catalogs.get(CATALOG) if catalogs.find(CATALOG) else catalogs.open_or_create(CATALOG, encoder=INSTALLED)
     _say_what_was_done(load(catalog), catalog)
     key = '-H "Authorization: Bearer $LOOKALIKE_API_KEY" ' if needs_key else ""
     [product_id, *_] = _queries()
@@ -112,11 +113,11 @@ def _opened(catalogs: AnyCatalogs) -> AnyCatalog:
     if catalogs.find(CATALOG):
         return catalogs.get(CATALOG)
     try:
-        catalog = open_catalog_with(catalogs, CATALOG, encoder="inception_v3")
+        catalog = open_or_create(catalogs, CATALOG, encoder=DEFAULT_ENCODER)
     except WeightsUnreachable as error:
         note(f"Taking {INSTALLED}, trained on ImageNet: {error}", soft_wrap=True)
-        return open_catalog_with(catalogs, CATALOG, encoder=INSTALLED)
-    note("Taking inception_v3: its ImageNet weights are at hand.")
+        return open_or_create(catalogs, CATALOG, encoder=INSTALLED)
+    note(f"Taking {DEFAULT_ENCODER}: its ImageNet weights are at hand.")
     return catalog
 
 

@@ -27,9 +27,10 @@ from api.cli.output import (
     warn_untrained,
     weights_option,
 )
-from api.cli.workspace import AnyCatalog, open_catalog_with, opened_catalogs, printable
+from api.cli.workspace import AnyCatalog, open_or_create, opened_catalogs, printable
 from services import settings
 from services.catalog.catalogs import Catalogs
+from services.encoders.specs import DEFAULT_ENCODER, DEFAULT_RESAMPLE
 from services.errors import DuplicateProduct, InvalidInput
 from services.feeds.sources import IdRule, Source, attributes_table, sources
 from services.feeds.sources import Table as AttributesTable
@@ -130,13 +131,13 @@ def _duplicate(source: Source) -> DuplicateProduct:
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @catalog_option
 @data_option
-@click.option("--encoder", metavar="NAME", help="inception_v3 or efficientnet_lite0.  [default: inception_v3]")
+@click.option("--encoder", metavar="NAME", help=f"inception_v3 or efficientnet_lite0.  [default: {DEFAULT_ENCODER}]")
 @weights_option
 @click.option("--precision", type=click.Choice(get_args(Precision)), help="[default: auto]")
 @click.option(
     "--resample",
-    type=click.Choice(["nearest", "bilinear", "bicubic", "lanczos"]),
-    help="How pictures are brought to the encoder's size.  [default: nearest]",
+    type=click.Choice(get_args(Resample)),
+    help=f"How pictures are brought to the encoder's size.  [default: {DEFAULT_RESAMPLE}]",
 )
 @click.option("--recursive", is_flag=True, help="Take folders inside folders, too.")
 @click.option(
@@ -187,7 +188,7 @@ def index_command(
                 "LOOKALIKE_PRECISION there."
             )
         with stderr().status(display(f"Opening catalog {catalog}")):
-            opened = open_catalog_with(catalogs, catalog, encoder=encoder, weights=weights, resample=resample)
+            opened = open_or_create(catalogs, catalog, encoder=encoder, weights=weights, resample=resample)
         if table:
             opened.declare(table.keys)
         run = index(opened, found, started, title=f"Indexing into {catalog}")

@@ -92,7 +92,7 @@ def _load_encoder(catalogs: "Catalogs", encoder: str) -> None:
     """Begins to load an encoder, in a thread."""
     from services.catalog.opening import new_spec
 
-    spec = new_spec("warm", encoder, "imagenet", "nearest")
+    spec = new_spec("warm", encoder)
 
     def load() -> None:
         try:

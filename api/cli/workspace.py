@@ -4,15 +4,15 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, Unpack
 
 from services import bootstrap, settings
 from services.catalog import opening
 from services.catalog.catalog import Catalog
 from services.catalog.catalogs import Catalogs
+from services.catalog.opening import CatalogOptions
 from services.catalog.search import MAX_LIMIT
 from services.paging import paginate
-from services.records import Resample
 from services.settings import Settings
 from services.storage.folder import service_url
 
@@ -51,18 +51,12 @@ def own_catalog(data: str | None, name: str) -> Iterator[Catalog]:
         yield catalogs.get(name)
 
 
-def open_catalog_with(
-    catalogs: AnyCatalogs,
-    name: str,
-    *,
-    encoder: str | None = None,
-    weights: str | None = None,
-    resample: Resample | None = None,
-) -> AnyCatalog:
-    """An existing catalog, or a new one if there is none of that name; None takes what the catalog has."""
+def open_or_create(catalogs: AnyCatalogs, name: str, **options: Unpack[CatalogOptions]) -> AnyCatalog:
+    """The catalog of that name, or a new one if its encoder loads. Raises `EncoderMismatch`, `EncoderError`s."""
     if isinstance(catalogs, Catalogs):
-        return opening.open_catalog_with(catalogs, name, encoder=encoder, weights=weights, resample=resample)
-    return catalogs.open(name, encoder=encoder, weights=weights, resample=resample)
+        catalog, _ = opening.open_or_create(catalogs, name, load_encoder=True, **options)
+        return catalog
+    return catalogs.open_or_create(name, **options)
 
 
 def product_ids(catalog: AnyCatalog) -> Iterator[str]:

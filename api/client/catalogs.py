@@ -14,6 +14,7 @@ from httpx2 import Response
 
 from api.client.connection import Client, kind_of, problem
 from services.attributes import checked_attributes
+from services.catalog.opening import CatalogOptions
 from services.catalog.search import MAX_LIMIT, SearchOptions
 from services.encoders.specs import IMAGENET, RANDOM, checked_spec, trained
 from services.errors import (
@@ -38,7 +39,6 @@ from services.records import (
     Neighbor,
     Outcome,
     Product,
-    Resample,
     State,
     failed,
 )
@@ -91,15 +91,13 @@ class RemoteCatalogs:
         """Raises `CatalogNotFound`, `InvalidCatalog`."""
         return RemoteCatalog(self._client, self._client.json("GET", _path(name)), self._settings)
 
-    def open(
-        self, name: str, *, encoder: str | None = None, weights: str | None = None, resample: Resample | None = None
-    ) -> "RemoteCatalog":
-        """An existing catalog, or a new one if there is none of that name; None takes what the catalog has.
+    def open_or_create(self, name: str, **options: Unpack[CatalogOptions]) -> "RemoteCatalog":
+        """The catalog of that name, or a new one, which stays only if its encoder can be loaded.
 
-        A new one stays only when its encoder could be loaded. Raises `EncoderMismatch`, `EncoderError`s, and
-        `DataLocked` for what the service takes from nobody: weights out of a file.
+        Raises `EncoderMismatch` where there is one with other options, `EncoderError`s, and `DataLocked` for what the
+        service takes from nobody: weights out of a file.
         """
-        given = {"encoder": encoder, "weights": self._weights(name, weights), "resample": resample}
+        given = {**options, "weights": self._weights(name, options.get("weights"))}
         body = {option: value for option, value in given.items() if value is not None}
         answer = self._client.ask("PUT", _path(name), json=body)
         catalog = RemoteCatalog(self._client, answer.json(), self._settings)

@@ -12,13 +12,12 @@ from api.requests import models
 from api.requests.body import json_body
 from api.responses import schemas
 from services.catalog.catalog import Catalog
-from services.errors import CatalogExists, CatalogNotFound, Conflict, EncoderMismatch
+from services.catalog.opening import open_or_create
+from services.errors import CatalogNotFound, Conflict
 from services.query.filters import is_key
 from services.records import AttributeKind
 
 bp = APIBlueprint("catalogs", __name__, url_prefix="/v1/catalogs", tag="Catalogs")
-
-DEFAULTS = {"encoder": "inception_v3", "weights": "imagenet", "resample": "nearest", "quantization": "none"}
 
 
 @bp.get("")
@@ -77,7 +76,8 @@ def put(catalog: str) -> tuple[schemas.Catalog, int, dict[str, str]]:
             for name in refused
         ]
         raise RequestInvalid(faults)
-    found, is_new = _made(catalog, wanted)
+    options = wanted.model_dump(exclude={"indexed_attributes"})
+    found, is_new = open_or_create(context().catalogs, catalog, **options)
     _index(found, wanted)
     return to_schema(found), 201 if is_new else 200, {"Location": url_for("catalogs.read", catalog=catalog)}
 
@@ -109,28 +109,6 @@ def to_schema(catalog: Catalog) -> schemas.Catalog:
         quantization=spec.quantization,
         created_at=spec.created_at,
     )
-
-
-def _made(name: str, wanted: models.NewCatalog) -> tuple[Catalog, bool]:
-    """The catalog of that name, and whether it is new. Raises `EncoderMismatch`."""
-    from services.catalog.opening import new_spec
-
-    catalogs = context().catalogs
-    given = wanted.model_dump(exclude_none=True, exclude={"indexed_attributes"})
-    try:
-        catalog = catalogs.get(name)
-    except CatalogNotFound:
-        try:
-            return catalogs.create(new_spec(name, **(DEFAULTS | given))), True
-        except CatalogExists:
-            catalog = catalogs.get(name)  # another request was faster
-    for field, value in given.items():
-        if value != getattr(catalog.spec, field):
-            raise EncoderMismatch(
-                f"{field}: catalog {name} has {getattr(catalog.spec, field)}, so it cannot take {value}; leave it out, "
-                "or choose another catalog."
-            )
-    return catalog, False
 
 
 def _index(catalog: Catalog, wanted: models.NewCatalog) -> None:

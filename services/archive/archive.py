@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
+from services.encoders.specs import DEFAULT_ENCODER, DEFAULT_RESAMPLE, DEFAULT_WEIGHTS
 from services.errors import EncoderMismatch, InvalidSource
 from services.query.filters import is_key
 from services.records import AttributeKind, Attributes, CatalogSpec, Embedding, Resample
@@ -104,9 +105,9 @@ def claimed(about: About, *, encoder: str | None, weights: str | None, resample:
             raise EncoderMismatch(f"The archive was made with {option} {known}, not {wanted}: leave out --{option}.")
     return about.model_copy(
         update={
-            "encoder": about.encoder or encoder or "inception_v3",
-            "weights": weights or about.weights or "imagenet",
-            "resample": about.resample or resample or "nearest",
+            "encoder": about.encoder or encoder or DEFAULT_ENCODER,
+            "weights": weights or about.weights or DEFAULT_WEIGHTS,
+            "resample": about.resample or resample or DEFAULT_RESAMPLE,
         }
     )
 

@@ -1,14 +1,19 @@
-"""How weights are named."""
+"""How encoders and weights are named, and which a catalog gets that asks for none."""
 
 import os
 import re
 from pathlib import Path
 
 from services.errors import WeightsInvalid, WeightsNotFound
+from services.records import Resample
 
 IMAGENET = "imagenet"
 RANDOM = "random:"
 SUFFIXES = (".h5", ".keras")
+
+DEFAULT_ENCODER = "inception_v3"
+DEFAULT_WEIGHTS = IMAGENET
+DEFAULT_RESAMPLE: Resample = "nearest"
 
 
 def checked_spec(spec: str) -> str:

@@ -13,7 +13,7 @@ from harness import Pictures, Running, Service, answer, picture
 from PIL import Image
 
 from services import bootstrap, settings
-from services.catalog.opening import open_catalog_with
+from services.catalog.opening import open_or_create
 from services.records import Change, State
 
 PRODUCTS = 2000
@@ -107,7 +107,7 @@ def test_a_feed_of_2000_urls_is_what_the_library_makes_of_the_same_pictures(
         served = {each.product_id: each for each in catalogs.get("products").embeddings()}
     configured = settings.load(data=tmp_path / "library", precision="float32")
     with bootstrap.catalogs(configured) as catalogs:
-        library = open_catalog_with(catalogs, "products", encoder="efficientnet_lite0")
+        library, _ = open_or_create(catalogs, "products", load_encoder=True, encoder="efficientnet_lite0")
         changes = (
             Change(product_id, image=data, attributes={"even": n % 2 == 0})
             for n, (product_id, data) in enumerate(images.items())

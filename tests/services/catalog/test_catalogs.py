@@ -15,7 +15,7 @@ import pytest
 
 from services import bootstrap
 from services.catalog.catalogs import Catalogs
-from services.catalog.opening import new_spec, open_catalog_with
+from services.catalog.opening import new_spec, open_or_create
 from services.errors import (
     CatalogExists,
     CatalogNotFound,
@@ -339,7 +339,7 @@ def test_a_new_catalog_is_there_only_when_its_encoder_could_be_loaded(configured
 
     with bootstrap.catalogs(configured, load=load) as catalogs:
         with pytest.raises(WeightsUnreachable):
-            open_catalog_with(catalogs, "shoes", encoder="efficientnet_lite0")
+            open_or_create(catalogs, "shoes", load_encoder=True, encoder="efficientnet_lite0")
         assert catalogs.specs() == []
 
 
@@ -354,13 +354,13 @@ def test_an_existing_catalog_keeps_its_encoder_and_takes_the_same_weights_from_e
         return StubEncoder("other" if "other" in weights else "same", size=224, dim=1280)
 
     with bootstrap.catalogs(configured, load=load) as catalogs:
-        made = open_catalog_with(catalogs, "shoes", encoder="efficientnet_lite0", resample="bicubic")
+        made, _ = open_or_create(catalogs, "shoes", load_encoder=True, encoder="efficientnet_lite0", resample="bicubic")
         assert (made.spec.fingerprint, made.spec.resample, made.spec.weights) == ("same", "bicubic", "imagenet")
         for options in ({"encoder": "inception_v3"}, {"resample": "nearest"}, {"weights": str(other)}):
             with pytest.raises(EncoderMismatch):
-                open_catalog_with(catalogs, "shoes", **options)  # type: ignore[arg-type]
+                open_or_create(catalogs, "shoes", load_encoder=True, **options)  # type: ignore[arg-type]
     with bootstrap.catalogs(configured, load=load) as catalogs:
-        moved = open_catalog_with(catalogs, "shoes", weights=str(same))
+        moved, _ = open_or_create(catalogs, "shoes", load_encoder=True, weights=str(same))
         assert moved.spec == replace(made.spec, weights=str(same))
         assert catalogs.find("shoes") == moved.spec
 
