@@ -1,26 +1,24 @@
 """A catalog: products by ID, and what looks like what."""
 
-import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Self, Unpack
+from typing import Unpack
 
 from services.attributes import merged
 from services.catalog import copying
 from services.catalog.embeddings import read_embeddings, write_embeddings
+from services.catalog.fingerprint import check_fingerprint
 from services.catalog.plan import not_found
 from services.catalog.search import MAX_LIMIT, Searcher, SearchOptions, checked_limit
 from services.catalog.stream import applied
+from services.catalog.tombstones import purge, read_tombstones
 from services.catalog.versions import Versions
 from services.catalog.writer import Finish, Writer
 from services.encoders.shared import SharedEncoder
 from services.encoders.specs import trained
-from services.errors import (
-    EncoderMismatch,
-    MediaNotFound,
-)
+from services.errors import MediaNotFound
 from services.images.intake import Intake, Observe, nothing
 from services.index.vector_index import VectorIndex
 from services.names import checked_product_id
@@ -47,13 +45,15 @@ from services.records import (
 )
 from services.storage.media import Media
 
-PURGED_AT_ONCE = 1000
-
 
 class Catalog:
-    """Products, their looks and their attributes.
+    """Products, their looks and their attributes. Thread-safe.
 
-    What encodes is loaded when an image first needs it: reading and `neighbors` never do.
+    The encoder is loaded when an image first needs it: reading and `neighbors` never load it.
+
+    `index` keeps the products and `intake` brings images as pixels, `input_size` squared; `save` keeps a changed
+    description, `check_space` raises `DataFull` where so many bytes should not be written, and `observe` is called with
+    the stages of every batch. `batch_size` products are written or read at a time.
     """
 
     def __init__(
@@ -73,7 +73,6 @@ class Catalog:
         self._index = index
         self._intake = intake
         self._encoder = encoder
-        self._size = input_size
         self._save = save
         self._check_space = check_space
         self._batch_size = batch_size
@@ -109,12 +108,12 @@ class Catalog:
         return trained(self.spec.weights)
 
     def apply(self, changes: Sequence[Change]) -> list[Outcome]:
-        """Does one batch, at most one change a product, and tells how each ended, in their order.
+        """Applies one batch, at most one change a product, and returns how each ended, in their order.
 
-        What is told survives the process. A change that is older than what is stored is superseded, and one that is
-        stored already is applied: applying a batch again is harmless, in whatever order batches come. A product whose
-        image is the stored one is not encoded again. A change without a version gets the next one, and writes nothing
-        where nothing changes. What an image does wrong is a failed outcome.
+        An outcome that is returned survives the process. A change that is older than what is stored is superseded, and
+        one that is stored already is applied: applying a batch again is harmless, in whatever order batches come. A
+        product whose image is the stored one is not encoded again. A change without a version gets the next one, and
+        writes nothing where nothing changes. An image that cannot be fetched or decoded is a failed outcome.
 
         Raises what concerns the whole batch (`EncoderError`s, `EncoderMismatch`, `DataFull`, `IndexUnavailable`,
         `DecodingUnavailable`): applying it again is then right, too.
@@ -122,15 +121,17 @@ class Catalog:
         return self._writer.apply(changes)
 
     def apply_early(self, changes: Sequence[Change]) -> tuple[list[Outcome], Finish | None]:
-        """Does a batch as `apply`, but goes on without images that are late (`services.images.intake` says which are):
-        gives the outcomes of the other changes, and what waits for those and does them, None where none is late.
+        """Applies a batch as `apply`, but goes on without late images (`services.images.intake` says which are late).
+
+        Returns the outcomes of the other changes, and a function that waits for the late images and applies their
+        changes; None where no image is late.
         """
         return self._writer.apply_early(changes)
 
     def put(self, changes: Iterable[Change]) -> Iterator[Outcome]:
-        """Does a stream of changes: an outcome for each, in the order in which they are done.
+        """Applies a stream of changes: an outcome for each, in the order in which they end.
 
-        Raises what `apply` does; what was done by then stays done and has been told.
+        Raises what `apply` does; what was applied by then stays applied, and its outcomes have been given.
         """
         return applied(changes, self.apply, self._batch_size)
 
@@ -157,7 +158,7 @@ class Catalog:
 
         Raises `ProductNotFound`, `InvalidAttributes`.
         """
-        merged(self._point(product_id).attributes, attributes)  # raises what an outcome would only tell
+        merged(self._point(product_id).attributes, attributes)  # raises what would be a failed outcome
         self.apply([Change(product_id, ChangeKind.PATCH, attributes=attributes)])
         return self.get(product_id)
 
@@ -184,10 +185,7 @@ class Catalog:
         return [_product(point) for point in points], cursor
 
     def search(self, vector: Vector, **options: Unpack[SearchOptions]) -> list[Neighbor]:
-        """The products nearest to a vector (dim,) of any length, best first.
-
-        Raises `InvalidVector`, `InvalidInput`.
-        """
+        """The products nearest to a vector of any length, best first. Raises `InvalidVector`, `InvalidInput`."""
         return self._searcher.by_vector(vector, **options)
 
     def search_image(self, image: bytes, **options: Unpack[SearchOptions]) -> list[Neighbor]:
@@ -209,10 +207,7 @@ class Catalog:
         return self._intake.media.get(self._image_hash(product_id))
 
     def thumbnail(self, product_id: str) -> bytes:
-        """A WebP of the image whose longer side has 320 pixels, made at the first request.
-
-        Raises `ProductNotFound`, `MediaNotFound`, `ImageError`s.
-        """
+        """A WebP of 320 pixels on its longer side. Raises `ProductNotFound`, `MediaNotFound`, `ImageError`s."""
         return self._intake.media.thumbnail(self._image_hash(product_id), self.thumbnail_of)
 
     def thumbnail_of(self, image: bytes) -> bytes:
@@ -243,17 +238,11 @@ class Catalog:
         return (point.image for point in points if point.image)
 
     def purge(self, before: float, *, below: int | None) -> int:
-        """Forgets products removed before that time with a lower version than `below` (None: any); tells how many.
+        """Forgets products removed before that time with a lower version than `below` (None: any); returns how many.
 
         From then on an older change of one would bring it back.
         """
-        old = (each for each in self._index.tombstones(before=before) if below is None or each.version < below)
-        count = 0
-        while page := list(itertools.islice(old, PURGED_AT_ONCE)):
-            self._index.purge(page)
-            count += len(page)
-        self._index.flush()
-        return count
+        return purge(self._index, before, below)
 
     def points(self) -> Iterator[Point]:
         """Every product as the index keeps it, with its vector."""
@@ -261,25 +250,14 @@ class Catalog:
 
     def tombstones(self) -> Iterator[Tombstone]:
         """Every removed product that has not been purged."""
-        return copying.read_tombstones(self._index)
+        return read_tombstones(self._index)
 
     def copy(self, points: Iterable[Point | Tombstone], originals: Media | None = None) -> int:
-        """Writes what another catalog of this encoder has, versions included. What is newer here stays.
-
-        Args:
-            points: What to write.
-            originals: Where the images are, if they are kept; those that are here already are not copied.
-
-        Returns:
-            How many points and tombstones there were.
+        """Writes what another catalog of this encoder has, versions included, and returns how many points and
+        tombstones that were. What is newer here stays; images are taken from `originals` unless they are here.
         """
         return copying.write_points(
-            self._index,
-            points,
-            intake=self._intake,
-            originals=originals,
-            batch_size=self._batch_size,
-            check_space=self._check_space,
+            self._index, points, self._intake, originals, batch_size=self._batch_size, check_space=self._check_space
         )
 
     def check_copy(self, source: "Catalog") -> None:
@@ -293,14 +271,8 @@ class Catalog:
         return done
 
     def close(self) -> None:
-        """Lets go of the index; calls under way and later ones raise `IndexUnavailable`."""
+        """Closes the index; calls in progress and later ones raise `IndexUnavailable`."""
         self._index.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _describe(self, spec: CatalogSpec) -> None:
         self._save(spec)
@@ -321,15 +293,6 @@ class Catalog:
         if image is None:
             raise MediaNotFound(f"Product {product_id!r} was imported without its image; index the image to have it.")
         return image
-
-
-def check_fingerprint(spec: CatalogSpec, fingerprint: str) -> None:
-    """Raises `EncoderMismatch` where a catalog's vectors come from another encoder."""
-    if spec.fingerprint not in (None, fingerprint):
-        raise EncoderMismatch(
-            f"Catalog {spec.name} holds vectors of {spec.fingerprint}, and this encoder makes {fingerprint}: "
-            "give the encoder and weights it was made with, or another --catalog."
-        )
 
 
 def _product(point: Point) -> Product:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Protocol, Self
 from uuid import uuid4
 
-from services.catalog.catalog import Catalog, check_fingerprint
+from services.catalog.catalog import Catalog
+from services.catalog.fingerprint import check_fingerprint
 from services.catalog.sharing import Sharing
 from services.encoders.encoder import Encoder
 from services.encoders.shared import SharedEncoder

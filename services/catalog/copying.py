@@ -1,6 +1,5 @@
 """Products with their versions, out of one catalog and into another: what backups and migrations move."""
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
@@ -17,17 +16,12 @@ def read_points(index: VectorIndex, batch_size: int) -> Iterator[Point]:
     return paginate(lambda cursor: index.scroll(after=cursor, limit=batch_size, vectors=True))
 
 
-def read_tombstones(index: VectorIndex) -> Iterator[Tombstone]:
-    """Every removed product that has not been purged."""
-    return iter(index.tombstones(before=math.inf))
-
-
 def write_points(
     index: VectorIndex,
     points: Iterable[Point | Tombstone],
-    *,
     intake: Intake,
     originals: Media | None,
+    *,
     batch_size: int,
     check_space: Callable[[int], None],
 ) -> int:

@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypedDict, Unpack
 
-from services.catalog.catalog import Catalog, check_fingerprint
+from services.catalog.catalog import Catalog
 from services.catalog.catalogs import Catalogs
+from services.catalog.fingerprint import check_fingerprint
 from services.encoders.networks import network
 from services.encoders.specs import DEFAULT_ENCODER, DEFAULT_RESAMPLE, DEFAULT_WEIGHTS, checked_spec
 from services.errors import CatalogExists, EncoderMismatch

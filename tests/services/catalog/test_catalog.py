@@ -3,6 +3,7 @@
 import io
 import os
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -326,7 +327,7 @@ def test_embeddings_make_a_searchable_catalog_without_an_encoder(make: Callable[
         raise AssertionError("nothing is to be encoded")
 
     vectors = np.eye(48, dtype=np.float32) * 7
-    with make(load=no_encoder) as catalog:
+    with closing(make(load=no_encoder)) as catalog:
         rows = [Embedding(f"p{row}", vectors[row] + 0.1 * vectors[0], {"row": row}) for row in range(20)]
         bad = [Embedding("zero", vectors[0] * 0), Embedding("short", vectors[0][:3])]
         ended = {each.product_id: each.code for each in catalog.put_embeddings(rows + bad)}
@@ -356,7 +357,7 @@ def test_limits_are_kept(catalog: Catalog, options: dict[str, float]) -> None:
 
 
 def test_vectors_of_another_encoder_never_mix(make: Callable[..., Catalog]) -> None:
-    with make(load=lambda: StubEncoder("stub/other/32-nearest")) as catalog:
+    with closing(make(load=lambda: StubEncoder("stub/other/32-nearest"))) as catalog:
         with pytest.raises(EncoderMismatch, match="stub/other"):
             list(catalog.put(shoes()))
         with pytest.raises(EncoderMismatch):
@@ -367,7 +368,7 @@ def test_vectors_of_another_encoder_never_mix(make: Callable[..., Catalog]) -> N
 def test_an_unknown_fingerprint_is_learned_once(make: Callable[..., Catalog]) -> None:
     saved: list[CatalogSpec] = []
     known = make().spec
-    with make(spec=replace(known, fingerprint=None), save=saved.append) as catalog:
+    with closing(make(spec=replace(known, fingerprint=None), save=saved.append)) as catalog:
         states(catalog, *shoes())
         assert [spec.fingerprint for spec in saved] == [known.fingerprint]
         assert catalog.spec == known
@@ -380,7 +381,7 @@ def test_a_full_disk_ends_the_run_and_keeps_what_is_done(make: Callable[..., Cat
         if next(checks) > 40:
             raise DataFull("full")
 
-    with make(check_space=check_space) as catalog:
+    with closing(make(check_space=check_space)) as catalog:
         done = []
         with pytest.raises(DataFull):
             for outcome in catalog.put(put(f"p{n}", picture(RED, n, size=16)) for n in range(100)):
