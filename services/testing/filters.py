@@ -1,0 +1,78 @@
+"""What a filter means, written down a second time, in plain Python."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from services.query.filters import FieldCondition, Filter, IsEmpty, Match, Range, steps
+from services.records import Attributes
+
+
+def matches(filter: Filter, attributes: Attributes) -> bool:
+    """Whether attributes pass a filter."""
+    return (
+        all(_holds(condition, attributes) for condition in filter.must)
+        and not any(_holds(condition, attributes) for condition in filter.must_not)
+        and (not filter.should or any(_holds(condition, attributes) for condition in filter.should))
+    )
+
+
+def _holds(condition: Filter | FieldCondition | IsEmpty, attributes: Attributes) -> bool:
+    match condition:
+        case Filter():
+            return matches(condition, attributes)
+        case IsEmpty():
+            return all(value in (None, []) for value in _found(attributes, condition.is_empty.key))
+        case FieldCondition(match=Match() as match):
+            return any(_matched(match, value) for value in leaves(attributes, condition.key))
+        case FieldCondition(range=Range() as range):
+            return any(_within(range, value) for value in leaves(attributes, condition.key))
+    raise AssertionError(condition)
+
+
+def _matched(match: Match, value: object) -> bool:
+    if match.any is not None:
+        return _in(value, match.any)
+    if match.except_ is not None:
+        return value is not None and not _in(value, match.except_)
+    return _in(value, [match.value])
+
+
+def _in(value: object, values: Iterable[object]) -> bool:
+    """In JSON true is not 1, and 1.0 is not 1 for Qdrant."""
+    return any(type(value) is type(other) and value == other for other in values)
+
+
+def _within(range: Range, value: object) -> bool:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    number = float(value)
+    return (
+        (range.gt is None or number > range.gt)
+        and (range.gte is None or number >= range.gte)
+        and (range.lt is None or number < range.lt)
+        and (range.lte is None or number <= range.lte)
+    )
+
+
+def leaves(attributes: Attributes, key: str) -> Iterator[Any]:
+    """The values at a path, and of a list there its elements."""
+    for value in _found(attributes, key):
+        if isinstance(value, list):
+            yield from value
+        else:
+            yield value
+
+
+def _found(attributes: Attributes, key: str) -> list[Any]:
+    values: list[Any] = [attributes]
+    for step in steps(key):
+        values = [child for value in values for child in _children(value, step)]
+    return values
+
+
+def _children(value: Any, step: str | int | None) -> list[Any]:
+    if isinstance(step, str):
+        return [value[step]] if isinstance(value, Mapping) and step in value else []
+    if not isinstance(value, list):
+        return []
+    return value if step is None else value[step : step + 1]

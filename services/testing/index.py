@@ -1,0 +1,144 @@
+"""A vector index in a dict."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from services.index.vector_index import checked_attributes, checked_cursor, checked_vector, done, no_facets, point_id
+from services.query.filters import Filter, Steps, is_key, steps
+from services.records import AttributeKind, AttributeUpdate, Facet, Neighbor, Point, Tombstone, Vector
+from services.testing.filters import leaves, matches
+
+_FACETED = {AttributeKind.KEYWORD: str, AttributeKind.INTEGER: int, AttributeKind.BOOL: bool}
+
+
+class MemoryIndex:
+    """`VectorIndex` in a dict: every search looks at every product."""
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+        self._stored: dict[str, Point | Tombstone] = {}
+        self._kinds: dict[Steps, AttributeKind] = {}
+        self._writing = threading.RLock()
+
+    def upsert(self, points: Sequence[Point | Tombstone]) -> list[bool]:
+        checked = [self._checked(point) for point in points]
+        with self._writing:
+            for point in checked:
+                if self._version(point.product_id) < point.version:
+                    self._stored[point.product_id] = point
+            return [self._version(point.product_id) == point.version for point in points]
+
+    def update_attributes(self, updates: Sequence[AttributeUpdate]) -> list[bool]:
+        with self._writing:
+            for update in updates:
+                point = self._alive(update.product_id)
+                if point and point.version < update.version and update.image in (None, point.image):
+                    moved = replace(point, attributes=dict(update.attributes), version=update.version)
+                    self._stored[update.product_id] = moved
+            return [done(update, self._alive(update.product_id)) for update in updates]
+
+    def get(self, product_ids: Sequence[str], *, vectors: bool = False) -> list[Point | None]:
+        points = [self._alive(product_id) for product_id in product_ids]
+        return [point and _shown(point, vectors) for point in points]
+
+    def versions(self, product_ids: Sequence[str]) -> list[int | None]:
+        stored = [self._stored.get(product_id) for product_id in product_ids]
+        return [point.version if point else None for point in stored]
+
+    def scroll(
+        self, *, after: str | None = None, limit: int = 100, filter: Filter | None = None, vectors: bool = False
+    ) -> tuple[list[Point], str | None]:
+        start = checked_cursor(after) or ""
+        points = {point_id(point.product_id): point for point in self._matching(filter)}
+        ids = sorted(id for id in points if id >= start)
+        page = [_shown(points[id], vectors) for id in ids[:limit]]
+        return page, ids[limit] if len(ids) > limit else None
+
+    def search(
+        self,
+        vector: Vector,
+        *,
+        limit: int = 10,
+        offset: int = 0,
+        filter: Filter | None = None,
+        min_score: float | None = None,
+        exclude: Sequence[str] = (),
+    ) -> list[Neighbor]:
+        query = checked_vector(vector, self.dim)
+        candidates = [point for point in self._matching(filter) if point.product_id not in exclude]
+        neighbors = [
+            Neighbor(point.product_id, float(query @ point.vector), point.attributes)
+            for point in candidates
+            if point.vector is not None
+        ]
+        if min_score is not None:
+            neighbors = [neighbor for neighbor in neighbors if neighbor.score >= np.float32(min_score)]
+        neighbors.sort(key=lambda neighbor: (-neighbor.score, neighbor.product_id))
+        return neighbors[offset : offset + limit]
+
+    def count(self, filter: Filter | None = None) -> int:
+        return len(self._matching(filter))
+
+    def facets(self, attribute: str, *, limit: int = 10, filter: Filter | None = None) -> list[Facet]:
+        kind = self._kinds.get(steps(attribute)) if is_key(attribute) else None
+        if kind not in _FACETED:
+            raise no_facets(attribute)
+        counts: Counter[Any] = Counter()
+        for point in self._matching(filter):
+            found = leaves(point.attributes, attribute)
+            counts.update({leaf for leaf in found if type(leaf) is _FACETED[kind]})
+        ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        return [Facet(value, count) for value, count in ranked[:limit]]
+
+    def declare(self, attributes: Mapping[str, AttributeKind]) -> None:
+        checked_attributes(attributes)
+        self._kinds |= {steps(attribute): kind for attribute, kind in attributes.items()}
+
+    def max_version(self) -> int:
+        return max((point.version for point in list(self._stored.values())), default=0)
+
+    def tombstones(self, *, before: float) -> Iterator[Tombstone]:
+        for point in list(self._stored.values()):
+            if isinstance(point, Tombstone) and point.removed_at < before:
+                yield point
+
+    def purge(self, tombstones: Iterable[Tombstone]) -> None:
+        with self._writing:
+            for tombstone in tombstones:
+                if self._stored.get(tombstone.product_id) == tombstone:
+                    del self._stored[tombstone.product_id]
+
+    def optimize(self) -> bool:
+        return False
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def _checked(self, point: Point | Tombstone) -> Point | Tombstone:
+        if isinstance(point, Tombstone):
+            return point
+        return replace(point, vector=checked_vector(point.vector, self.dim).copy())
+
+    def _version(self, product_id: str) -> int:
+        stored = self._stored.get(product_id)
+        return -1 if stored is None else stored.version
+
+    def _alive(self, product_id: str) -> Point | None:
+        stored = self._stored.get(product_id)
+        return stored if isinstance(stored, Point) else None
+
+    def _matching(self, filter: Filter | None) -> list[Point]:
+        points = [point for point in list(self._stored.values()) if isinstance(point, Point)]
+        return [point for point in points if filter is None or matches(filter, point.attributes)]
+
+
+def _shown(point: Point, vectors: bool) -> Point:
+    return point if vectors else replace(point, vector=None)
