@@ -82,7 +82,7 @@ class AttributeKind(StrEnum):
 class CatalogSpec:
     """What is fixed about a catalog, and kept beside its vectors.
 
-    `id` tells a catalog from an earlier one of its name: 32 hex digits. `weights` is `imagenet`, `random:SEED` or a
+    `id` is different for a later catalog of the same name: 32 hex digits. `weights` is `imagenet`, `random:SEED` or a
     file. `fingerprint` is None only while no encoder has been loaded for the catalog. `generation` names the folder or
     collection that holds the vectors. `created_at` is RFC 3339 in UTC.
     """

@@ -1,4 +1,4 @@
-"""What most commands begin with: the catalogs of the data folder, or those of the service that works on it."""
+"""What most commands begin with: the catalogs of the data folder, or those of the service that has it open."""
 
 import re
 from collections.abc import Iterator
@@ -39,14 +39,14 @@ def opened_catalogs(configured: Settings, *, create: bool = True) -> Iterator[An
 
 @contextmanager
 def opened_catalog(data: str | None, name: str) -> Iterator[AnyCatalog]:
-    """An existing catalog, whoever works on the data folder."""
+    """An existing catalog, in the data folder or of the service that has it open."""
     with opened_catalogs(settings.load(data=data), create=False) as catalogs:
         yield catalogs.get(name)
 
 
 @contextmanager
 def own_catalog(data: str | None, name: str) -> Iterator[Catalog]:
-    """An existing catalog, for what no service does. Raises `DataLocked` while one runs."""
+    """An existing catalog of the data folder, for what no service offers. Raises `DataLocked` while one runs."""
     with bootstrap.catalogs(settings.load(data=data), create=False) as catalogs:
         yield catalogs.get(name)
 

@@ -1,4 +1,4 @@
-"""What an archive is: rows that a format read from files, and what is known of where they came from."""
+"""An archive: rows that a format read from files, and what is known of where they came from."""
 
 import json
 import re
@@ -43,8 +43,8 @@ class About(BaseModel):
 class Archive:
     """Rows in files. `embeddings` reads them from the start, one after the other, and raises `InvalidSource`.
 
-    `dim` is None where there are no rows to tell it. `repaired` counts the products that the script's numbering
-    gave another row than their own.
+    `dim` is None where there are no rows. `repaired` counts the products that the script's numbering gave another
+    row than their own.
     """
 
     path: Path
@@ -63,7 +63,7 @@ class Format(Protocol):
         """Raises `InvalidProductID` where the format cannot hold this one."""
 
     def write(self, embeddings: Iterable[Embedding], folder: Path, spec: CatalogSpec, count: int) -> list[Path]:
-        """Writes `count` embeddings and tells the files, which are there when all is written, or not at all.
+        """Writes `count` embeddings and returns the files, which are there when all is written, or not at all.
 
         Raises `InvalidProductID`, `DataFull`, `DataNotWritable`.
         """

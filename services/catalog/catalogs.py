@@ -1,4 +1,4 @@
-"""The catalogs of a process: one `Catalog` for each, whoever asks for it."""
+"""The catalogs of a process: one open `Catalog` for each, shared by all threads."""
 
 import time
 from collections.abc import Callable
@@ -23,7 +23,7 @@ class Registry(Protocol):
     """Where the descriptions of catalogs are kept."""
 
     def check(self) -> None:
-        """Raises where it cannot tell which catalogs there are."""
+        """Raises `IndexUnavailable` or `DataCorrupt` if the catalogs cannot be listed."""
 
     def catalogs(self) -> list[CatalogSpec]:
         """All, by name. Raises `DataCorrupt`."""
@@ -157,7 +157,7 @@ class Catalogs:
             self.registry.save(spec)
 
     def remove(self, name: str, id: str | None = None) -> None:
-        """Removes a catalog with its vectors; calls of it under way raise `IndexUnavailable` or `CatalogNotFound`.
+        """Removes a catalog with its vectors; calls in progress raise `IndexUnavailable` or `CatalogNotFound`.
 
         Raises `CatalogNotFound`, also where `id` is that of an earlier one of this name, and `InvalidCatalog`.
         """

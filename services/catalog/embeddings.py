@@ -1,4 +1,4 @@
-"""Features that exist already: into an index, and out of it."""
+"""Features that were made elsewhere: into an index, and out of it."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -23,7 +23,7 @@ def write_embeddings(
     batch_size: int,
     check_space: Callable[[int], None],
 ) -> Iterator[Outcome]:
-    """Sets products; the outcome of each is told when it is safe."""
+    """Sets products; the outcome of each is given when the write survives the process."""
     stream = iter(embeddings)
     while batch := list(islice(stream, batch_size)):
         check_space(0)

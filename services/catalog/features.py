@@ -1,4 +1,4 @@
-"""Raw features and the direction they point in, which is what an index stores."""
+"""Raw features as a unit vector, which is what an index stores and searches by."""
 
 import numpy as np
 
@@ -7,9 +7,9 @@ from services.records import Vector
 
 
 def normalized(features: Vector) -> tuple[Vector, float]:
-    """Features as a direction of length one, and the length they had.
+    """Features as a vector of length one, and the length they had.
 
-    Raises `ImageFeatureless` where they are all zero or not finite: they have no direction.
+    Raises `ImageFeatureless` where they are all zero or not finite, so that no unit vector exists.
     """
     norm = float(np.linalg.norm(features.astype(np.float64)))
     if not np.isfinite(norm) or norm == 0.0:

@@ -143,7 +143,7 @@ def plan(change: Change, stored: Stored, catalog: str) -> PlannedChange | Outcom
 
 
 def image_failed(change: Change, error: LookalikeError) -> Outcome:
-    """The failure of a change because of its image. Names the file, which whoever decoded its bytes did not know."""
+    """The failure of a change because of its image, with the name of the file, which the decoder does not know."""
     path = change.image
     if isinstance(path, Path) and not str(error).startswith(str(path)):
         error = type(error)(f"{path}: {error}")

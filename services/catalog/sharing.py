@@ -62,8 +62,8 @@ class SharedServer:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        # Nothing: a server that does not answer must not keep all threads waiting one after the other, and what it
-        # answers is of that moment whoever holds what.
+        # No lock: a server that hangs must not make threads wait one after the other, and a lock of this process would
+        # not keep what the server answers from changing anyway.
         yield
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""The versions of a catalog whose changes nobody else numbers."""
+"""Versions for changes that come without one."""
 
 import threading
 
@@ -6,7 +6,7 @@ from services.index.vector_index import VectorIndex
 
 
 class Versions:
-    """Numbers changes, above everything that is in the index. Thread-safe."""
+    """Gives versions above all that are in the index. Thread-safe."""
 
     def __init__(self, index: VectorIndex) -> None:
         self._index = index
@@ -14,7 +14,7 @@ class Versions:
         self._last: int | None = None
 
     def next(self, stored: int) -> int:
-        """A version above `stored` and above all that were given before."""
+        """A version above `stored` and above all given before."""
         with self._lock:
             last = self._index.max_version() if self._last is None else self._last
             self._last = max(last, stored) + 1

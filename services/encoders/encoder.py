@@ -25,4 +25,4 @@ class Encoder(Protocol):
         """Raw features, float32 (n, dim), of uint8 RGB pixels (n, size, size, 3). Any n, zero included."""
 
     def close(self) -> None:
-        """Lets go of threads and memory; the encoder is unusable afterwards."""
+        """Frees threads and memory; the encoder is unusable afterwards."""

@@ -1,4 +1,4 @@
-"""What an encoder needs to know of a network."""
+"""The description of a network that an encoder runs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ class Network:
     hold one. `preprocess` takes a float tensor of 0..255 to what the network was trained on.
 
     `imagenet` gives the model without top with its trained weights; it raises `WeightsNotFound` or, when its patience
-    is at an end, `WeightsUnreachable`. `imagenet_at_hand` tells whether that works
-    without a download. Neither `imagenet_at_hand` nor making a `Network` imports TensorFlow.
+    ends, `WeightsUnreachable`. `imagenet_at_hand` returns whether that works without a download. Neither
+    `imagenet_at_hand` nor making a `Network` imports TensorFlow.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""How a device is fed so that it runs at its full rate."""
+"""How many images each call to a device gets, so that it runs at its full rate."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -44,8 +44,8 @@ def of_processors(count: int) -> Pace:
 def of_gpu() -> Pace:
     """One lane, because calls queue on the device anyway, and full ones keep it busy.
 
-    cuDNN looks for its fastest kernels anew for each size it meets, and holds them, so sizes are few. A search has its
-    own. From 8 on each is twice the one before, so at most half of the work is for nothing; less than 8 images leave
-    most of a GPU idle, whatever their number.
+    cuDNN searches for its fastest kernels for each size that it meets, and keeps them, so sizes are few. A search has
+    its own. From 8 on each is twice the one before, so at most half of the work is for nothing; less than 8 images
+    leave most of a GPU idle, whatever their number.
     """
     return Pace(lanes=1, turn=64, shapes=(1, 8, 16, 32, 64))

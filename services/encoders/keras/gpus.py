@@ -14,9 +14,9 @@ DRIVER = Path("/proc/driver/nvidia")
 
 @dataclass(frozen=True)
 class Gpus:
-    """What is known of them.
+    """What TensorFlow and NVIDIA's driver report.
 
-    `names` are those that TensorFlow can use, `cards` those that NVIDIA's driver has, as far as it tells. `driver` and
+    `names` are those that TensorFlow can use, `cards` those that the driver has, as far as it lists them. `driver` and
     `cuda` are the versions of the driver and of the CUDA that TensorFlow was built for; None: there is none. `absent`
     are the packages of tensorflow[and-cuda] that are not installed, `visible` is CUDA_VISIBLE_DEVICES.
     """

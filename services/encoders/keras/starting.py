@@ -1,4 +1,4 @@
-"""TensorFlow's start: what it has to be told before, and what its native code prints."""
+"""TensorFlow's start: what has to be set before, and what its native code prints."""
 
 import contextlib
 import os
@@ -10,13 +10,13 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def starting() -> Iterator[None]:
-    """TensorFlow's first import and first steps belong in here.
+    """Surrounds TensorFlow's first import and its first steps.
 
-    It computes by oneDNN, which it does by itself only where the processor has instructions for networks; on one with
+    It computes with oneDNN, which it does by itself only where the processor has instructions for networks; on one with
     AVX2 alone that encodes an eighth more images a second (docs/decisions.md). TF_ENABLE_ONEDNN_OPTS=0 says otherwise.
 
-    What it prints is kept off stderr, and shown if the start fails. It writes to descriptor 2 whatever it is told; what
-    Python prints meanwhile still comes through.
+    What it prints is kept off stderr, and shown if the start fails. Its native code writes to descriptor 2 whatever is
+    configured; what Python prints meanwhile is shown as always.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if platform.machine() == "x86_64":
