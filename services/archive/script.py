@@ -57,7 +57,7 @@ def write(embeddings: Iterable[Embedding], folder: Path, spec: CatalogSpec, coun
 
 
 def read(folder: Path) -> Archive:
-    """Raises `InvalidSource` for lines that do not tell a product or a row."""
+    """Raises `InvalidSource` for lines that name no product or no row."""
     entries = _ranked(folder / INDEXES)
     product_ids = [entry.product_id for entry in entries]
     repaired = sum(entry.number != rank for rank, entry in enumerate(entries))
@@ -113,8 +113,8 @@ def _embeddings(path: Path, product_ids: list[str], dim: int | None) -> Generato
         yield Embedding(product_ids[rows - 1], features)
     if rows != len(product_ids):
         raise InvalidSource(
-            f"{path} has {rows} rows and {INDEXES} has {len(product_ids)} lines, so whose rows they are cannot be "
-            "told; restore the one that is cut off."
+            f"{path} has {rows} rows and {INDEXES} has {len(product_ids)} lines, so it is unclear whose rows "
+            "they are; restore the one that is cut off."
         )
 
 

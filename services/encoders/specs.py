@@ -34,7 +34,7 @@ def checked_spec(spec: str) -> str:
         )
     if not path.is_file():
         raise WeightsNotFound(
-            f"The weights file {path} is not there; tell where it is now with `lookalike index ... --weights FILE`."
+            f"The weights file {path} is not there; give its new path with `lookalike index ... --weights FILE`."
         )
     return str(path)
 
