@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from indexes import opened
@@ -67,8 +68,24 @@ def media(tmp_path: Path) -> Media:
 
 
 @pytest.fixture
+def make_intake(decoder: Decoder, fetcher: StubFetcher, media: Media) -> Callable[..., Intake]:
+    """Makes what brings images into catalogs."""
+    shared, none = decoder, fetcher
+
+    def make_intake(
+        *,
+        decoder: Any = shared,
+        fetcher: Fetches = none,
+        check_space: Callable[[int], None] = lambda planned: None,
+    ) -> Intake:
+        return Intake(media, decoder, fetcher, threads=4, max_bytes=MAX_BYTES, check_space=check_space)
+
+    return make_intake
+
+
+@pytest.fixture
 def make(
-    index: VectorIndex, encoder: StubEncoder, decoder: Decoder, fetcher: StubFetcher, media: Media
+    index: VectorIndex, encoder: StubEncoder, fetcher: StubFetcher, make_intake: Callable[..., Intake]
 ) -> Iterator[Callable[..., Catalog]]:
     """Makes catalogs over the same index, media and decoder."""
     encoders = []
@@ -80,6 +97,7 @@ def make(
         load: Callable[[], Encoder] = lambda: encoder,
         index: VectorIndex = shared,
         fetcher: Fetches = fetcher,
+        intake: Intake | None = None,
         save: Callable[[CatalogSpec], None] = lambda spec: None,
         check_space: Callable[[int], None] = lambda planned: None,
         observe: Observe = nothing,
@@ -88,7 +106,7 @@ def make(
         return Catalog(
             spec,
             index,
-            Intake(media, decoder, fetcher, threads=4, max_bytes=MAX_BYTES, check_space=check_space),
+            intake or make_intake(fetcher=fetcher, check_space=check_space),
             encoders[-1],
             input_size=32,
             save=save,

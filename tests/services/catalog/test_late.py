@@ -9,7 +9,7 @@ import pytest
 from services.catalog.catalog import Catalog
 from services.errors import FetchTimeout
 from services.images import intake
-from services.images.intake import LATE, Picture, nothing
+from services.images.intake import LATE, Intake, Picture, nothing
 from services.index.vector_index import VectorIndex
 from services.records import Change, ChangeKind, Outcome, RemoteImage, State
 from services.testing import picture
@@ -48,9 +48,14 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
 
 
 @pytest.fixture
-def catalog(make: Callable[..., Catalog], gate: Gate) -> Catalog:
+def taking(make_intake: Callable[..., Intake], gate: Gate) -> Intake:
+    return make_intake(fetcher=gate)
+
+
+@pytest.fixture
+def catalog(make: Callable[..., Catalog], taking: Intake) -> Catalog:
     """One whose decoder is awake, for what takes long is late."""
-    catalog = make(fetcher=gate)
+    catalog = make(intake=taking)
     some = [put(f"awake{number}", "fast/red") for number in range(12)]
     catalog.apply(some)
     catalog.apply([Change(each.product_id, ChangeKind.DELETE) for each in some])
@@ -121,12 +126,12 @@ def test_what_is_late_meets_what_was_written_meanwhile(
     assert (found and found.image) == (shown and intake.sha256(shown).hexdigest())
 
 
-def test_no_more_than_so_many_are_late(catalog: Catalog, gate: Gate) -> None:
+def test_no_more_than_so_many_are_late(catalog: Catalog, taking: Intake, gate: Gate) -> None:
     """Given as many as may be late, I expect a batch to wait for one more, until one of them is here."""
 
     def pictures(count: int) -> list[object]:
         images = [(RemoteImage("slow/red"), None)] * count
-        return list(catalog._intake.pictures(images, 8, "nearest", nothing, early=True))
+        return list(taking.pictures(images, 8, "nearest", nothing, early=True))
 
     late = pictures(LATE)
     assert {type(each) for each in late} == {Future}
@@ -144,12 +149,12 @@ def test_no_more_than_so_many_are_late(catalog: Catalog, gate: Gate) -> None:
     assert {type(each) for each in pictures(LATE)} == {Future}
 
 
-def test_what_is_no_images_fault_concerns_the_rest_of_the_batch(catalog: Catalog, gate: Gate) -> None:
+def test_what_is_no_images_fault_concerns_the_rest_of_the_batch(catalog: Catalog, taking: Intake, gate: Gate) -> None:
     def full(planned: int) -> None:
         raise OSError("no space")
 
     _, finish = catalog.apply_early([put("a", "slow/red")])
-    catalog._intake.check_space = full
+    taking.check_space = full
     gate.open.set()
     assert finish
     with pytest.raises(OSError, match="no space"):

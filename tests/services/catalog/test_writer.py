@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from services.errors import (
     IndexUnavailable,
 )
 from services.images.decoder import Decoder, Limits
+from services.images.intake import Intake
 from services.index.vector_index import VectorIndex
 from services.records import Change, ChangeKind, Outcome, Point, RemoteImage, State, StoredImage, Tombstone
 from services.storage.media import Media
@@ -338,6 +340,7 @@ class Inline:
     """A decoder whose work is done by others: what counts here is who holds bytes."""
 
     def __init__(self, decoder: Any) -> None:
+        self.processes = decoder.processes
         self._decoder = decoder
 
     def submit(self, data: bytes, *arguments: Any) -> Any:
@@ -347,12 +350,10 @@ class Inline:
 @pytest.mark.parametrize("broken", [False, True], ids=["sound", "broken"])
 @memory_only
 def test_the_bytes_of_an_image_are_dropped_before_the_next_one_comes(
-    make: Callable[..., Catalog], broken: bool
+    make: Callable[..., Catalog], make_intake: Callable[..., Intake], decoder: Decoder, broken: bool
 ) -> None:
     """Given 40 images and 4 threads that fetch, I expect that never more than a few originals are in memory."""
-    catalog = make(fetcher=Fresh(broken))
-    intake: Any = catalog._intake
-    intake.decoder = Inline(intake.decoder)
+    catalog = make(intake=make_intake(decoder=Inline(decoder), fetcher=Fresh(broken)))
     Counted.alive = Counted.peak = 0
     states = {each.state for each in catalog.apply([put(f"p{n}", RemoteImage(f"{n}"), version=1) for n in range(40)])}
     assert states == {State.FAILED if broken else State.APPLIED}
@@ -399,7 +400,7 @@ FAILURES = {
 
 @pytest.mark.parametrize("who", FAILURES)
 def test_a_dead_backend_raises_for_the_whole_batch_which_may_be_applied_again(
-    make: Callable[..., Catalog], index: VectorIndex, who: str
+    make: Callable[..., Catalog], make_intake: Callable[..., Intake], index: VectorIndex, who: str
 ) -> None:
     def fail(*_: Any) -> Any:
         raise FAILURES[who]
@@ -409,7 +410,7 @@ def test_a_dead_backend_raises_for_the_whole_batch_which_may_be_applied_again(
         "encoder": lambda: make(load=fail),
         "disk": lambda: make(check_space=fail),
         "index": lambda: make(index=Meddled(index, "flush", fail)),
-        "decoding": lambda: decoding(make(), fail),
+        "decoding": lambda: make(intake=make_intake(decoder=SimpleNamespace(processes=1, submit=fail))),
     }
     with pytest.raises(type(FAILURES[who])):
         failing[who]().apply(changes)
@@ -439,24 +440,19 @@ def test_a_full_disk_is_seen_before_anything_is_fetched_and_before_anything_is_w
     assert fetched == [0, 1, 2]
 
 
-def decoding(catalog: Catalog, submit: Callable[..., Any]) -> Catalog:
-    intake: Any = catalog._intake
-    intake.decoder = type("Decoder", (), {"submit": staticmethod(submit)})()
-    return catalog
-
-
-def test_what_closing_does_to_a_batch_is_no_outcome(make: Callable[..., Catalog]) -> None:
+def test_what_closing_does_to_a_batch_is_no_outcome(
+    make: Callable[..., Catalog], make_intake: Callable[..., Intake]
+) -> None:
     """Given that children and connections are closed under a batch, I expect an error that says to try again."""
-    catalog = make()
-    intake: Any = catalog._intake
-    intake.decoder = Decoder(1, 10.0, 1 << 30, Limits(1_000_000, 1_000_000))
 
     class Closing(StubFetcher):
         def fetch(self, url: str) -> bytes:
             intake.close()
             raise FetchFailed("broken off")
 
-    intake._fetcher = Closing()
+    decoder = Decoder(1, 10.0, 1 << 30, Limits(1_000_000, 1_000_000))
+    intake = make_intake(decoder=decoder, fetcher=Closing())
+    catalog = make(intake=intake)
     for image in (RemoteImage(URL), RED):
         with pytest.raises(Closed):
             catalog.apply([put("a", image, version=1)])
