@@ -26,6 +26,7 @@ from services.errors import InvalidSource
 from services.records import AttributeKind, CatalogSpec, ChangeKind, Lane, Quantization, Resample, Vectors
 
 FORMAT = 1
+"""Grows with what an older version would misread; v0.1 wrote 1."""
 AT_ONCE = 500
 """Products, or changes, of a member."""
 

@@ -112,7 +112,7 @@ def test_the_encoder_finds_the_product_of_each_original(data: Path) -> None:
     with bootstrap.catalogs(configured(data)) as catalogs:
         catalog = catalogs.get(CATALOG)
         for name, product in EXPECTED["products"].items():
-            [best] = catalog.search(catalogs.intake.media.get(product["image"]), limit=1)
+            [best] = catalog.search_image(catalogs.intake.media.get(product["image"]), limit=1)
             assert (best.product_id, best.score) == (name, pytest.approx(1.0, abs=1e-4))
 
 
@@ -242,7 +242,7 @@ def test_a_service_does_not_start_on_a_newer_folder(refused: Callable[..., str],
     service = Service(data)
     with pytest.raises(AssertionError, match="format_newer"):
         service.start()
-    assert service.process and service.process.wait(30) == 2
+    assert ended(service) == 2
     assert contents(data) == before
 
 
@@ -259,7 +259,14 @@ def test_a_service_does_not_start_on_a_newer_queue(data: Path) -> None:
     service = Service(data)
     with pytest.raises(AssertionError, match="The ledger in Redis was written by a newer Lookalike"):
         service.start()
-    assert service.process and service.process.wait(30) == 2
+    assert ended(service) == 2
+
+
+def ended(service: Service) -> int:
+    """The status of a service that did not start."""
+    assert service.process and service.process.stdout
+    service.process.stdout.close()
+    return service.process.wait(30)
 
 
 def contents(folder: Path) -> dict[str, tuple[int, bytes]]:

@@ -4,6 +4,7 @@ import io
 import json
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -253,20 +254,36 @@ def assert_refused(service: Any, path: Path, data: bytes) -> None:
     assert service.catalogs.specs() == []
 
 
-@pytest.mark.parametrize("change", [{"format": 2}, {"more": 1}, {"catalogs": [{}]}, None])
-def test_a_manifest_of_another_kind_is_refused(stocked: Any, tmp_path: Path, change: dict[str, Any] | None) -> None:
-    path = tmp_path / "backup.tar"
-    found = members(taken(stocked, path))
+def with_manifest(path: Path, change: dict[str, Any] | None) -> Path:
+    """The backup with another manifest, which vouches for itself: some fields changed, or a list (None)."""
+    found = members(path)
     with tarfile.open(path, "w") as tar:
         for about, data in found:
             if about.name.startswith("manifest"):
-                from hashlib import sha256
-
                 data = b"[]" if change is None else json.dumps(json.loads(data) | change).encode()
                 about.name, about.size = f"manifest-{sha256(data).hexdigest()}.json", len(data)
             tar.addfile(about, io.BytesIO(data))
+    return path
+
+
+@pytest.mark.parametrize("change", [{"format": 2}, {"more": 1}, {"catalogs": [{}]}, None])
+def test_a_manifest_of_another_kind_is_refused(stocked: Any, tmp_path: Path, change: dict[str, Any] | None) -> None:
+    path = with_manifest(taken(stocked, tmp_path / "backup.tar"), change)
     with pytest.raises(InvalidSource):
         verified(path)
+
+
+def test_a_backup_of_a_newer_version_is_refused(stocked: Any, other: Any, tmp_path: Path) -> None:
+    """Also where that version has fields that this one does not know."""
+    change = {"format": 2, "made_by": "0.9.0", "more": 1}
+    path = with_manifest(taken(stocked, tmp_path / "backup.tar"), change)
+    with pytest.raises(InvalidSource) as caught:
+        put_back(other, path)
+    assert str(caught.value) == (
+        f"{path} is a backup of format 2 made by Lookalike 0.9.0, and this version reads format 1: restore it with "
+        "that version."
+    )
+    assert other.catalogs.specs() == []
 
 
 @pytest.mark.parametrize("name", ["more.json", "../more", "changes/00000002.jsonl"])
