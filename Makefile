@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PORT ?= 8080
 WORKERS ?= 3
+LONG ?= 4
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not ((3, 11) <= sys.version_info < (3, 14)))' \
@@ -19,7 +20,7 @@ $(STAMP): requirements.lock pyproject.toml
 
 .PHONY: help
 help:  ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: $(STAMP)  ## Make the environment (.venv) and nothing else
@@ -28,17 +29,31 @@ setup: $(STAMP)  ## Make the environment (.venv) and nothing else
 run: $(STAMP)  ## Run the service with the demo catalog on port 8080 (or PORT=8081)
 	@$(BIN)/lookalike up --demo --port $(PORT)
 
+# What computes takes a process for each of two processors. The long tests mostly wait, so more of them run at once.
+IN_PARALLEL := --dist worksteal --numprocesses
+# Whole commands, encoders, indexes and workers are left to `make test`.
+SLOWER := tests/api/cli tests/bench tests/e2e tests/services/encoders tests/services/index tests/workers
+
+.PHONY: quick
+quick: check  ## Check, and run the tests of what is pure and of the API (3 minutes)
+	@$(BIN)/pytest $(IN_PARALLEL) 2 $(addprefix --ignore=,$(SLOWER))
+
 .PHONY: test
-test: $(STAMP)  ## Run the tests (minutes)
-	@$(BIN)/pytest --numprocesses 2 --dist worksteal
+test: $(STAMP)  ## Run the tests (5 minutes)
+	@$(BIN)/pytest $(IN_PARALLEL) 2
 
 .PHONY: test-long
-test-long: $(STAMP)  ## Run the long tests: kills, parity, the demo's quality
-	@$(BIN)/pytest -m long
+test-long: $(STAMP)  ## Run the long tests: kills, outages, hostile input on a little, parity, the docs (20 minutes)
+	@$(BIN)/pytest $(IN_PARALLEL) $(LONG) -m long
 
 .PHONY: chaos
-chaos: $(STAMP)  ## Run the chaos suite in full: kills, outages, hostile input (hours; make test-long runs it on a little)
-	@CHAOS=full $(BIN)/pytest -m long tests/chaos
+chaos: $(STAMP)  ## Run the chaos suite in full (hours; make test-long runs it on a little)
+	@CHAOS=full $(BIN)/pytest -m 'long or nightly' tests/chaos
+
+.PHONY: nightly
+nightly: $(STAMP)  ## Run the long tests in full, those of scale, and the benchmarks (a night)
+	@CHAOS=full $(BIN)/pytest -m 'long or nightly'
+	@$(BIN)/python bench/suite.py
 
 .PHONY: test-server
 test-server: $(STAMP)  ## Run the tests of the index on a real Qdrant: make test-server QDRANT_URL=http://... [QDRANT_API_KEY=...]

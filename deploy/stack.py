@@ -8,6 +8,7 @@ Redis is `redis-server` where it is installed, else the Valkey that comes along;
 
 import argparse
 import os
+import random
 import secrets
 import shlex
 import shutil
@@ -21,7 +22,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -31,6 +32,8 @@ COMPOSE = Path(__file__).parent.parent / "compose.yaml"
 BIN = Path(sys.executable).parent
 READY_SECONDS = 60.0
 STOP_SECONDS = 40.0
+PORTS = range(15_000, 32_000)
+"""Below those that Linux gives to outgoing connections: one of them could take a port while its server restarts."""
 
 
 class Stack:
@@ -51,9 +54,9 @@ class Stack:
     ) -> None:
         self.folder = folder
         self.workers = workers
-        self.port = port or _free_port()
-        self.redis_port = _free_port()
-        self.qdrant_port = _free_port()
+        self.port = port or free_port()
+        self.redis_port = free_port()
+        self.qdrant_port = free_port()
         self.qdrant_url = os.environ.get("QDRANT_URL") or f"http://127.0.0.1:{self.qdrant_port}"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.environment = dict(environment or {})
@@ -197,10 +200,13 @@ def _redis_server() -> str:
     return str(get_binary_path())
 
 
-def _free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_port() -> int:
+    """A port of this machine that nothing listens on, and that no outgoing connection is given meanwhile."""
+    for port in random.sample(PORTS, len(PORTS)):
+        with closing(socket.socket()) as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError(f"No port from {PORTS[0]} to {PORTS[-1]} is free.")
 
 
 def main() -> None:

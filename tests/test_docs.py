@@ -1,5 +1,6 @@
 """The docs are true: the reference pages are the code's, every command runs, every link leads somewhere."""
 
+import fcntl
 import importlib.util
 import json
 import os
@@ -9,8 +10,8 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +21,7 @@ import httpx2
 import numpy as np
 import pytest
 from PIL import Image
+from waiting import until
 
 from api.cli.main import COMMANDS
 from api.responses.problems import statuses
@@ -81,6 +83,12 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert [target for target in targets if not (page.parent / target.partition("#")[0]).exists()] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_test_that_a_page_names_exists(page: Path) -> None:
+    named = re.findall(r"\btests/[\w/]+\.py\b", page.read_text())
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 def test_the_codes_of_the_api_page_have_their_statuses() -> None:
     known = statuses()
     rows = re.findall(r"^\| (\d{3})[^|]*\| (`.*) \|$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE)
@@ -89,7 +97,26 @@ def test_the_codes_of_the_api_page_have_their_statuses() -> None:
     assert [(code, status) for code, status in named if known.get(code) != status] == []
 
 
-@pytest.mark.parametrize("target", ["help", "setup", "run", "test", "test-long", "check", "bench", "bench-full"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "help",
+        "setup",
+        "run",
+        "quick",
+        "test",
+        "test-long",
+        "chaos",
+        "nightly",
+        "test-server",
+        "stack",
+        "check",
+        "format",
+        "bench",
+        "bench-full",
+        "lock",
+    ],
+)
 def test_make_knows_its_targets(target: str) -> None:
     ran = subprocess.run(
         ["make", "--no-print-directory", "-n", target], cwd=ROOT, capture_output=True, text=True, check=False
@@ -185,7 +212,15 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(workspace: Path) -> Iterator[Terminal]:
+def the_port() -> Iterator[None]:
+    """One test at a time uses the port that the pages name, also among processes that run tests in parallel."""
+    with (Path(tempfile.gettempdir()) / "lookalike-docs.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture
+def terminal(workspace: Path, the_port: None) -> Iterator[Terminal]:
     with socket.socket() as port:
         port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -242,11 +277,11 @@ def check_the_feed_is_what_the_page_says(job: dict[str, Any]) -> None:
 
 
 def _finished(job: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 60
-    while not (told := httpx2.get(f"{URL}/v1/jobs/{job}", trust_env=False).json())["finished_at"]:
-        assert time.monotonic() < deadline, told
-        time.sleep(0.2)
-    return dict(told)
+    def told() -> dict[str, Any]:
+        return dict(httpx2.get(f"{URL}/v1/jobs/{job}", trust_env=False).json())
+
+    until(lambda: bool(told()["finished_at"]), 60, told)
+    return told()
 
 
 def test_only_pages_that_are_run_have_commands() -> None:

@@ -7,12 +7,12 @@ import signal
 import socket
 import subprocess
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from harness import ENVIRONMENT, LOOKALIKE, Service, picture
 from redis import Redis
+from stack import free_port
 
 from services import bootstrap, settings
 from services.catalog.opening import new_spec
@@ -85,16 +85,8 @@ def test_a_redis_that_is_away_is_said_and_waited_for(tmp_path: Path) -> None:
     assert "lk_secret" not in line + rest and "Traceback" not in rest
 
 
-@pytest.fixture
-def free_port() -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    yield port
-
-
 @pytest.mark.long
-def test_it_works_and_tells_metrics(tmp_path: Path, redis: "Redis[bytes]", valkey_url: str, free_port: str) -> None:
+def test_it_works_and_tells_metrics(tmp_path: Path, redis: "Redis[bytes]", valkey_url: str) -> None:
     data = tmp_path / "data"
     with bootstrap.catalogs(settings.load(data=data, decode_processes=1)) as catalogs:
         spec = new_spec("products", "efficientnet_lite0", "imagenet", "nearest")
@@ -103,12 +95,13 @@ def test_it_works_and_tells_metrics(tmp_path: Path, redis: "Redis[bytes]", valke
         changes = [Change(f"p{n}", image=StoredImage(media.put(picture(n))), attributes={}) for n in range(80)]
     ledger = Ledger(Store(redis))
     job = ledger.accept(spec.id, spec.name, changes, lane=Lane.BULK, max_version=lambda: 0)
-    given = {"redis_url": valkey_url, "log_format": "json", "metrics_port": free_port}
+    port = str(free_port())
+    given = {"redis_url": valkey_url, "log_format": "json", "metrics_port": port}
     with command(data, "--concurrency", "3", **given) as process:
         assert process.stdout
         assert re.fullmatch(r"Worker \S+ is ready\.\n", process.stdout.readline())
         assert ledger.wait(job.id, 60).applied == 80
-        with urllib.request.urlopen(f"http://127.0.0.1:{free_port}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
             metrics = answer.read().decode()
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=30)
