@@ -42,7 +42,7 @@ def send(server: Any, data: bytes, query: str = "") -> tuple[int, Any, float]:
     return answer.status, told, time.monotonic() - started
 
 
-@pytest.mark.long
+@pytest.mark.nightly
 def test_a_feed_of_100_000_lines_is_accepted_at_5_000_a_second(server: Any, record_property: Any) -> None:
     send(server, b"".join(body(1000)))
     data = b"".join(body(LINES))
@@ -56,7 +56,7 @@ def test_a_feed_of_100_000_lines_is_accepted_at_5_000_a_second(server: Any, reco
     assert grown < 100 << 20, f"{grown >> 20} MB more memory"
 
 
-@pytest.mark.long
+@pytest.mark.nightly
 def test_a_feed_of_200_mb_does_not_sit_in_memory(server: Any) -> None:
     """It is refused for its last line, so all of it was read, judged and spooled."""
     line = next(body(1))

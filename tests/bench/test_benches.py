@@ -57,7 +57,7 @@ def test_a_bench_gives_the_figures_of_its_tables(tmp_path: Path, name: str) -> N
     check_its_tables_are_full(name, ran(name, LITTLE[name], tmp_path / "result.json"))
 
 
-@pytest.mark.long
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", LITTLE_BUT_LONG)
 def test_a_longer_bench_gives_the_figures_of_its_tables(tmp_path: Path, name: str) -> None:
     result = ran(name, LITTLE_BUT_LONG[name], tmp_path / "result.json")

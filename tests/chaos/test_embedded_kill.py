@@ -1,4 +1,5 @@
-"""The embedded index survives kill -9: what was told as done is there when it is opened again, within 3 seconds."""
+"""The embedded index survives kill -9: what was told as done is there when it is opened again, in less than 3
+seconds of a processor: what others do on the machine is not counted."""
 
 import json
 import random

@@ -13,6 +13,7 @@ PRODUCTS = 1000
 KILLS = {"service": (100, 260, 420, 580, 740), "valkey": (340, 860)}
 """How many changes are done when each is killed."""
 ANSWER_SECONDS = 5.0
+"""From a start to the first answer, on a machine that does nothing else: the full chaos runs alone."""
 
 pytestmark = pytest.mark.long
 
@@ -23,7 +24,10 @@ def wait_for(service: Service, job: str, least: int, seconds: float = 60.0) -> i
 
 
 def test_a_job_of_1000_is_whole_after_five_kills_of_the_service_and_two_of_its_valkey(
-    service: Service, pictures: Pictures, record_property: Callable[[str, object], None]
+    service: Service,
+    pictures: Pictures,
+    scale: Callable[..., float],
+    record_property: Callable[[str, object], None],
 ) -> None:
     for n in range(PRODUCTS):
         pictures.answers[f"/{n}.jpg"] = answer(picture(n))
@@ -42,12 +46,12 @@ def test_a_job_of_1000_is_whole_after_five_kills_of_the_service_and_two_of_its_v
         assert_gone(family)
         started = time.monotonic()
         service.start()
-        assert wait_for(service, job, 0, ANSWER_SECONDS) >= reached
+        assert wait_for(service, job, 0) >= reached
         restarts.append(round(time.monotonic() - started, 2))
     record_property("restart to first answer, seconds", restarts)
     ended = service.finished(job)
     assert (ended["total"], ended["applied"], ended["failed"]) == (PRODUCTS, PRODUCTS, 0), ended
-    assert max(restarts) <= ANSWER_SECONDS, restarts
+    assert max(restarts) <= scale(ANSWER_SECONDS, 60.0), restarts
     assert service.get("/catalogs/products")["products"] == PRODUCTS
     assert service.process is not None
     family = children(service.process.pid)

@@ -28,7 +28,7 @@ def held(configured: Settings) -> tuple[dict[str, Any], set[Any], np.ndarray]:
         return described, set(catalog.tombstones()), np.stack([np.asarray(point.vector) for point in points])
 
 
-@pytest.mark.parametrize("products", [PRODUCTS, pytest.param(10_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("products", [PRODUCTS, pytest.param(10_000, marks=pytest.mark.nightly)])
 def test_a_catalog_goes_to_a_server_and_back(run: Run, tmp_path: Path, products: int) -> None:
     random = np.random.default_rng(1)
     source, back = settings.load(data=tmp_path / "source"), settings.load(data=tmp_path / "back")

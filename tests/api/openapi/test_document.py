@@ -184,7 +184,7 @@ def test_no_answer_is_outside_the_schema_with_keys(make_service: Any, tmp_path: 
     assert {f"PUT {PRODUCT}", "GET /v1/jobs", "GET /v1/stats", "GET /livez"} <= answered_well(statuses)
 
 
-@pytest.mark.long
+@pytest.mark.nightly
 def test_no_answer_is_outside_the_schema_at_length(service: Any) -> None:
     wrong, statuses = run(load(stocked(service), config(100)))
     assert not wrong, "\n\n".join(wrong)

@@ -360,7 +360,7 @@ def test_a_claim_is_smaller_where_products_have_many_changes(
     assert (names(claimed[0].claim), claimed[0].more) == ([f"p{i}" for i in range(7)], True)
 
 
-@pytest.mark.long
+@pytest.mark.nightly
 def test_a_claim_takes_as_long_with_300_000_waiting_as_with_3_000(
     ledger: Ledger, accept: Accept, take: Take, end: End, redis: Redis
 ) -> None:

@@ -36,7 +36,7 @@ def weight(redis: Redis, key: str) -> int:
     return redis.memory_usage(key, samples=0) or 0
 
 
-@pytest.mark.parametrize("count", [20_000, pytest.param(100_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [20_000, pytest.param(100_000, marks=pytest.mark.nightly)])
 def test_a_change_of_a_large_job_that_waits(accept: Accept, redis: Redis, count: int) -> None:
     accept([])
     before = used(redis)
@@ -52,7 +52,7 @@ def test_a_change_that_comes_alone_and_waits(accept: Accept, redis: Redis) -> No
     assert used(redis) - before - sum(map(own_bytes, products(5000))) <= WAITING * 5000
 
 
-@pytest.mark.parametrize("count", [3000, pytest.param(100_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [3000, pytest.param(100_000, marks=pytest.mark.nightly)])
 def test_a_job_that_has_finished(
     ledger: Ledger,
     claims: Claims,

@@ -328,7 +328,7 @@ def test_what_is_found_is_what_the_accepted_changes_give_in_the_order_of_their_v
     assert_holds(redis, steps)
 
 
-@pytest.mark.long
+@pytest.mark.nightly
 @settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps)
 def test_what_is_found_of_more_examples(redis: Redis, steps: list[tuple[Any, ...]]) -> None:

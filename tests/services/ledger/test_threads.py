@@ -17,7 +17,7 @@ PRODUCTS = 500
 ACCEPTING, WORKING = 8, 4
 
 
-@pytest.mark.parametrize("total", [3000, pytest.param(20_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("total", [3000, pytest.param(20_000, marks=pytest.mark.nightly)])
 def test_counts_are_exact_and_each_change_ends_once(redis: Redis, valkey_url: str, total: int) -> None:
     jobs: list[Job] = []
     recorded: Counter[str] = Counter()

@@ -51,7 +51,7 @@ def test_it_keeps_all_it_is_told_and_is_reached_by_this_user_only(server: Valkey
     assert socket.parent.stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.parametrize("turns", [4, pytest.param(20, marks=pytest.mark.long)])
+@pytest.mark.parametrize("turns", [4, pytest.param(20, marks=pytest.mark.nightly)])
 def test_nothing_acknowledged_is_lost_when_it_is_killed(tmp_path: Path, turns: int) -> None:
     with (
         capture_logs() as log,
