@@ -12,7 +12,8 @@ from flask.json.provider import DefaultJSONProvider
 from prometheus_client import CollectorRegistry
 
 from api.access.auth import check_routes, guard, opened_by
-from api.access.keyring import Keyring, Scope
+from api.access.keyring import Keyring
+from api.access.keys import Scope
 from api.access.quota import Quota
 from api.context import Context, keep
 from api.errors import Fault, RequestInvalid

@@ -10,7 +10,8 @@ import structlog
 from flask import Flask, current_app, g, request
 from werkzeug.exceptions import MethodNotAllowed
 
-from api.access.keyring import Key, Keyring, Scope
+from api.access.keyring import Keyring
+from api.access.keys import Key, Scope
 from api.errors import Forbidden, Unauthorized
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})

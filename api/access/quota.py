@@ -7,7 +7,7 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
-from api.access.keyring import Key
+from api.access.keys import Key
 from api.errors import RateLimited
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from api.access import keyring
-from api.access.keyring import EVERY, Key, Scope, new_key
+from api.access import keys_file
+from api.access.keys import EVERY, Key, Scope, new_key
 from api.cli.output import command, display, json_option, print_json, stderr, stdout
 from services import settings
 from services.errors import InvalidSetting
@@ -46,7 +46,7 @@ def create_command(
     """Make a key for NAME and print it, once."""
     file = _named(file)
     key, secret = new_key(name, scopes, catalogs or None)
-    keyring.add(file, key)
+    keys_file.add(file, key)
     _show(key, secret, file, as_json)
 
 
@@ -56,9 +56,9 @@ def create_command(
 @command
 def list_command(file: Path | None, as_json: bool) -> None:
     """List the keys: names, scopes and catalogs. The keys themselves are not kept."""
-    keys = keyring.read(_named(file))
+    keys = keys_file.read(_named(file))
     if as_json:
-        print_json({"keys": [key.told() for key in keys]})
+        print_json({"keys": [key.to_json() for key in keys]})
         return
     for key in keys:
         catalogs = EVERY if key.catalogs is None else ", ".join(sorted(key.catalogs))
@@ -73,7 +73,7 @@ def list_command(file: Path | None, as_json: bool) -> None:
 def rotate_command(name: str, file: Path | None, as_json: bool) -> None:
     """Give NAME another key and print it, once; the old one opens nothing any more."""
     file = _named(file)
-    key, secret = keyring.rotate(file, name)
+    key, secret = keys_file.rotate(file, name)
     _show(key, secret, file, as_json)
 
 
@@ -85,9 +85,9 @@ def rotate_command(name: str, file: Path | None, as_json: bool) -> None:
 def revoke_command(name: str, file: Path | None, as_json: bool) -> None:
     """Take the key of NAME away: it opens nothing any more."""
     file = _named(file)
-    key = keyring.revoke(file, name)
+    key = keys_file.revoke(file, name)
     if as_json:
-        print_json(key.told() | {"file": str(file)})
+        print_json(key.to_json() | {"file": str(file)})
     else:
         stdout().print(display(f"The key of {key.name} is no more."), soft_wrap=True)
 
@@ -101,7 +101,7 @@ def _named(file: Path | None) -> Path:
 
 def _show(key: Key, secret: str, file: Path, as_json: bool) -> None:
     if as_json:
-        print_json(key.told() | {"key": secret, "file": str(file)})
+        print_json(key.to_json() | {"key": secret, "file": str(file)})
         return
     click.echo(secret)
     stderr().print(

@@ -17,7 +17,8 @@ from services.settings import Settings
 from services.storage.folder import service_url
 
 if TYPE_CHECKING:
-    from api.client.catalogs import RemoteCatalog, RemoteCatalogs
+    from api.client.catalog import RemoteCatalog
+    from api.client.catalogs import RemoteCatalogs
 
 AnyCatalogs: TypeAlias = "Catalogs | RemoteCatalogs"
 AnyCatalog: TypeAlias = "Catalog | RemoteCatalog"

@@ -1,4 +1,4 @@
-"""Requests to a running service: patient where it asks for that, and what it refuses is the error that it tells."""
+"""Requests to a running service: repeated where it asks for that; what it refuses is raised as its own error."""
 
 import threading
 import time
@@ -18,16 +18,27 @@ CONNECT_SECONDS = 3.0
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
 AWAY_SECONDS = 60.0
+"""How long a service that does not answer at all is waited for."""
 
 
 class Client:
     """A connection to the service at `url`, for many threads at a time.
 
-    Once `hurry` is set nothing is tried a second time.
+    Once `hurry` is set nothing is sent a second time.
     """
 
-    def __init__(self, url: str, api_key: str = "") -> None:
+    def __init__(self, url: str, api_key: str = "", away_seconds: float = AWAY_SECONDS) -> None:
+        """
+        Args:
+            url: Where the service answers.
+            api_key: The key to send; none where it is empty.
+            away_seconds: How long a service that does not answer at all is waited for.
+
+        Raises:
+            InvalidSetting: This is no key.
+        """
         self.url = url
+        self._away_seconds = away_seconds
         self.hurry = threading.Event()
         self._http = httpx2.Client(
             base_url=url,
@@ -51,7 +62,7 @@ class Client:
             raise ServiceUnavailable(f"What answers at {self.url} is no Lookalike: see `lookalike doctor`.") from error
 
     def ask(self, method: str, path: str, **options: Any) -> httpx2.Response:
-        """The answer to a request that is taken. Raises the error that the service tells, `ServiceUnavailable`."""
+        """The answer to a request that succeeds. Raises the error of the answer, `ServiceUnavailable`."""
         response = self.send(method, path, **options)
         if response.status_code >= 400:
             raise self.error(response)
@@ -60,12 +71,20 @@ class Client:
     def send(
         self, method: str, path: str, *, patience: float = 0.0, seconds: float = ANSWER_SECONDS, **options: Any
     ) -> httpx2.Response:
-        """The answer, whatever it says; it may take so many seconds.
+        """The answer, whatever its status.
 
-        Where a repetition can help the request is sent again for `patience` seconds, after the pause that Retry-After
-        names; a service that is away is waited for no longer than a minute. Raises `ServiceUnavailable`.
+        Args:
+            method: The method of HTTP.
+            path: The path under `url`.
+            patience: Seconds in which the request is repeated where that can help, after the pause that Retry-After
+                names. A service that does not answer at all is waited for no longer than `away_seconds`.
+            seconds: How long one answer may take.
+            options: Of the request: its body, parameters and headers.
+
+        Raises:
+            ServiceUnavailable: There is no answer.
         """
-        # Not stamina: who waits for the next attempt must be let go when the command ends.
+        # Not stamina: waiting for the next attempt must end when the command does.
         until = time.monotonic() + patience
         back_until: float | None = None
         for pause in pauses(FIRST_PAUSE, LONGEST_PAUSE, jitter=0.5):
@@ -77,7 +96,7 @@ class Client:
                 pause += _retry_after(answer)
                 back_until = None
             else:
-                back_until = back_until or min(until, now + AWAY_SECONDS)
+                back_until = back_until or min(until, now + self._away_seconds)
             if now + pause > (back_until or until) or self.hurry.wait(pause):
                 break
         if isinstance(answer, httpx2.Response):
@@ -86,7 +105,7 @@ class Client:
 
     @contextmanager
     def stream(self, method: str, path: str) -> Iterator[Iterator[bytes]]:
-        """The bytes of an answer that is long. Raises the error that the service tells, `ServiceUnavailable`."""
+        """The bytes of an answer that is long. Raises the error of the answer, `ServiceUnavailable`."""
         try:
             with self._http.stream(method, path, timeout=_timeout(ANSWER_SECONDS)) as response:
                 if response.status_code >= 400:
@@ -97,9 +116,9 @@ class Client:
             raise self._unavailable(error) from None
 
     def error(self, response: httpx2.Response) -> LookalikeError:
-        """What a problem tells."""
-        told = problem(response)
-        code, detail = str(told.get("code")), str(told.get("detail"))
+        """The error of an answer whose status is 400 or more."""
+        refusal = problem(response)
+        code, detail = str(refusal.get("code")), str(refusal.get("detail"))
         if response.status_code == 401:
             detail = (
                 f"The service at {self.url} answers only to a key that it knows: put one into LOOKALIKE_API_KEY "
@@ -107,7 +126,7 @@ class Client:
             )
         if kind := kind_of(code):
             return kind(detail)
-        why = f": {detail}" if "detail" in told else "."
+        why = f": {detail}" if "detail" in refusal else "."
         return ServiceUnavailable(f"The service at {self.url} answers {response.status_code}{why}")
 
     def _attempt(self, method: str, path: str, **options: Any) -> httpx2.Response | ServiceUnavailable:
@@ -133,10 +152,10 @@ class Client:
 def problem(response: httpx2.Response) -> dict[str, Any]:
     """What a problem+json says; empty where it is none."""
     try:
-        told = response.json()
+        body = response.json()
     except ValueError:
         return {}
-    return told if isinstance(told, dict) else {}
+    return body if isinstance(body, dict) else {}
 
 
 def kind_of(code: str) -> type[LookalikeError] | None:
@@ -171,11 +190,11 @@ def _timeout(seconds: float) -> httpx2.Timeout:
 
 
 def _may_succeed_later(response: httpx2.Response) -> bool:
-    """A change that was taken and has failed is no such thing, whatever it failed of."""
+    """Whether repeating the request can help. It cannot where a change was accepted and has failed."""
     if response.status_code < 400:
         return False
-    told = problem(response)
-    return "job" not in told and told.get("retryable", response.status_code in (429, 503)) is True
+    refusal = problem(response)
+    return "job" not in refusal and refusal.get("retryable", response.status_code in (429, 503)) is True
 
 
 def _retry_after(response: httpx2.Response) -> float:

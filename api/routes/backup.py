@@ -9,7 +9,7 @@ from apiflask import APIBlueprint
 from flask import Response
 
 from api.access.auth import opened_by
-from api.access.keyring import Scope
+from api.access.keys import Scope
 from api.context import context
 from api.openapi.document import BINARY, more
 from services.backup import backup

@@ -4,7 +4,7 @@ from apiflask import APIBlueprint
 from flask import Response, url_for
 
 from api.access.auth import asking, opened_by
-from api.access.keyring import Scope
+from api.access.keys import Scope
 from api.context import context
 from api.errors import Fault, RequestInvalid
 from api.openapi.document import more

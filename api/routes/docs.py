@@ -9,7 +9,7 @@ from flask import Response, current_app, jsonify, render_template, request
 from markupsafe import Markup, escape
 
 from api.access.auth import opened_by
-from api.access.keyring import Scope
+from api.access.keys import Scope
 from api.openapi.document import PREFIX
 from api.responses.problems import statuses
 

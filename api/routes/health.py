@@ -8,7 +8,7 @@ from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from api.access.auth import opened_by
-from api.access.keyring import Scope
+from api.access.keys import Scope
 from api.context import context
 from api.openapi.document import more
 from api.responses import schemas

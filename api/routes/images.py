@@ -6,7 +6,7 @@ from apiflask import APIBlueprint
 from flask import Response, request
 
 from api.access.auth import opened_by
-from api.access.keyring import Scope
+from api.access.keys import Scope
 from api.context import context
 from api.openapi import handwritten
 from api.openapi.document import more

@@ -3,7 +3,7 @@
 from apiflask import APIBlueprint
 
 from api.access.auth import asking, check_catalog, opened_by
-from api.access.keyring import Scope
+from api.access.keys import Scope
 from api.context import context
 from api.ingest import Answer, retried
 from api.openapi.document import more

@@ -8,9 +8,10 @@ import structlog
 from apiflask import APIBlueprint
 from flask import Response
 
-from api.access import keyring
+from api.access import keys_file
 from api.access.auth import opened_by
-from api.access.keyring import Keyring, Scope, new_key
+from api.access.keyring import Keyring
+from api.access.keys import Scope, new_key
 from api.context import context
 from api.openapi.document import more
 from api.requests import models
@@ -32,7 +33,7 @@ def scroll() -> schemas.Keys:
 
     Secrets are not kept, so none is shown.
     """
-    return schemas.Keys(keys=[schemas.Key(**key.told()) for key in _ring().entries()])
+    return schemas.Keys(keys=[schemas.Key(**key.to_json()) for key in _ring().entries()])
 
 
 @bp.post("")
@@ -53,8 +54,8 @@ def post() -> tuple[schemas.MadeKey, int]:
     """
     wanted = json_body(models.NewKey)
     key, secret = new_key(wanted.name, wanted.scopes, wanted.catalogs)
-    _changed(lambda file: keyring.add(file, key))
-    return schemas.MadeKey(**key.told(), key=secret), 201
+    _changed(lambda file: keys_file.add(file, key))
+    return schemas.MadeKey(**key.to_json(), key=secret), 201
 
 
 @bp.post("/<segment:name>/rotate")
@@ -63,8 +64,8 @@ def post() -> tuple[schemas.MadeKey, int]:
 @bp.output(schemas.MadeKey, description="The old secret is none any more; `key` is shown this once.")
 def rotate(name: str) -> schemas.MadeKey:
     """Give an API key another secret"""
-    key, secret = _changed(lambda file: keyring.rotate(file, name))
-    return schemas.MadeKey(**key.told(), key=secret)
+    key, secret = _changed(lambda file: keys_file.rotate(file, name))
+    return schemas.MadeKey(**key.to_json(), key=secret)
 
 
 @bp.delete("/<segment:name>")
@@ -73,7 +74,7 @@ def rotate(name: str) -> schemas.MadeKey:
 @bp.output({}, status_code=204, description="It opens nothing any more.")
 def delete(name: str) -> Response:
     """Revoke an API key"""
-    _changed(lambda file: keyring.revoke(file, name))
+    _changed(lambda file: keys_file.revoke(file, name))
     return Response(status=204)
 
 

@@ -10,7 +10,7 @@ from apiflask import APIBlueprint
 from flask import request
 
 from api.access.auth import opened_by
-from api.access.keyring import Scope
+from api.access.keys import Scope
 from api.context import context
 from api.errors import Fault, RequestInvalid
 from api.ingest import waiting

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from api.access.keyring import Keyring, hashed
+from api.access.keyring import Keyring
+from api.access.keys import hashed
 from services.storage.media import Media
 
 URL = "https://images.example.com/1.jpg"

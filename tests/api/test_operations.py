@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from api.access.keyring import Keyring, hashed
+from api.access.keyring import Keyring
+from api.access.keys import hashed
 from api.responses import schemas
 from services.settings import Settings
 from services.telemetry.metrics import Metrics

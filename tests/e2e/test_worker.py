@@ -115,7 +115,7 @@ def test_it_works_and_tells_metrics(tmp_path: Path, redis: "Redis[bytes]", valke
 
 @pytest.mark.long
 def test_no_log_has_a_key(service: Service, tmp_path: Path) -> None:
-    from api.access.keyring import hashed, new_secret
+    from api.access.keys import hashed, new_secret
 
     key = new_secret()
     (tmp_path / "keys").write_text(f"shop:{hashed(key)}\n")

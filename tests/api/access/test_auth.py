@@ -11,8 +11,10 @@ from key_files import bearer, write
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
-from api.access import auth, keyring
-from api.access.keyring import Keyring, Scope, hashed, new_key
+from api.access import auth
+from api.access.keyring import Keyring
+from api.access.keys import Scope, hashed, new_key
+from api.access.keys_file import add, rotate
 
 OPEN = frozenset({"/livez", "/readyz"})
 """What answers without a key: load balancers ask it."""
@@ -62,7 +64,7 @@ def make_key(keys_file: Path) -> Any:
 
     def make(name: str, scopes: list[str], catalogs: list[str] | None = None) -> dict[str, str]:
         key, secret = new_key(name, scopes, catalogs)
-        keyring.add(keys_file, key)
+        add(keys_file, key)
         return bearer(secret)
 
     return make
@@ -224,7 +226,7 @@ def test_an_idempotency_key_is_its_api_keys_own(make_service: Any, keys_file: Pa
         return str(service.client.put("/v1/catalogs/shoes/products/a", data=picture, headers=headers).json["id"])
 
     first = put(one)
-    _, secret = keyring.rotate(keys_file, "one")
+    _, secret = rotate(keys_file, "one")
     assert (put(bearer(secret)), put(two) == first) == (first, False)
 
 

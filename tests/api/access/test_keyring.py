@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from key_files import write
 
-from api.access import keyring
-from api.access.keyring import Key, KeyExists, KeyNotFound, Keyring, Scope, hashed, new_key, new_secret
+from api.access import keys_file
+from api.access.keyring import Keyring
+from api.access.keys import Key, KeyExists, KeyNotFound, Scope, hashed, new_key, new_secret
 from services.errors import InvalidCatalog, InvalidInput, InvalidSetting
 
 A, B = hashed("a"), hashed("b")
@@ -39,12 +40,12 @@ def test_a_line_says_what_a_key_may(file: Path) -> None:
         f"pim:ingest,search:*:{B}",
         f"old:{hashed('c')}",
     )
-    assert keyring.read(file) == [
+    assert keys_file.read(file) == [
         Key("old", ALL, None, hashed("c")),
         Key("pim", frozenset({Scope.INGEST, Scope.SEARCH}), None, B),
         Key("shop", frozenset({Scope.SEARCH}), frozenset({"shoes", "bags"}), A),
     ]
-    assert keyring.read(file) == Keyring.load(file).entries()
+    assert keys_file.read(file) == Keyring.load(file).entries()
 
 
 def test_a_key_is_known_by_its_secret_alone(file: Path) -> None:
@@ -56,8 +57,8 @@ def test_a_key_is_known_by_its_secret_alone(file: Path) -> None:
 @pytest.mark.parametrize("catalogs", [None, ["shoes"], ["bags", "shoes"]])
 def test_a_key_reads_as_it_is_written(file: Path, scopes: list[str], catalogs: list[str] | None) -> None:
     key, secret = new_key("shop", scopes, catalogs)
-    keyring.add(file, key)
-    assert (keyring.read(file), Keyring.load(file).find(secret)) == ([key], key)
+    keys_file.add(file, key)
+    assert (keys_file.read(file), Keyring.load(file).find(secret)) == ([key], key)
     assert secret not in file.read_text() and secret not in repr(key) and secret not in str(key)
 
 
@@ -149,14 +150,14 @@ def test_keys_come_and_go_with_the_file(file: Path) -> None:
 def test_what_is_changed_counts_at_once(file: Path) -> None:
     one, first = new_key("one", ["search"])
     two, second = new_key("two", ["ingest"], ["shoes"])
-    keyring.add(file, one)
+    keys_file.add(file, one)
     ring = Keyring.load(file)
-    keyring.add(file, two)
+    keys_file.add(file, two)
     assert (ring.find(first), ring.find(second)) == (one, two)
-    turned, third = keyring.rotate(file, "two")
+    turned, third = keys_file.rotate(file, "two")
     assert (turned.name, turned.scopes, turned.catalogs) == (two.name, two.scopes, two.catalogs)
     assert (ring.find(second), ring.find(third)) == (None, turned)
-    assert keyring.revoke(file, "one") == one
+    assert keys_file.revoke(file, "one") == one
     assert (ring.find(first), ring.entries()) == (None, [turned])
 
 
@@ -174,31 +175,31 @@ def test_what_else_a_file_holds_stays(file: Path) -> None:
     file.write_text(f"# ours\n\nold:{A}  # the first\npim:ingest:*:{B} # nightly")
     file.chmod(0o640)
     key, _ = new_key("shop", ["search"])
-    keyring.add(file, key)
+    keys_file.add(file, key)
     assert file.read_text() == f"# ours\n\nold:{A}  # the first\npim:ingest:*:{B} # nightly\n{key}\n"
-    turned, _ = keyring.rotate(file, "pim")
-    keyring.revoke(file, "shop")
+    turned, _ = keys_file.rotate(file, "pim")
+    keys_file.revoke(file, "shop")
     assert file.read_text() == f"# ours\n\nold:{A}  # the first\n{turned} # nightly\n"
     assert stat.S_IMODE(file.stat().st_mode) == 0o640 and list(file.parent.iterdir()) == [file]
 
 
 def test_a_new_file_is_its_owners(file: Path) -> None:
-    keyring.add(file, new_key("shop", ["search"])[0])
+    keys_file.add(file, new_key("shop", ["search"])[0])
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def test_what_cannot_be_done_changes_nothing(file: Path) -> None:
     key, _ = new_key("shop", ["search"])
-    keyring.add(file, key)
+    keys_file.add(file, key)
     before = file.read_text()
     with pytest.raises(KeyExists, match="shop"):
-        keyring.add(file, new_key("shop", ["admin"])[0])
-    for change in (keyring.revoke, keyring.rotate):
+        keys_file.add(file, new_key("shop", ["admin"])[0])
+    for change in (keys_file.revoke, keys_file.rotate):
         with pytest.raises(KeyNotFound, match="pim"):
             change(file, "pim")
     assert file.read_text() == before
     file.write_text("no key\n")
-    for attempt in (lambda: keyring.add(file, key), lambda: keyring.revoke(file, "shop")):
+    for attempt in (lambda: keys_file.add(file, key), lambda: keys_file.revoke(file, "shop")):
         with pytest.raises(InvalidSetting, match="line 1"):
             attempt()
     assert file.read_text() == "no key\n"
@@ -207,8 +208,8 @@ def test_what_cannot_be_done_changes_nothing(file: Path) -> None:
 @pytest.mark.parametrize("where", ["no/where", "."])
 def test_a_file_that_cannot_be_is_refused(tmp_path: Path, where: str) -> None:
     with pytest.raises(InvalidSetting):
-        keyring.add(tmp_path / where, new_key("shop", ["search"])[0])
-    for change in (keyring.revoke, keyring.rotate):
+        keys_file.add(tmp_path / where, new_key("shop", ["search"])[0])
+    for change in (keys_file.revoke, keys_file.rotate):
         with pytest.raises(InvalidSetting):
             change(tmp_path / "none", "shop")
     assert not (tmp_path / "none").exists()
@@ -216,7 +217,7 @@ def test_a_file_that_cannot_be_is_refused(tmp_path: Path, where: str) -> None:
 
 def _adds(file: Path, start: int) -> None:
     for number in range(start, start + 25):
-        keyring.add(file, new_key(f"key{number}", ["search"])[0])
+        keys_file.add(file, new_key(f"key{number}", ["search"])[0])
 
 
 def test_processes_that_change_it_at_once_lose_nothing(file: Path) -> None:
@@ -228,4 +229,4 @@ def test_processes_that_change_it_at_once_lose_nothing(file: Path) -> None:
         process.join(60)
         assert process.exitcode == 0
     expected = sorted(f"key{100 * each + number}" for each in range(3) for number in range(25))
-    assert [key.name for key in keyring.read(file)] == expected
+    assert [key.name for key in keys_file.read(file)] == expected

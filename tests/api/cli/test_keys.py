@@ -81,7 +81,7 @@ def test_keys_are_listed_turned_and_taken_away(run: Run, refused: Refused, tmp_p
     assert run("keys", "list", "--file", file) == (0, {"keys": [ops, shop]})
     second = run("keys", "rotate", "shop", "--file", file)[1]["key"]
     known = Keyring.load(file)
-    assert (known.find(first), known.find(second).told()) == (None, shop)
+    assert (known.find(first), known.find(second).to_json()) == (None, shop)
     assert run("keys", "revoke", "shop", "--file", file) == (0, shop | {"file": str(file)})
     assert known.find(second) is None
     for change in ("rotate", "revoke"):

@@ -16,8 +16,6 @@ from typing import Any
 import numpy as np
 import pytest
 from harness import ENVIRONMENT, LOOKALIKE, Service, picture
-from stack import free_port
-from waiting import until
 
 from services import bootstrap
 from services.catalog.opening import new_spec
@@ -25,12 +23,28 @@ from services.records import Embedding
 
 LITE = ("--encoder", "efficientnet_lite0")
 COUNT = 400
+IMPATIENT = (
+    "import sys\n"
+    "from functools import partial\n"
+    "from api.cli.main import main\n"
+    "from api.client import catalogs\n"
+    "from api.client.changes import Timings\n"
+    "catalogs.RemoteCatalogs = partial(catalogs.RemoteCatalogs, timings=Timings(patience=3.0))\n"
+    "sys.argv[0] = 'lookalike'\n"
+    "main()\n"
+)
+"""The command line, which waits less long for a service that is away."""
 
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
-    with Service(tmp_path / "data", arguments=("--port", str(free_port()))) as service:
-        yield service
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    service = Service(tmp_path / "data", arguments=("--port", str(port)))
+    yield service
+    if service.process and service.process.poll() is None:
+        service.end(signal.SIGTERM)
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +68,9 @@ def products(service: Service) -> int:
 
 
 def until_products(service: Service, count: int, process: "subprocess.Popen[str]") -> None:
-    def is_reached() -> bool:
+    while products(service) < count:
         assert process.poll() is None, process.communicate()
-        return products(service) >= count
-
-    until(is_reached, 120)
+        time.sleep(0.02)
 
 
 @pytest.mark.long
@@ -103,15 +115,9 @@ def test_a_service_that_is_killed_and_comes_back_costs_the_run_nothing(service: 
 
 
 @pytest.mark.long
-def test_a_service_that_stays_away_ends_the_run_with_one_sentence(
-    service: Service, many: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_service_that_stays_away_ends_the_run_with_one_sentence(service: Service, many: Path) -> None:
     service.start()
-    code = (
-        "import sys; from api.client import catalogs; from api.cli import main; "
-        "catalogs.PATIENCE = 3.0; sys.argv[0] = 'lookalike'; main.main()"
-    )
-    command = [sys.executable, "-c", code, "index", many, "--data", service.data, *LITE]
+    command = [sys.executable, "-c", IMPATIENT, "index", many, "--data", service.data, *LITE]
     with subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         until_products(service, 30, process)
         url = service.url
@@ -198,7 +204,10 @@ def test_the_demo_loads_itself_once_and_what_it_says_to_try_works(tmp_path: Path
 def test_a_demo_that_is_stopped_goes_on_at_the_next_start(tmp_path: Path) -> None:
     first = Demo(tmp_path)
     first.said(1)
-    until(lambda: sum(path.is_file() for path in (tmp_path / "media").rglob("*")) >= 50, 60)
+    until = time.monotonic() + 60
+    while sum(path.is_file() for path in (tmp_path / "media").rglob("*")) < 50:
+        assert time.monotonic() < until
+        time.sleep(0.1)
     status, out, errors = first.end()
     assert (status, out) == (0, "") and "Traceback" not in errors and "could not be loaded" not in errors
     second = Demo(tmp_path)

@@ -13,9 +13,12 @@ from beside import Beside, beside
 from click.testing import CliRunner
 from harness import picture
 
-from api.access.keyring import Keyring, hashed, new_secret
+from api.access.keyring import Keyring
+from api.access.keys import hashed, new_secret
 from api.cli.main import cli
-from api.client.catalogs import AT_ONCE, PIXEL, RemoteCatalogs
+from api.client.catalog import PIXEL
+from api.client.catalogs import RemoteCatalogs
+from api.client.changes import AT_ONCE, Timings
 from services import settings
 from services.errors import CatalogNotFound
 from services.query.filters import parse
@@ -301,16 +304,18 @@ def test_what_concerns_all_ends_the_run(service: Beside, catalogs: RemoteCatalog
 
 
 def test_an_encoder_that_cannot_be_loaded_ends_the_run_that_waits_for_it(
-    service: Beside, catalogs: RemoteCatalogs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    service: Beside, data: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The worker tries for an hour; the command must not be silent for so long."""
     from services.errors import WeightsUnreachable
 
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    monkeypatch.setattr("api.client.catalogs.SILENCE", 1.0)
     service.app.test_client().put("/v1/catalogs/far", json={"encoder": "inception_v3"})
-    with pytest.raises(WeightsUnreachable):
+    with (
+        RemoteCatalogs(service.url, settings.load(data=data), Timings(silence=1.0)) as catalogs,
+        pytest.raises(WeightsUnreachable),
+    ):
         list(catalogs.get("far").put([Change("a", image=picture(1))]))
 
 

@@ -126,9 +126,8 @@ def test_a_service_that_is_gone_is_one_sentence() -> None:
         client.close()
 
 
-def test_a_service_that_is_away_is_not_waited_for_as_one_that_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.client.connection.AWAY_SECONDS", 1.0)
-    client = Client("http://127.0.0.1:1", KEY)
+def test_a_service_that_is_away_is_not_waited_for_as_one_that_is_busy() -> None:
+    client = Client("http://127.0.0.1:1", KEY, away_seconds=1.0)
     started = time.monotonic()
     with pytest.raises(ServiceUnavailable):
         client.ask("GET", "/x", patience=60)

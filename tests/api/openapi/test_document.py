@@ -18,7 +18,8 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 from waitress import create_server
 
-from api.access.keyring import Keyring, hashed
+from api.access.keyring import Keyring
+from api.access.keys import hashed
 
 URLS = ["https://images.example.com/1.png", "https://images.example.com/none.png"]
 CATALOG = "/v1/catalogs/{catalog}"

@@ -6,7 +6,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from api.access.keyring import Keyring, hashed
+from api.access.keyring import Keyring
+from api.access.keys import hashed
 from api.responses.problems import statuses
 
 UNDOCUMENTED = {"docs.openapi", "docs.page", "static"}

@@ -9,8 +9,9 @@ from key_files import bearer
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
-from api.access import keyring
-from api.access.keyring import Keyring, new_key
+from api.access.keyring import Keyring
+from api.access.keys import new_key
+from api.access.keys_file import add
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def keys_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def admin(keys_file: Path) -> dict[str, str]:
     key, secret = new_key("root", ["admin"])
-    keyring.add(keys_file, key)
+    add(keys_file, key)
     return bearer(secret)
 
 

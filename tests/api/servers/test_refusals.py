@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from key_files import write
 
-from api.access.keyring import Keyring, hashed
+from api.access.keyring import Keyring
+from api.access.keys import hashed
 from api.servers.embedded import EmbeddedServer
 from services import settings
 

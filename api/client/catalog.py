@@ -1,0 +1,140 @@
+"""A catalog of a running service, for commands: what they use of `Catalog`, over the HTTP API."""
+
+import json
+from base64 import b64decode
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Unpack
+
+from api.client.changes import TIMINGS, Sender, Timings
+from api.client.connection import Client
+from api.client.wire import catalog_path, filter_json, product_path, search_json, to_neighbor, to_product, to_spec
+from services.catalog.search import MAX_LIMIT, SearchOptions
+from services.encoders.specs import trained
+from services.errors import ImageError
+from services.images.decoder import Decoder, Limits
+from services.names import checked_product_id
+from services.paging import paginate
+from services.query.filters import Filter
+from services.records import AttributeKind, CatalogSpec, Change, Neighbor, Outcome, Product
+from services.settings import Settings
+
+LOAD_SECONDS = 1000.0
+"""That an encoder may take to load, its weights being fetched first."""
+
+PIXEL = b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4//8/AAX+Av4N70a4AAAAAElFTkSuQmCC")
+"""A white one, as PNG."""
+
+
+class RemoteCatalog:
+    """A catalog of a running service: products, their looks and their attributes, as `Catalog` has them."""
+
+    def __init__(
+        self, client: Client, description: Mapping[str, Any], settings: Settings, timings: Timings = TIMINGS
+    ) -> None:
+        """
+        Args:
+            client: The connection to the service.
+            description: The catalog as the API describes it.
+            settings: Those of this command.
+            timings: How long changes are waited for.
+        """
+        self._client = client
+        self._settings = settings
+        self._path = catalog_path(description["name"])
+        self._description: Mapping[str, Any] | None = description
+        self._sender = Sender(client, self._path, settings.max_image_bytes, self.load_encoder, timings)
+
+    @property
+    def spec(self) -> CatalogSpec:
+        """What the service says of it; `id` and `generation` are the service's own and empty here."""
+        return to_spec(self._described())
+
+    @property
+    def trained(self) -> bool:
+        """False where the vectors came out of random weights and so mean nothing."""
+        return trained(self.spec.weights)
+
+    @property
+    def max_image_bytes(self) -> int:
+        """Bytes that an image may have here; the service has a limit of its own."""
+        return self._settings.max_image_bytes
+
+    def put(self, changes: Iterable[Change]) -> Iterator[Outcome]:
+        """Sends puts, as `Sender.put` does."""
+        try:
+            yield from self._sender.put(changes)
+        finally:
+            self._description = None
+
+    def remove(self, product_ids: Sequence[str]) -> list[Outcome]:
+        """Removes products; one that is not there is a failed outcome. Raises `InvalidProductID`."""
+        product_ids = [checked_product_id(each) for each in dict.fromkeys(product_ids)]
+        self._description = None
+        return self._sender.remove(product_ids)
+
+    def load_encoder(self) -> None:
+        """Has the service load the encoder now. Raises `EncoderError`s, `EncoderMismatch`."""
+        with suppress(ImageError):  # it was loaded, and found nothing in this
+            self.search_image(PIXEL, limit=1)
+        self._description = None
+
+    def get(self, product_id: str) -> Product:
+        """Raises `ProductNotFound`."""
+        return to_product(self._client.json("GET", product_path(self._path, product_id)))
+
+    def scroll(
+        self, *, after: str | None = None, limit: int = 100, filter: Filter | None = None
+    ) -> tuple[list[Product], str | None]:
+        """The next products in an order of the index's own, and the cursor of the next page (None: there is none)."""
+        query = {"limit": limit, "cursor": after, "filter": filter and json.dumps(filter_json(filter))}
+        params = {name: value for name, value in query.items() if value is not None}
+        page = self._client.json("GET", f"{self._path}/products", params=params)
+        return [to_product(each) for each in page["products"]], page["next"]
+
+    def search_image(self, image: bytes, **options: Unpack[SearchOptions]) -> list[Neighbor]:
+        """The products that look most like a picture, best first.
+
+        Raises `ImageError`s, `EncoderError`s, `EncoderMismatch`, `InvalidInput`.
+        """
+        parts = {"image": ("image", image), "query": (None, json.dumps(search_json(options)))}
+        return self._neighbors(files=parts, seconds=LOAD_SECONDS)
+
+    def neighbors(self, product_id: str, **options: Unpack[SearchOptions]) -> list[Neighbor]:
+        """The products that look most like one of the catalog, best first, without itself.
+
+        Raises `ProductNotFound`, `InvalidInput`.
+        """
+        return self._neighbors(json={"product_id": checked_product_id(product_id), **search_json(options)})
+
+    def thumbnail(self, product_id: str) -> bytes:
+        """A WebP of the image whose longer side has 320 pixels. Raises `ProductNotFound`, `MediaNotFound`."""
+        return self._client.ask("GET", f"{product_path(self._path, product_id)}/thumbnail").content
+
+    def thumbnail_of(self, image: bytes) -> bytes:
+        """The same of a picture that is in no catalog, made here. Raises `ImageError`s."""
+        settings = self._settings
+        limits = Limits(settings.max_image_bytes, settings.max_image_pixels)
+        with Decoder(1, settings.decode_timeout, settings.decode_memory, limits) as decoder:
+            return decoder.submit_thumbnail(image).result()
+
+    def count(self, filter: Filter | None = None) -> int:
+        """How many products there are; with a filter they are looked through."""
+        if filter is None:
+            return int(self._described()["products"])
+        return sum(1 for _ in paginate(lambda cursor: self.scroll(after=cursor, limit=MAX_LIMIT, filter=filter)))
+
+    def declare(self, attributes: Mapping[str, AttributeKind]) -> None:
+        """Indexes attributes. Raises `Conflict` where one is indexed as another kind."""
+        body = {"indexed_attributes": {name: kind.value for name, kind in attributes.items()}}
+        self._description = self._client.json("PUT", self._path, json=body)
+
+    def _described(self) -> Mapping[str, Any]:
+        """What the service said last, if nothing changed since."""
+        if self._description is None:
+            self._description = self._client.json("GET", self._path)
+        return self._description
+
+    def _neighbors(self, **body: Any) -> list[Neighbor]:
+        answer = self._client.json("POST", f"{self._path}/search", **body)
+        return [to_neighbor(each) for each in answer["neighbors"]]

@@ -1,0 +1,65 @@
+"""Between the domain and the JSON of the HTTP API: paths, bodies and answers."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from services.catalog.search import SearchOptions
+from services.errors import InvalidInput
+from services.names import checked_catalog_name, checked_product_id
+from services.query.filters import Filter
+from services.records import AttributeKind, CatalogSpec, Neighbor, Product
+
+CATALOGS = "/v1/catalogs"
+
+
+def catalog_path(name: str) -> str:
+    """The path of a catalog. Raises `InvalidCatalog`."""
+    return f"{CATALOGS}/{_segment(checked_catalog_name(name))}"
+
+
+def product_path(catalog: str, product_id: str) -> str:
+    """The path of a product under that of its catalog. Raises `InvalidProductID`."""
+    return f"{catalog}/products/{_segment(checked_product_id(product_id))}"
+
+
+def to_spec(catalog: Mapping[str, Any]) -> CatalogSpec:
+    """A catalog as the API describes it; `id` and `generation` are the service's own and empty here."""
+    names = ("name", "encoder", "weights", "resample", "dim", "fingerprint", "created_at", "quantization")
+    fields = {name: catalog[name] for name in names}
+    kinds = {name: AttributeKind(kind) for name, kind in catalog["indexed_attributes"].items()}
+    return CatalogSpec(**fields, id="", generation="", indexed_attributes=kinds)
+
+
+def to_product(product: Mapping[str, Any]) -> Product:
+    return Product(product["product_id"], product["attributes"], product["image"], product["version"])
+
+
+def to_neighbor(neighbor: Mapping[str, Any]) -> Neighbor:
+    return Neighbor(neighbor["product_id"], neighbor["score"], neighbor["attributes"])
+
+
+def filter_json(filter: Filter) -> Any:
+    return filter.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
+def search_json(options: SearchOptions) -> dict[str, Any]:
+    """The options of a search without those left out. Raises `InvalidInput` for a score that JSON cannot write."""
+    min_score, filter = options.get("min_score"), options.get("filter")
+    if min_score is not None and not -1 <= min_score <= 1:
+        raise InvalidInput(f"The lowest score {min_score} is refused; it goes from -1 to 1.")
+    fields = {**options, "filter": filter and filter_json(filter)}
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def put_body(image: bytes, attributes: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The body of a put, as options of a request."""
+    if attributes is None:
+        return {"content": image, "headers": {"Content-Type": "application/octet-stream"}}
+    return {"files": {"image": ("image", image), "attributes": (None, json.dumps(attributes, ensure_ascii=False))}}
+
+
+def _segment(text: str) -> str:
+    """Text as one segment of a path: dots are quoted, too, where a client would resolve them."""
+    return text.replace(".", "%2E") if text in (".", "..") else quote(text, safe="")
