@@ -1,1 +1,1 @@
-"""What people and programs talk to: the command line, and later the HTTP API."""
+"""What people and programs talk to: the HTTP API and the command line."""

@@ -49,7 +49,7 @@ def create_app(
     keyring: Keyring | None,
     metrics: CollectorRegistry,
 ) -> Flask:
-    """The HTTP API over these. `wake` is told how many changes came in; `metrics` are served, and the app's are added.
+    """The HTTP API over these. `wake` gets the number of changes accepted; `metrics` are served, with the app's own.
 
     Without `keyring` it answers to this machine only: whoever binds it to another address must give one.
     """

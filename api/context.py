@@ -47,10 +47,11 @@ class Context:
 
 
 def keep(app: Flask, context: Context) -> None:
+    """Gives an app its context."""
     app.extensions[NAME] = context
 
 
 def context() -> Context:
-    """That of the app whose request this is."""
+    """The context of the app that answers the current request."""
     found: Context = current_app.extensions[NAME]
     return found

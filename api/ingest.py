@@ -1,4 +1,4 @@
-"""Taking changes in: once, whatever the caller repeats, and with the outcome where it is waited for."""
+"""Accepting changes: once, however often the caller repeats the request, and with the outcome if it waits for it."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ from services.ledger import Refusal
 from services.records import Change, Job, Lane, State
 
 INTERACTIVE = 64
-"""Changes of which somebody waits for the outcome; more are nobody's hurry."""
+"""Up to so many changes of one request go before those of larger ones."""
 
 MAX_KEY = 255
 
@@ -29,7 +29,7 @@ Answer = tuple[schemas.Job, int, dict[str, str]]
 def accepted(catalog: Catalog, changes: Callable[[], Iterable[Change | Refusal]], total: int, digest: str) -> Answer:
     """202 and the job of the changes, which are asked for when the request turns out to be a new one."""
     here = context()
-    return _answer(*_once(here, digest, lambda key: _taken_in(here, catalog, changes(), total, key)), status=202)
+    return _answer(*_once(here, digest, lambda key: _accept(here, catalog, changes(), total, key)), status=202)
 
 
 def retried(job_id: str, digest: str) -> Answer:
@@ -44,7 +44,7 @@ def ended(catalog: Catalog, change: Callable[[], Change], digest: str, seconds: 
     """The outcome of one change: 200 and its job, the problem where it failed, or 202 after so many seconds."""
     here = context()
     with waiting(here, "send this without wait, and ask for the job"):
-        job, replayed = _once(here, digest, lambda key: _taken_in(here, catalog, [change()], 1, key))
+        job, replayed = _once(here, digest, lambda key: _accept(here, catalog, [change()], 1, key))
         job = _waited(here, job, seconds)
     if job.finished_at is None:
         return _answer(job, replayed, status=202)
@@ -55,7 +55,7 @@ def ended(catalog: Catalog, change: Callable[[], Change], digest: str, seconds: 
     return problem_of_item(item, headers, job=to_schema(job).model_dump(mode="json"))
 
 
-def _taken_in(here: Context, catalog: Catalog, changes: Iterable[Change | Refusal], total: int, key: str) -> Job:
+def _accept(here: Context, catalog: Catalog, changes: Iterable[Change | Refusal], total: int, key: str) -> Job:
     return here.ledger.accept(
         catalog.spec.id,
         catalog.spec.name,
@@ -67,21 +67,21 @@ def _taken_in(here: Context, catalog: Catalog, changes: Iterable[Change | Refusa
     )
 
 
-def _once(here: Context, digest: str, take_in: Callable[[str], Job]) -> tuple[Job, bool]:
-    """The job, and whether it is that of a request before this one. `take_in` is given the idempotency key."""
+def _once(here: Context, digest: str, accept: Callable[[str], Job]) -> tuple[Job, bool]:
+    """The job, and whether it is that of a request before this one. `accept` gets the idempotency key."""
     key = _key()
     if key and (first := _begun(here, key, digest)):
         return first, True
     try:
-        job = take_in(key)
+        job = accept(key)
     except LedgerUnavailable:
-        # The answer does not wait for a ledger that does not answer.
+        # The caller should not wait for a ledger that does not answer.
         if key:
-            Thread(target=_let_go, args=(here, key), daemon=True).start()
+            Thread(target=_release_key, args=(here, key), daemon=True).start()
         raise
     except BaseException:
         if key:
-            _let_go(here, key)
+            _release_key(here, key)
         raise
     here.wake(job.total)
     structlog.get_logger("api").info("accepted", job_id=job.id, catalog=job.catalog, changes=job.total)
@@ -102,15 +102,15 @@ def _begun(here: Context, key: str, digest: str) -> Job | None:
     try:
         return here.ledger.begin(key, digest)
     except IdempotencyConflict as error:
-        # Whose key it is, is no business of the sentence.
+        # The name of the API key does not belong into the message.
         raise IdempotencyConflict(key.partition(":")[2], in_flight=error.in_flight) from None
 
 
-def _let_go(here: Context, key: str) -> None:
+def _release_key(here: Context, key: str) -> None:
     try:
         here.ledger.release_key(key)
     except LedgerUnavailable:
-        return  # it is let go by itself after a while
+        return  # it expires after a while
 
 
 @contextmanager
@@ -128,7 +128,7 @@ def _waited(here: Context, job: Job, seconds: float) -> Job:
     try:
         return here.ledger.wait(job.id, seconds)
     except LedgerUnavailable:
-        return job  # accepted it is
+        return job  # it was accepted
 
 
 def _answer(job: Job, replayed: bool, *, status: int) -> Answer:

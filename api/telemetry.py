@@ -1,4 +1,4 @@
-"""What is told about each request: its ID, a line in the log, how long it took."""
+"""Of each request: its ID, a line in the log, and how long it took."""
 
 import re
 import time
@@ -12,7 +12,7 @@ _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CONVERTER = re.compile(r"<(?:[^<>:]+:)?([^<>]+)>")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 QUIET = frozenset({"health.livez", "health.readyz", "health.stats", "health.metrics"})
-"""What machines ask all day: told at level debug."""
+"""What machines ask all day: logged at level debug."""
 
 
 class Timers:
@@ -32,26 +32,27 @@ class Telemetry:
         self._timers = timers
 
     def begin(self) -> None:
-        """Takes the request's ID, where it is one, or makes one."""
-        given = request.headers.get("X-Request-Id", "")
-        g.request_id = given if _ID.fullmatch(given) else uuid4().hex
+        """Takes the ID that the caller sent, if it is valid, or makes one; starts the clock."""
+        sent = request.headers.get("X-Request-Id", "")
+        g.request_id = sent if _ID.fullmatch(sent) else uuid4().hex
         g.begun = time.perf_counter()
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=g.request_id)
 
     def end(self, response: Response) -> Response:
+        """Logs the request and observes its time."""
         seconds = time.perf_counter() - g.begun
         response.headers["X-Request-Id"] = g.request_id
         method = request.method if request.method in METHODS else "other"
         self._timers.requests.labels(route(), method, response.status_code).observe(seconds)
         log = structlog.get_logger("api")
-        tell = log.debug if request.endpoint in QUIET else log.info
-        tell(
+        write = log.debug if request.endpoint in QUIET else log.info
+        write(
             "request", method=request.method, path=request.path, status=response.status_code, seconds=round(seconds, 4)
         )
         return response
 
 
 def route() -> str:
-    """The request's route as OpenAPI writes it; few values, so that a label can have it."""
+    """The request's route as OpenAPI writes it: few values, as a label needs."""
     return _CONVERTER.sub(r"{\1}", request.url_rule.rule) if request.url_rule else "none"

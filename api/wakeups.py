@@ -16,10 +16,10 @@ CLOSE_SECONDS = 2.0
 log = structlog.get_logger("api")
 
 
-class Hints:
-    """Sends as many messages as workers could use. One that cannot be sent is sent by a worker's upkeep.
+class Wakeups:
+    """Sends as many messages as workers could use. One that cannot be sent is sent later by a worker's upkeep.
 
-    They are sent by a thread of its own: while the broker is away that takes seconds, for which nobody is to wait.
+    A thread sends them: while the broker is away that takes seconds, and no request should wait for it.
     """
 
     def __init__(self, redis_url: str, claims: Claims, batch_size: int) -> None:
@@ -27,26 +27,26 @@ class Hints:
         self._batch_size = batch_size
         self._celery: Any = Celery("lookalike", set_as_current=False)
         self._celery.conf.update(celery_config(redis_url))
-        self._news = threading.Event()
+        self._accepted = threading.Event()
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name="hints", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="wakeups", daemon=True)
         self._thread.start()
 
     def __call__(self, changes: int) -> None:
-        """Tells that so many changes have come in."""
+        """Sends messages soon, for so many changes that were accepted."""
         if changes:
-            self._news.set()
+            self._accepted.set()
 
     def close(self) -> None:
-        """Lets go of the broker."""
+        """Stops the thread and disconnects from the broker."""
         self._closed = True
-        self._news.set()
+        self._accepted.set()
         self._thread.join(CLOSE_SECONDS)
         self._celery.close()
 
     def _run(self) -> None:
-        while self._news.wait() and not self._closed:
-            self._news.clear()
+        while self._accepted.wait() and not self._closed:
+            self._accepted.clear()
             try:
                 for _ in range(self._claims.spare_drains(self._batch_size)):
                     self._celery.send_task(DRAIN, retry=False)

@@ -56,15 +56,15 @@ def choose(device: str) -> None:
         raise InvalidSetting(f"--device {device}: {obstacle}")
 
 
-def _visible(device: str, given: str | None) -> str:
-    """How CUDA calls the GPU, where `given` is what CUDA_VISIBLE_DEVICES was."""
+def _visible(device: str, visible: str | None) -> str:
+    """What CUDA calls the GPU, where `visible` is what CUDA_VISIBLE_DEVICES was."""
     number = int(device.partition(":")[2])
-    if given is None:
+    if visible is None:
         return str(number)
-    names = [name.strip() for name in given.split(",")]
+    names = [name.strip() for name in visible.split(",")]
     if number >= len(names):
         raise InvalidSetting(
-            f"--device {device}: {VISIBLE}={given} leaves this process {len(names)} of the GPUs, counted from gpu:0."
+            f"--device {device}: {VISIBLE}={visible} leaves this process {len(names)} of the GPUs, counted from gpu:0."
         )
     return names[number]
 

@@ -1,1 +1,1 @@
-"""What the command line asks a service with."""
+"""How the command line talks to a running service."""

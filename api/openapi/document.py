@@ -17,7 +17,7 @@ BINARY = {"type": "string", "format": "binary"}
 
 @dataclass(frozen=True, slots=True)
 class More:
-    """What is told of an operation beside what APIFlask finds: `more`."""
+    """What `more` adds to what APIFlask finds out about an operation."""
 
     problems: tuple[int, ...] = ()
     body: Mapping[str, Schema] = field(default_factory=dict)
@@ -41,11 +41,20 @@ def more(
     curl: str | None = None,
     query: str = "",
 ) -> dict[str, Any]:
-    """For `doc(extensions=...)`: statuses of problems, schemas of bodies and of further answers by media type, headers
-    of good answers, models that these refer to; whether changes are accepted (and so an Idempotency-Key), and whether
-    no API key is needed; options of curl and a query for an example."""
-    told = More(problems, body or {}, answers or {}, headers or {}, models, accepts, is_open, curl, query)
-    return {"x-more": told}
+    """Describes an operation, for `doc(extensions=...)`.
+
+    Args:
+        problems: Statuses of problems, beside those that every operation has.
+        body: Schemas of bodies by media type.
+        answers: Further answers by status: a description, and schemas by media type.
+        headers: Headers of good answers, with their descriptions.
+        models: Models that the schemas refer to.
+        accepts: Whether changes are accepted, and so an Idempotency-Key.
+        is_open: Whether no API key is needed.
+        curl: Options of curl for an example.
+        query: The query of the example's URL.
+    """
+    return {"x-more": More(problems, body or {}, answers or {}, headers or {}, models, accepts, is_open, curl, query)}
 
 
 class Document:
@@ -70,32 +79,32 @@ class Document:
         cleaned: dict[str, Any] = _cleaned(spec)
         return cleaned
 
-    def _operation(self, operation: dict[str, Any], told: More) -> None:
+    def _operation(self, operation: dict[str, Any], added: More) -> None:
         parameters = operation["parameters"]
         for parameter in parameters:
             _parameter(parameter)
-        if told.accepts:
+        if added.accepts:
             parameters.append(IDEMPOTENCY_KEY)
-        if told.body:
-            operation["requestBody"] = {"required": True, "content": self._content(told.body)}
-        if self._keys and told.is_open:
+        if added.body:
+            operation["requestBody"] = {"required": True, "content": self._content(added.body)}
+        if self._keys and added.is_open:
             operation["security"] = []
-        for model in told.models:
+        for model in added.models:
             self._schema(model)
-        if told.curl is not None:
-            operation["x-curl"] = told.curl
-        if told.query:
-            operation["x-query"] = told.query
-        self._answers(operation["responses"], told)
+        if added.curl is not None:
+            operation["x-curl"] = added.curl
+        if added.query:
+            operation["x-query"] = added.query
+        self._answers(operation["responses"], added)
 
-    def _answers(self, responses: dict[str, Any], told: More) -> None:
-        for status, (description, content) in told.answers.items():
+    def _answers(self, responses: dict[str, Any], added: More) -> None:
+        for status, (description, content) in added.answers.items():
             responses[str(status)] = {"description": description, "content": self._content(content)}
-        headers = {name: _header(description) for name, description in told.headers.items()}
+        headers = {name: _header(description) for name, description in added.headers.items()}
         for response in responses.values():
             response["headers"] = {"X-Request-Id": _header("Names the request in the logs."), **headers}
-        inside = () if told.is_open else (401 if self._keys else 403,)
-        for status in sorted({400, *inside, *told.problems, 422, 500}):
+        inside = () if added.is_open else (401 if self._keys else 403,)
+        for status in sorted({400, *inside, *added.problems, 422, 500}):
             responses.setdefault(str(status), _problem(status))
 
     def _content(self, content: Mapping[str, Schema]) -> dict[str, Any]:

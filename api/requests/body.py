@@ -34,7 +34,7 @@ class Body:
 
     @property
     def digest(self) -> str:
-        """Tells this request from others, once it is read: SHA-256 over method, path, query and body."""
+        """What distinguishes this request from others, once it is read: SHA-256 over method, path, query and body."""
         return self._sha.hexdigest()
 
     def chunks(self) -> Iterator[bytes]:

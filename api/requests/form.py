@@ -36,7 +36,7 @@ def parts(body: Body, limits: Mapping[str, int]) -> dict[str, bytes]:
 
 
 def digest(found: Mapping[str, bytes]) -> str:
-    """Tells this request from others, whatever boundary its client has drawn: SHA-256 over method, target and parts."""
+    """What distinguishes this request from others, whatever its boundary: SHA-256 over method, target and parts."""
     sha = target_sha()
     for name in sorted(found):
         sha.update(f"{name} {len(found[name])} ".encode() + found[name])

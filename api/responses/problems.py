@@ -73,7 +73,7 @@ def register(app: Flask) -> None:
 
 
 def problem(error: LookalikeError, faults: Sequence[Fault] = ()) -> Response:
-    """The answer that tells an error; `faults` say more than the error does by itself."""
+    """The answer to an error; `faults` say more than the error does by itself."""
     status = status_of(error)
     more: dict[str, Any] = {}
     headers = error.headers if isinstance(error, RequestError) else {}
@@ -88,7 +88,7 @@ def problem(error: LookalikeError, faults: Sequence[Fault] = ()) -> Response:
 
 
 def problem_of_item(item: Item, headers: Mapping[str, str], job: Mapping[str, Any]) -> Response:
-    """The answer that tells why the change of a job failed."""
+    """The answer that says why the change of a job failed."""
     kind = _by_code().get(item.code or "", LookalikeError)
     status = next(STATUS[each] for each in kind.__mro__ if each in STATUS)
     # The change was taken and has ended: that is no fault of this service now.
@@ -170,7 +170,7 @@ def _unexpected(error: Exception) -> Response:
 
 
 def _text(detail: str) -> str:
-    """Without lone surrogates, which JSON in UTF-8 cannot tell."""
+    """Without lone surrogates, which UTF-8 cannot encode."""
     return detail.encode(errors="backslashreplace").decode()
 
 

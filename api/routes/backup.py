@@ -40,13 +40,13 @@ def post() -> Response:
     stream = backup(here.catalogs, here.ledger)
     # What cannot begin is answered as a problem; what breaks off later can only be cut.
     first = next(stream)
-    response = Response(_told(chain([first], stream)), content_type=TAR)
+    response = Response(_logged(chain([first], stream)), content_type=TAR)
     response.headers["Content-Disposition"] = f'attachment; filename="{FILE.format(datetime.now(UTC))}"'
     return response
 
 
-def _told(stream: Iterator[bytes]) -> Iterator[bytes]:
-    """Tells the log why an answer is broken off, since its caller cannot be told."""
+def _logged(stream: Iterator[bytes]) -> Iterator[bytes]:
+    """Logs why an answer breaks off, since its caller cannot be answered any more."""
     try:
         yield from stream
     except Exception as error:

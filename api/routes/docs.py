@@ -32,14 +32,14 @@ def openapi() -> Response:
 @opened_by(*Scope)
 def page() -> Response:
     """The same for people."""
-    told = document()
+    spec = document()
     text = render_template(
         "docs.html",
-        info=told["info"],
-        groups=_groups(told),
-        schemas=told["components"]["schemas"],
+        info=spec["info"],
+        groups=_groups(spec),
+        schemas=spec["components"]["schemas"],
         statuses=sorted(statuses().items()),
-        needs_key="security" in told,
+        needs_key="security" in spec,
         type=kind,
         code=code,
         phrase=lambda status: HTTPStatus(int(status)).phrase,
@@ -83,10 +83,10 @@ def _bounds(schema: dict[str, Any]) -> str:
     return ""
 
 
-def _groups(told: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+def _groups(spec: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """Operations by tag; those of one path stand together."""
-    groups: dict[str, list[dict[str, Any]]] = {tag["name"]: [] for tag in told["tags"]}
-    for path, operations in told["paths"].items():
+    groups: dict[str, list[dict[str, Any]]] = {tag["name"]: [] for tag in spec["tags"]}
+    for path, operations in spec["paths"].items():
         for method, operation in operations.items():
             entry = {"method": method.upper(), "path": path, "curl": _curl(method, path, operation), **operation}
             groups[operation["tags"][0]].append(entry)

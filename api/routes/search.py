@@ -86,8 +86,8 @@ def search(catalog: str, page: models.NeighborsPage) -> schemas.Neighbors:
 
 
 def _by_json(catalog: Catalog, wanted: models.Search) -> schemas.Neighbors:
-    if len(given := [way for way in WAYS if getattr(wanted, way) is not None]) != 1:
-        raise _refused(given[1] if given else WAYS[0], f"give exactly one of {', '.join(WAYS)}")
+    if len(ways := [way for way in WAYS if getattr(wanted, way) is not None]) != 1:
+        raise _refused(ways[1] if ways else WAYS[0], f"give exactly one of {', '.join(WAYS)}")
     if wanted.product_id is not None:
         return _by_product(catalog, wanted.product_id, wanted)
     if wanted.image_url is not None:

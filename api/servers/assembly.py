@@ -1,4 +1,4 @@
-"""What `up` and `api` are both made of."""
+"""What both servers need: their Redis, the API keys, and the app over its collaborators."""
 
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -82,20 +82,20 @@ def assembled(
     metrics: "Metrics",
     keyring: "Keyring | None",
 ) -> "Flask":
-    """The app over these; what it needs besides is closed by `stack`."""
+    """The app over these collaborators; what it needs besides them is closed with `stack`."""
     from api.app import create_app
-    from api.wakeups import Hints
+    from api.wakeups import Wakeups
     from services.ledger import Claims
 
-    hints = Hints(redis_url, Claims(ledger.store), configured.batch_size)
-    stack.callback(hints.close)
+    wakeups = Wakeups(redis_url, Claims(ledger.store), configured.batch_size)
+    stack.callback(wakeups.close)
     return create_app(
         settings=configured,
         catalogs=catalogs,
         ledger=ledger,
         media=catalogs.intake.media,
         fetch=catalogs.intake.fetch,
-        wake=hints,
+        wake=wakeups,
         keyring=keyring,
         metrics=metrics.registry,
     )

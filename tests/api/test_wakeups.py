@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 from structlog.testing import capture_logs
 
-from api.wakeups import Hints
+from api.wakeups import Wakeups
 from services.errors import LedgerUnavailable
 from services.ledger import Claims, Ledger, Store
 from services.queue.broker import QUEUE
@@ -35,8 +35,8 @@ def claims(redis: "Redis[bytes]") -> Idle:
 
 
 @pytest.fixture
-def hints(claims: Idle, valkey_url: str) -> Iterator[Hints]:
-    hints = Hints(valkey_url, claims, 64)
+def hints(claims: Idle, valkey_url: str) -> Iterator[Wakeups]:
+    hints = Wakeups(valkey_url, claims, 64)
     yield hints
     hints.close()
 
@@ -51,7 +51,7 @@ def until(condition: Callable[[], Any]) -> None:
 def test_as_many_as_workers_could_use(redis: "Redis[bytes]", valkey_url: str) -> None:
     ledger, claims = Ledger(Store(redis)), Claims(Store(redis))
     claims.register("somewhere", 4, 30)
-    hints = Hints(valkey_url, claims, 64)
+    hints = Wakeups(valkey_url, claims, 64)
     changes = [Change(f"p{n}", ChangeKind.DELETE) for n in range(200)]
     ledger.accept("c" * 32, "shoes", changes, lane=Lane.BULK, max_version=lambda: 0)
     hints(200)
@@ -60,13 +60,13 @@ def test_as_many_as_workers_could_use(redis: "Redis[bytes]", valkey_url: str) ->
     assert redis.llen(QUEUE) == 4
 
 
-def test_nothing_came_in(hints: Hints, claims: Idle) -> None:
+def test_nothing_came_in(hints: Wakeups, claims: Idle) -> None:
     hints(0)
     time.sleep(0.1)
     assert claims.asked == 0
 
 
-def test_nobody_waits_for_a_broker_that_hangs(hints: Hints, claims: Idle, redis: "Redis[bytes]") -> None:
+def test_nobody_waits_for_a_broker_that_hangs(hints: Wakeups, claims: Idle, redis: "Redis[bytes]") -> None:
     hanging = threading.Event()
 
     def hang() -> int:
@@ -85,7 +85,7 @@ def test_nobody_waits_for_a_broker_that_hangs(hints: Hints, claims: Idle, redis:
 
 @pytest.mark.parametrize("error", [LedgerUnavailable("Redis is away."), RuntimeError("a mistake")])
 def test_a_failure_is_said_and_the_next_is_sent(
-    hints: Hints, claims: Idle, redis: "Redis[bytes]", error: Exception
+    hints: Wakeups, claims: Idle, redis: "Redis[bytes]", error: Exception
 ) -> None:
     def fail() -> int:
         raise error
