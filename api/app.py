@@ -53,6 +53,26 @@ def create_app(
 
     Without `keyring` it answers to this machine only: whoever binds it to another address must give one.
     """
+    app = _app()
+    timers = Timers(metrics)
+    keep(app, Context(settings, catalogs, ledger, media, fetch, wake, keyring, metrics, timers))
+    register(app)
+    telemetry = Telemetry(timers)
+    app.before_request(telemetry.begin)
+    app.before_request(guard(keyring, Quota(settings.rate_limit).admit))
+    app.before_request(_check_query)
+    app.after_request(_protect)
+    app.after_request(telemetry.end)
+    app.spec_processor(cast(Any, Document(keys=keyring is not None).complete))
+    for module in (catalog_routes, products, images, search, jobs, keys, backup, health, docs):
+        app.register_blueprint(module.bp)
+    app.view_functions["static"] = opened_by(*Scope)(app.view_functions["static"])
+    check_routes(app)
+    return app
+
+
+def _app() -> APIFlask:
+    """An app without routes: how it documents itself, writes JSON and reads paths."""
     app = APIFlask(
         "api",
         title="Lookalike",
@@ -74,20 +94,6 @@ def create_app(
     app.url_map.converters["segment"] = Segment
     app.url_map.merge_slashes = False
     app.wsgi_app = RawPaths(app.wsgi_app)  # type: ignore[method-assign]
-    timers = Timers(metrics)
-    keep(app, Context(settings, catalogs, ledger, media, fetch, wake, keyring, metrics, timers))
-    register(app)
-    telemetry = Telemetry(timers)
-    app.before_request(telemetry.begin)
-    app.before_request(guard(keyring, Quota(settings.rate_limit).admit))
-    app.before_request(_check_query)
-    app.after_request(_protect)
-    app.after_request(telemetry.end)
-    app.spec_processor(cast(Any, Document(keys=keyring is not None).complete))
-    for module in (catalog_routes, products, images, search, jobs, keys, backup, health, docs):
-        app.register_blueprint(module.bp)
-    app.view_functions["static"] = opened_by(*Scope)(app.view_functions["static"])
-    check_routes(app)
     return app
 
 
