@@ -23,6 +23,7 @@ from api.access.keys import hashed
 
 URLS = ["https://images.example.com/1.png", "https://images.example.com/none.png"]
 CATALOG = "/v1/catalogs/{catalog}"
+SEARCH = "/v1/catalogs/{catalog}/search"
 PRODUCT = CATALOG + "/products/{product_id}"
 
 
@@ -140,9 +141,10 @@ def answered_well(statuses: Counter[tuple[str, int]]) -> set[str]:
 
 
 def test_no_answer_is_outside_the_schema(service: Any) -> None:
-    # Thousands of filters are tried in the body of a search; those of the other two routes are judged by the same code.
-    brief = {"include-path-regex": "neighbors$|/products$", "include-method": "GET"}
-    operations = [brief | {"phases": {"coverage": {"enabled": False}}}]
+    # Thousands of filters are tried in the body of a search, by the next test; those of the other two routes are judged
+    # by the same code.
+    brief = [{"include-path-regex": "neighbors$|/products$", "include-method": "GET"}, {"include-path": SEARCH}]
+    operations = [each | {"phases": {"coverage": {"enabled": False}}} for each in brief]
     schema = load(stocked(service), config(10, operations=operations))
     wrong, statuses = run(schema)
     assert not wrong, "\n\n".join(wrong)
@@ -151,6 +153,14 @@ def test_no_answer_is_outside_the_schema(service: Any) -> None:
     operations = {label for label in operations if "/v1/keys" not in label}
     # Otherwise everything was refused, and nothing seen of what is answered.
     assert operations <= answered_well(statuses)
+    assert not {status for _, status in statuses} & {500, 502, 503, 504}
+
+
+def test_no_answer_to_a_search_is_outside_the_schema(service: Any) -> None:
+    others = {phase: {"enabled": False} for phase in ("examples", "fuzzing", "stateful")}
+    wrong, statuses = run(load(stocked(service), config(10, phases=others)).include(path=SEARCH))
+    assert not wrong, "\n\n".join(wrong)
+    assert {status for _, status in statuses} >= {200, 422} and statuses.total() > 1000
     assert not {status for _, status in statuses} & {500, 502, 503, 504}
 
 
