@@ -51,6 +51,6 @@ class Wakeups:
                 for _ in range(self._claims.spare_drains(self._batch_size)):
                     self._celery.send_task(DRAIN, retry=False)
             except (LedgerUnavailable, OperationalError) as error:
-                log.warning("no worker was told", reason=str(error))
+                log.warning("the workers could not be woken", reason=str(error))
             except Exception:
-                log.exception("no worker was told")
+                log.exception("the workers could not be woken")

@@ -35,10 +35,10 @@ def claims(redis: "Redis[bytes]") -> Idle:
 
 
 @pytest.fixture
-def hints(claims: Idle, valkey_url: str) -> Iterator[Wakeups]:
-    hints = Wakeups(valkey_url, claims, 64)
-    yield hints
-    hints.close()
+def wakeups(claims: Idle, valkey_url: str) -> Iterator[Wakeups]:
+    wakeups = Wakeups(valkey_url, claims, 64)
+    yield wakeups
+    wakeups.close()
 
 
 def until(condition: Callable[[], Any]) -> None:
@@ -51,22 +51,22 @@ def until(condition: Callable[[], Any]) -> None:
 def test_as_many_as_workers_could_use(redis: "Redis[bytes]", valkey_url: str) -> None:
     ledger, claims = Ledger(Store(redis)), Claims(Store(redis))
     claims.register("somewhere", 4, 30)
-    hints = Wakeups(valkey_url, claims, 64)
+    wakeups = Wakeups(valkey_url, claims, 64)
     changes = [Change(f"p{n}", ChangeKind.DELETE) for n in range(200)]
     ledger.accept("c" * 32, "shoes", changes, lane=Lane.BULK, max_version=lambda: 0)
-    hints(200)
+    wakeups(200)
     until(lambda: redis.llen(QUEUE) == 4)
-    hints.close()
+    wakeups.close()
     assert redis.llen(QUEUE) == 4
 
 
-def test_nothing_came_in(hints: Wakeups, claims: Idle) -> None:
-    hints(0)
+def test_nothing_came_in(wakeups: Wakeups, claims: Idle) -> None:
+    wakeups(0)
     time.sleep(0.1)
     assert claims.asked == 0
 
 
-def test_nobody_waits_for_a_broker_that_hangs(hints: Wakeups, claims: Idle, redis: "Redis[bytes]") -> None:
+def test_nobody_waits_for_a_broker_that_hangs(wakeups: Wakeups, claims: Idle, redis: "Redis[bytes]") -> None:
     hanging = threading.Event()
 
     def hang() -> int:
@@ -76,7 +76,7 @@ def test_nobody_waits_for_a_broker_that_hangs(hints: Wakeups, claims: Idle, redi
     claims.answer = hang
     started = time.monotonic()
     for _ in range(50):
-        hints(1)
+        wakeups(1)
     assert time.monotonic() - started < 0.5
     hanging.set()
     until(lambda: redis.llen(QUEUE) >= 1)
@@ -85,16 +85,16 @@ def test_nobody_waits_for_a_broker_that_hangs(hints: Wakeups, claims: Idle, redi
 
 @pytest.mark.parametrize("error", [LedgerUnavailable("Redis is away."), RuntimeError("a mistake")])
 def test_a_failure_is_said_and_the_next_is_sent(
-    hints: Wakeups, claims: Idle, redis: "Redis[bytes]", error: Exception
+    wakeups: Wakeups, claims: Idle, redis: "Redis[bytes]", error: Exception
 ) -> None:
     def fail() -> int:
         raise error
 
     claims.answer = fail
     with capture_logs() as logs:
-        hints(1)
+        wakeups(1)
         until(lambda: logs)
-        assert logs[0]["event"] == "no worker was told"
+        assert logs[0]["event"] == "the workers could not be woken"
         claims.answer = lambda: 1
-        hints(1)
+        wakeups(1)
         until(lambda: redis.llen(QUEUE) == 1)
