@@ -1,4 +1,4 @@
-"""How fast changes ended lately, out of the counters that record.lua keeps, one a second."""
+"""How fast changes ended lately, from the counters that record.lua keeps, one a second."""
 
 from collections.abc import Sequence
 

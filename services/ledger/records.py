@@ -1,4 +1,4 @@
-"""What the ledger hands out."""
+"""What the ledger returns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Changes of one catalog that a worker has in hand until its lease ends; at most one a product.
+    """Changes of one catalog that a worker processes until its lease ends; at most one a product.
 
     `refs` name them for the ledger, `jobs` are their jobs and `requests` the IDs of the requests that brought them, all
-    in the order of `changes`. `alone`: they have ended workers before, so nothing else may be in hand.
+    in the order of `changes`. `alone`: they have crashed workers before, so nothing else is processed meanwhile.
     """
 
     id: str
@@ -35,9 +35,9 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """The answer to a wish for work: a claim or None, and how many changes wait to run alone.
+    """The answer to a request for work: a claim or None, and how many changes wait to run alone.
 
-    `more`: nothing was found yet, but not everything was looked at.
+    `more`: nothing was found, but not everything was looked at.
     """
 
     claim: Claim | None
@@ -47,7 +47,7 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many changes wait, are in hand, and have ended by state (since the ledger began)."""
+    """How many changes wait, are in progress, and have ended by state (since the ledger began)."""
 
     waiting: int
     in_flight: int
@@ -58,8 +58,8 @@ class Counts:
 class Stats:
     """What there is to do, and who does it: of all catalogs and workers.
 
-    `workers` are those that live, `slots` the batches that they can have in hand, `changes_per_second` how many changes
-    workers ended lately (`rate`; what was canceled is not among them).
+    `workers` are those that are alive, `slots` the batches that they can process at once, `changes_per_second` how many
+    changes workers ended lately (`rate`; those that were canceled do not count).
     """
 
     counts: Counts
@@ -69,7 +69,7 @@ class Stats:
 
     @property
     def drain_seconds(self) -> float | None:
-        """Seconds until nothing waits or is in hand, at that rate; None where something does, but none ended lately."""
+        """Seconds until nothing waits or is in progress, at that rate; None where something does and nothing ended."""
         left = self.counts.waiting + self.counts.in_flight
         if not left:
             return 0.0

@@ -98,8 +98,3 @@ def test_nothing_is_removed_where_others_keep_originals_or_no_catalog_is_left(
     away.rename(described)
     assert collect(shop.chores, shop.catalogs, older=DAY) == 2
     assert not media.exists(hash) and not media.exists(theirs)
-
-
-def test_a_chore_is_due_once(shop: Shop) -> None:
-    assert [shop.chores.due("leftovers", 60) for _ in range(3)] == [True, False, False]
-    assert shop.chores.due("another", 60)

@@ -5,11 +5,9 @@ from typing import Any
 
 import pytest
 from ledger_words import CATALOG, IMAGE, NONE_ENDED, Accept, End, Take, counted
-from redis import Redis
-from workshop import until
 
 from services.errors import CatalogNotFound, Conflict, QueueFull
-from services.ledger import Chores, Claimed, Claims, Counts, Ledger, Refusal, Store
+from services.ledger import Claimed, Claims, Counts, Ledger, Refusal
 from services.records import Change, ChangeKind, Item, Job, JobState, Lane, State
 
 Everything = Callable[[], dict[str, Any]]
@@ -160,48 +158,3 @@ def test_a_retry_for_a_removed_catalog_is_refused(
     with pytest.raises(CatalogNotFound, match="was removed"):
         ledger.retry(job.id)
     assert everything() == before
-
-
-# What upkeep asks before it forgets tombstones
-
-
-def test_the_oldest_version_that_may_still_come(
-    ledger: Ledger, chores: Chores, accept: Accept, take: Take, end: End
-) -> None:
-    assert chores.oldest(CATALOG) is None
-    accept([PUT], max_version=lambda: 100)
-    job = accept([Change("b", image=IMAGE), Change("c", image=IMAGE)])
-    assert chores.oldest(CATALOG) == 100
-    end(take(1))
-    assert chores.oldest(CATALOG) == 101
-    end(take(), State.FAILED)
-    assert chores.oldest(CATALOG) == 101, "it may be retried"
-    accept([Change("d", image=IMAGE)])
-    ledger.retry(job.id)
-    oldest = chores.oldest(CATALOG)
-    assert oldest is not None
-    assert oldest <= min(change.version or 0 for change in take().changes) == 102
-
-
-def test_what_can_be_retried_no_more_is_not_the_oldest(
-    redis: Redis, chores: Chores, accept: Accept, take: Take, end: End
-) -> None:
-    ledger = Ledger(Store(redis), retention=1)
-    accept([PUT], by=ledger)
-    end(take(), State.FAILED)
-    until(lambda: chores.oldest(CATALOG) is None)
-    accept([PUT], by=ledger)
-    end(take(), State.FAILED)
-    assert redis.zcard(f"la:failing:{CATALOG}") == 1
-
-
-def test_the_oldest_of_versions_of_their_own(ledger: Ledger, chores: Chores, accept: Accept) -> None:
-    own = [Change(f"p{i}", ChangeKind.DELETE, version=version) for i, version in enumerate([50, 30, 2**53 - 1])]
-    accept(own, max_version=lambda: 100)
-    assert chores.oldest(CATALOG) == 30
-    many = [Change(f"q{i}", ChangeKind.DELETE, version=1000 - i if i < 999 else 40) for i in range(1000)]
-    for changes in (many, many[::-1]):
-        job = accept(changes)
-        ledger.cancel("1")
-        assert chores.oldest(CATALOG) == 2, "of all chunks"
-        ledger.cancel(job.id)

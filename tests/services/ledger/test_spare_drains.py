@@ -1,4 +1,4 @@
-"""Who lives, who leads, and how many more could work."""
+"""Which workers are alive, and how many more drains could start."""
 
 import pytest
 from ledger_words import OTHER, Accept, End, Take
@@ -146,14 +146,3 @@ def test_a_catalog_that_pauses_asks_for_nobody(claims: Claims, accept: Accept, t
     assert claims.claim("one/1", 64).claim is not None
     assert claims.claim("one/1", 64).claim is None
     assert claims.spare_drains(1) == 0
-
-
-def test_one_of_all_workers_leads(chores: Chores, redis: Redis) -> None:
-    assert chores.lead("one", 20)
-    assert not chores.lead("two", 20)
-    redis.pexpire("la:upkeep", 5000)
-    assert chores.lead("one", 20)
-    assert 15_000 < redis.pttl("la:upkeep") <= 20_000, "each time it is so many seconds from then"
-    redis.delete("la:upkeep")
-    assert chores.lead("two", 20)
-    assert not chores.lead("one", 20)
