@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -140,6 +140,27 @@ def test_of_two_encoders_at_once_one_is_the_catalogs(make: Make, redis: Redis) -
         ends = sorted(pool.map(describe, both))
     assert ends.count("refused") == 1
     assert make().specs()[0].fingerprint in ends
+
+
+def test_a_process_that_waits_for_another_opens_other_catalogs_meanwhile(make: Make) -> None:
+    waits, may_go = threading.Event(), threading.Event()
+
+    @contextmanager
+    def exclusive(name: str) -> Iterator[None]:
+        waits.set()
+        assert may_go.wait(20)
+        yield
+
+    bags = make().create(shoes("bags")).spec
+    one = make(exclusive=exclusive)
+    with ThreadPoolExecutor(2) as pool:
+        try:
+            adopted = pool.submit(one.adopt, shoes())
+            assert waits.wait(10)
+            assert pool.submit(one.get, "bags").result(10).spec == bags
+        finally:
+            may_go.set()
+        assert adopted.result(10).spec.name == "shoes"
 
 
 def test_vectors_of_another_length_than_the_encoders_are_refused(make: Make) -> None:
