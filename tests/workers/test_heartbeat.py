@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -94,7 +95,12 @@ def test_a_lease_is_kept_however_long_the_chores_take(make_shop: MakeShop, beat:
     beat(worker, every=60.0)
     upkeep = Upkeep(worker, Slow(shop.store), shop.catalogs, wake=lambda: None, timings=Timings(every=60.0))
     upkeep.start()
-    with draining(worker):
+    with ExitStack() as stack:
+        stack.callback(upkeep.stop)
+        stack.enter_context(draining(worker))
+        # However it ends, nobody waits for these.
+        stack.callback(chores_done.set)
+        stack.callback(stub.open.set)
         assert sweeping.wait(5)
         until(lambda: bool(worker.in_progress))
         end = time.monotonic() + 1.2
@@ -104,7 +110,6 @@ def test_a_lease_is_kept_however_long_the_chores_take(make_shop: MakeShop, beat:
         chores_done.set()
         stub.open.set()
         until(lambda: shop.job(job).applied == 10)
-    upkeep.stop()
 
 
 def test_a_ledger_that_is_away_does_not_end_it(shop: Shop, beat: Beat, redis: Redis, logs: list[Any]) -> None:
