@@ -116,6 +116,7 @@ def _listening(app: Any, host: str, port: int, configured: Settings, sockets: di
             clear_untrusted_proxy_headers=True,
         )
     except (OSError, ValueError, UnicodeError) as error:
+        wasyncore.close_all(sockets, ignore_all=True)
         reason = error.strerror if isinstance(error, OSError) else error
         raise InvalidSetting(
             f"{host}:{port} cannot be listened on ({reason}): take another with --port (make run PORT=8081)."
