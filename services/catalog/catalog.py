@@ -92,7 +92,7 @@ class Catalog:
         self._searcher = Searcher(
             index,
             spec.name,
-            decode=lambda image: intake.decoder.submit(image, input_size, spec.resample),
+            decode=lambda image: intake.decode_now(image, input_size, spec.resample),
             load_encoder=self.load_encoder,
             encode=partial(encoder.encode, urgent=True),
         )
@@ -212,7 +212,7 @@ class Catalog:
 
     def thumbnail_of(self, image: bytes) -> bytes:
         """The same of a picture that is in no catalog. Raises `ImageError`s."""
-        return self._intake.decoder.submit_thumbnail(image).result()
+        return self._intake.thumbnail(image)
 
     def count(self, filter: Filter | None = None) -> int:
         """How many products there are."""

@@ -1,7 +1,6 @@
 """Searches of a catalog."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from typing import TypedDict, Unpack
 
 import numpy as np
@@ -30,7 +29,7 @@ class Searcher:
     Args:
         index: Where the vectors are.
         catalog: The catalog's name, for error messages.
-        decode: Starts to decode an image into the encoder's pixels.
+        decode: Decodes an image into the encoder's pixels.
         load_encoder: Loads the encoder, or raises why it does not belong to the catalog.
         encode: Pixels to raw features, before any batch that waits.
     """
@@ -40,7 +39,7 @@ class Searcher:
         index: VectorIndex,
         catalog: str,
         *,
-        decode: Callable[[bytes], Future[Pixels]],
+        decode: Callable[[bytes], Pixels],
         load_encoder: Callable[[], None],
         encode: Callable[[Pixels], Vectors],
     ) -> None:
@@ -58,7 +57,7 @@ class Searcher:
         """See `Catalog.search_image`."""
         pixels = self._decode(image)
         self._load_encoder()
-        [features] = self._encode(pixels.result()[np.newaxis])
+        [features] = self._encode(pixels[np.newaxis])
         query, _ = normalized(features)
         return self._nearest(query, **options)
 

@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -18,15 +19,15 @@ from services.records import ImageSource, Pixels, RemoteImage, Resample, StoredI
 from services.storage.media import Media
 
 LATE = 32
-"""Images at most that a batch may go on without, of all batches together: half of what is fetched at a time."""
+"""How many images may be late at a time, of all batches together: half of what is fetched at a time."""
 QUIET_SECONDS = 0.5
-"""Where no image of a batch came for so long, those that are missing are late."""
+"""When no image of a batch has arrived for so long, those that are missing are late."""
 
 Fault = ImageError | FetchError | InvalidInput | NotFound
-"""What one image does wrong. Anything else is no image's fault and concerns all."""
+"""An error of one image. Any other error concerns the whole batch."""
 
 Observe = Callable[[str, float], None]
-"""Is told what happens: the name of a stage and its seconds, or what is counted and how many."""
+"""Called with measurements: the name of a stage and its seconds, or what is counted and how many."""
 
 
 def nothing(name: str, value: float) -> None:
@@ -34,7 +35,7 @@ def nothing(name: str, value: float) -> None:
 
 
 class Fetches(Protocol):
-    """What brings images from URLs. Raises `FetchError`s."""
+    """Fetches images from URLs. Raises `FetchError`s."""
 
     def fetch(self, url: str) -> bytes: ...
     def close(self) -> None: ...
@@ -53,10 +54,14 @@ Taken = Picture | Fault | None
 
 
 class Intake:
-    """Takes images in: `threads` of one call at a time, decoded in child processes. Thread-safe.
+    """Takes images in: reads or fetches `threads` of a batch at a time and decodes them in child processes.
 
-    An original is in `media` before its pixels are given out, and its bytes are dropped then. `check_space` raises
-    where so many bytes more would fill the disk.
+    An original is stored in `media` before its pixels are returned, and its bytes are released then. Thread-safe.
+
+    Args:
+        check_space: Raises where so many bytes more would fill the disk.
+        budget: How many bytes of originals may be in memory, those of searches and thumbnails included.
+        quiet_seconds: When no image of a batch has arrived for so long, those that are missing are late.
     """
 
     def __init__(
@@ -68,14 +73,17 @@ class Intake:
         threads: int,
         max_bytes: int,
         check_space: Callable[[int], None],
+        budget: ByteBudget | None = None,
+        quiet_seconds: float = QUIET_SECONDS,
     ) -> None:
         self.media = media
         self.decoder = decoder
-        self._fetcher = fetcher
+        self.fetcher = fetcher
         self.max_bytes = max_bytes
         self._threads = threads
         self.check_space = check_space
-        self._room = ByteBudget(IN_HAND)
+        self._budget = budget or ByteBudget(IN_HAND)
+        self.quiet_seconds = quiet_seconds
         # No child is idle with that, and a search or a thumbnail has few before it.
         self._decoding = threading.Semaphore(2 * decoder.processes)
         self._late = 0
@@ -91,36 +99,27 @@ class Intake:
         *,
         early: bool = False,
     ) -> list[Taken | Future[Taken]]:
-        """Takes in each image that has not the hash given with it: None where it has, a fault where it cannot be.
+        """Takes in each image of a batch.
 
-        With `early` it waits for no image that is late, unless there are too many, and gives the future of such a one.
-        Observes the stages fetch and decode. Raises, as a future does, what is no image's fault:
-        `DecodingUnavailable`, `DataFull`, `DataNotWritable`.
+        Args:
+            images: Where each image is, and the hash of the one that is stored already (None: none is).
+            size: The side of the pixels in the result.
+            resample: How an image is resized to that.
+            observe: Called with the seconds of the stages fetch and decode.
+            early: Whether to return without images that are late, unless too many are: see `LATE`.
+
+        Returns:
+            For each image the `Picture`; None where it is the one that is stored already; the fault where it cannot be
+            taken in; the future of these where it is late.
+
+        Raises, as a future does, what is no image's fault: `DecodingUnavailable`, `DataFull`, `DataNotWritable`,
+        `Closed`.
         """
         started = time.perf_counter()
         spent: list[tuple[float, float]] = []
-
-        def take(source: ImageSource, known: str | None) -> Taken:
-            try:
-                with self._room.hold(self._expected(source)) as correct:
-                    begun = time.perf_counter()
-                    data = self._read(source)
-                    fetched = time.perf_counter()
-                    correct(len(data))
-                    picture = self._picture(data, known, size, resample)
-                    spent.append((fetched - begun, time.perf_counter() - fetched))
-                    return picture
-            except Exception as error:
-                if self._closed:
-                    raise Closed("No image is taken in any more, because this process ends; try again.") from None
-                if isinstance(error, Fault):
-                    # A fresh one: this one holds on to the frames it passed, and they to the image's bytes.
-                    return type(error)(str(error))
-                raise
-
         pool = ThreadPoolExecutor(self._threads, thread_name_prefix="intake")
         try:
-            futures = [pool.submit(take, *image) for image in images]
+            futures = [pool.submit(self._take, *image, size, resample, spent) for image in images]
             late = self._late_of(futures) if early else frozenset()
             taken = [future if future in late else future.result() for future in futures]
         except BaseException:
@@ -131,14 +130,61 @@ class Intake:
         _observe(observe, list(spent), time.perf_counter() - started)
         return taken
 
+    def decode_now(self, data: bytes, size: int, resample: Resample) -> Pixels:
+        """Decodes a picture for whose pixels someone waits, within the budget of bytes and ahead of batches.
+
+        Raises `ImageError`s, `DecodingUnavailable`, `Closed`.
+        """
+        with self._closing(), self._budget.hold(len(data), urgent=True):
+            return self.decoder.submit(data, size, resample).result()
+
+    def thumbnail(self, data: bytes) -> bytes:
+        """A small WebP of an image, within the budget and ahead of batches. Raises what `decode_now` does."""
+        with self._closing(), self._budget.hold(len(data), urgent=True):
+            return self.decoder.submit_thumbnail(data).result()
+
+    def _take(
+        self,
+        source: ImageSource,
+        known: str | None,
+        size: int,
+        resample: Resample,
+        spent: list[tuple[float, float]],
+    ) -> Taken:
+        """Takes one image in and appends the seconds of its two stages to `spent`."""
+        try:
+            with self._closing(), self._budget.hold(self._expected(source)) as correct:
+                begun = time.perf_counter()
+                data = self._read(source)
+                fetched = time.perf_counter()
+                correct(len(data))
+                picture = self._picture(data, known, size, resample)
+                spent.append((fetched - begun, time.perf_counter() - fetched))
+                return picture
+        except Exception as error:
+            if isinstance(error, Fault):
+                # A new one: this one references the frames it passed, and they the image's bytes.
+                return type(error)(str(error))
+            raise
+
+    @contextmanager
+    def _closing(self) -> Iterator[None]:
+        """Whatever fails after `close` fails because of it: raises `Closed` instead."""
+        try:
+            yield
+        except Exception:
+            if self._closed:
+                raise Closed("No image is taken in any more, because this process ends; try again.") from None
+            raise
+
     def _late_of(self, futures: Sequence[Future[Taken]]) -> frozenset[Future[Taken]]:
-        """Waits until all have come, or those that have not may be called late."""
+        """Waits until all images have arrived, or until those that have not count as late; returns these."""
         missing = set(futures)
         while missing:
-            came, missing = wait(missing, QUIET_SECONDS)
+            came, missing = wait(missing, self.quiet_seconds)
             if missing and not came and self._may_be_late(len(missing)):
                 for each in missing:
-                    each.add_done_callback(self._is_late_no_more)
+                    each.add_done_callback(self._not_late)
                 break
         return frozenset(missing)
 
@@ -148,19 +194,19 @@ class Intake:
             self._late += count if may else 0
             return may
 
-    def _is_late_no_more(self, _: Future[Taken]) -> None:
+    def _not_late(self, _: Future[Taken]) -> None:
         with self._lock:
             self._late -= 1
 
     def fetch(self, url: str) -> bytes:
         """The bytes that a URL names. Raises `FetchError`s."""
-        return self._fetcher.fetch(url)
+        return self.fetcher.fetch(url)
 
     def close(self) -> None:
-        """Ends the child processes and connections; what waits for them is canceled."""
+        """Ends the child processes and connections; calls in progress raise `Closed`."""
         self._closed = True
         self.decoder.close()
-        self._fetcher.close()
+        self.fetcher.close()
 
     def _picture(self, data: bytes, known: str | None, size: int, resample: Resample) -> Picture | None:
         hash = sha256(data).hexdigest()
@@ -174,7 +220,7 @@ class Intake:
         return Picture(hash, pixels)
 
     def copy(self, hash: str, originals: Media) -> None:
-        """Takes an original over, unless it is here or was not kept there."""
+        """Copies an original from another store, unless it is here or is missing there."""
         if not self.media.exists(hash) and originals.exists(hash):
             data = originals.get(hash)
             self.check_space(len(data))
@@ -192,7 +238,7 @@ class Intake:
         return read(source, self.max_bytes)
 
     def _expected(self, source: ImageSource) -> int | None:
-        """The size of an image before it is in memory; None where nobody knows."""
+        """The size of an image before it is in memory; None where it is unknown."""
         match source:
             case bytes():
                 return len(source)
@@ -205,7 +251,7 @@ class Intake:
 
 
 def _observe(observe: Observe, spent: Sequence[tuple[float, float]], seconds: float) -> None:
-    """Many images are in hand at a time: the seconds are divided between the stages as their work was."""
+    """Observes the seconds of a batch, divided between the stages in the ratio of the seconds of all images."""
     fetching, decoding = (sum(each) for each in zip((0.0, 0.0), *spent, strict=True))
     share = fetching / (fetching + decoding or 1.0)
     observe("fetch", seconds * share)

@@ -11,7 +11,7 @@ from services.catalog.catalog import Catalog
 from services.encoders.encoder import Encoder
 from services.encoders.shared import SharedEncoder
 from services.images.decoder import Decoder, Limits
-from services.images.intake import Fetches, Intake, Observe, nothing
+from services.images.intake import QUIET_SECONDS, Fetches, Intake, Observe, nothing
 from services.index.vector_index import VectorIndex
 from services.records import CatalogSpec
 from services.storage.media import Media
@@ -77,8 +77,17 @@ def make_intake(decoder: Decoder, fetcher: StubFetcher, media: Media) -> Callabl
         decoder: Any = shared,
         fetcher: Fetches = none,
         check_space: Callable[[int], None] = lambda planned: None,
+        quiet_seconds: float = QUIET_SECONDS,
     ) -> Intake:
-        return Intake(media, decoder, fetcher, threads=4, max_bytes=MAX_BYTES, check_space=check_space)
+        return Intake(
+            media,
+            decoder,
+            fetcher,
+            threads=4,
+            max_bytes=MAX_BYTES,
+            check_space=check_space,
+            quiet_seconds=quiet_seconds,
+        )
 
     return make_intake
 
@@ -101,6 +110,7 @@ def make(
         save: Callable[[CatalogSpec], None] = lambda spec: None,
         check_space: Callable[[int], None] = lambda planned: None,
         observe: Observe = nothing,
+        intake: Intake | None = None,
     ) -> Catalog:
         encoders.append(SharedEncoder(load))
         return Catalog(

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 import pytest
 from workshop import Shop, Stub, draining, until
 
-from services.images import intake
 from services.records import Change, RemoteImage
 from services.testing import picture
 
@@ -31,10 +30,10 @@ class Gate:
 def gate(make_shop: MakeShop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     """Closed; the decoder is awake, for what takes long is late."""
     gate = Gate()
-    monkeypatch.setattr(intake, "QUIET_SECONDS", 0.6)
     other = make_shop()
     other.catalog.apply(other.puts(12))
-    monkeypatch.setattr(other.catalogs.intake, "_fetcher", gate)
+    monkeypatch.setattr(other.catalogs.intake, "fetcher", gate)
+    monkeypatch.setattr(other.catalogs.intake, "quiet_seconds", 0.6)
     yield gate
     gate.close()
 

@@ -3,12 +3,12 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from hashlib import sha256
 
 import pytest
 
 from services.catalog.catalog import Catalog
 from services.errors import FetchTimeout
-from services.images import intake
 from services.images.intake import LATE, Intake, Picture, nothing
 from services.index.vector_index import VectorIndex
 from services.records import Change, ChangeKind, Outcome, RemoteImage, State
@@ -40,8 +40,7 @@ class Gate:
 
 
 @pytest.fixture
-def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
-    monkeypatch.setattr(intake, "QUIET_SECONDS", 0.6)
+def gate() -> Iterator[Gate]:
     gate = Gate()
     yield gate
     gate.close()
@@ -49,7 +48,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
 
 @pytest.fixture
 def taking(make_intake: Callable[..., Intake], gate: Gate) -> Intake:
-    return make_intake(fetcher=gate)
+    return make_intake(fetcher=gate, quiet_seconds=0.6)
 
 
 @pytest.fixture
@@ -123,7 +122,7 @@ def test_what_is_late_meets_what_was_written_meanwhile(
     gate.open.set()
     assert finish() == [Outcome("a", state)]
     [found] = index.get(["a"])
-    assert (found and found.image) == (shown and intake.sha256(shown).hexdigest())
+    assert (found and found.image) == (shown and sha256(shown).hexdigest())
 
 
 def test_no_more_than_so_many_are_late(catalog: Catalog, taking: Intake, gate: Gate) -> None:

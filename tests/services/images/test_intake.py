@@ -3,15 +3,19 @@
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
+import numpy as np
 import pytest
 
 from services.catalog.catalog import Catalog
 from services.images.budget import ByteBudget
+from services.images.decoder import Decoder, Limits
+from services.images.intake import Intake, nothing
 from services.records import Change
-from services.testing import picture
+from services.storage.media import Media
+from services.testing import StubFetcher, picture
 
 SECONDS = 5.0
 
@@ -19,14 +23,15 @@ SECONDS = 5.0
 class Visitor(threading.Thread):
     """Holds bytes in a room until it may go."""
 
-    def __init__(self, room: ByteBudget, size: int | None, actual: int | None = None) -> None:
+    def __init__(self, room: ByteBudget, size: int | None, actual: int | None = None, *, urgent: bool = False) -> None:
         super().__init__(daemon=True)
+        self.urgent = urgent
         self._room, self._size, self._actual = room, size, actual
         self.inside, self.may_go = threading.Event(), threading.Event()
         self.start()
 
     def run(self) -> None:
-        with self._room.hold(self._size) as correct:
+        with self._room.hold(self._size, urgent=self.urgent) as correct:
             if self._actual is not None:
                 correct(self._actual)
             self.inside.set()
@@ -103,45 +108,192 @@ def test_a_fault_gives_its_room_back() -> None:
         pass
 
 
+def test_an_urgent_one_passes_those_that_wait_but_for_one() -> None:
+    """Given a large image and others that wait, I expect urgent ones and others to be admitted in turns."""
+    room = ByteBudget(100)
+    inside = Visitor(room, 100)
+    assert inside.entered
+    large = Visitor(room, 100)
+    assert large.waits
+    others = [Visitor(room, 60) for _ in range(2)]
+    urgent = [Visitor(room, 60, urgent=True) for _ in range(2)]
+    assert all(each.waits for each in [*others, *urgent])
+    admitted = []
+    for _ in range(5):
+        inside.leave()
+        inside = next_inside([large, *others, *urgent], admitted)
+    inside.leave()
+    assert [each.urgent for each in admitted] == [True, False, True, False, False]
+    assert admitted[1] is large, "the others come in their order"
+
+
+def next_inside(waiting: list[Visitor], admitted: list[Visitor]) -> Visitor:
+    """The one that is admitted next; appended to those that were before."""
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        for each in waiting:
+            if each not in admitted and each.inside.is_set():
+                admitted.append(each)
+                return each
+        time.sleep(0.001)
+    raise AssertionError("nobody is admitted")
+
+
+class ManualDecoder:
+    """Decodes nothing until `finish_one` or the end of the block, and notes how many wait for it at a time."""
+
+    processes = 2
+
+    def __init__(self) -> None:
+        self.most = 0
+        self._ended = False
+        self._waiting: list[tuple[bytes, Future[Any]]] = []
+        self._change = threading.Condition()
+
+    def submit(self, data: bytes, size: int, resample: str) -> Future[Any]:
+        return self._submit(data)
+
+    def submit_thumbnail(self, data: bytes) -> Future[Any]:
+        return self._submit(data)
+
+    def _submit(self, data: bytes) -> Future[Any]:
+        future: Future[Any] = Future()
+        with self._change:
+            if self._ended:
+                future.cancel()
+                return future
+            self._waiting.append((data, future))
+            self.most = max(self.most, len(self._waiting))
+            self._change.notify_all()
+        return future
+
+    def finish_one(self, data: bytes | None = None) -> bytes:
+        """Waits until one is submitted (this one, where `data` is given), and decodes the first."""
+
+        def found() -> tuple[bytes, Future[Any]] | None:
+            return next((each for each in self._waiting if data in (None, each[0])), None)
+
+        with self._change:
+            each = self._change.wait_for(found, SECONDS)
+            assert each, "nothing is submitted"
+            self._waiting.remove(each)
+        each[1].set_result(np.zeros((8, 8, 3), np.uint8))
+        return each[0]
+
+    def is_given(self, data: bytes) -> bool:
+        with self._change:
+            return any(each == data for each, _ in self._waiting)
+
+    def __enter__(self) -> "ManualDecoder":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._change:
+            self._ended = True
+            for _, future in self._waiting:
+                future.cancel()
+
+
+@pytest.fixture
+def manual() -> ManualDecoder:
+    return ManualDecoder()
+
+
+@pytest.fixture
+def intake(media: Media, manual: ManualDecoder) -> Intake:
+    """One with a budget of 100 bytes."""
+    decoder: Any = manual
+    return Intake(
+        media,
+        decoder,
+        StubFetcher(),
+        threads=4,
+        max_bytes=1000,
+        check_space=lambda planned: None,
+        budget=ByteBudget(100),
+    )
+
+
+@pytest.mark.parametrize(("size", "most"), [(10, 4), (60, 1)], ids=["room for all", "room for one"])
+def test_images_wait_for_room(intake: Intake, manual: ManualDecoder, size: int, most: int) -> None:
+    """Given four threads, I expect as many images in progress as there is room for."""
+    images = [(bytes([n]) * size, None) for n in range(12)]
+    with ThreadPoolExecutor(1) as pool, manual:
+        batch = pool.submit(intake.pictures, images, 8, "nearest", nothing)
+        # A sound budget gives nobody else in, however long this waits for one.
+        wait_for(lambda: manual.most >= most)
+        for _ in images:
+            manual.finish_one()
+        assert len(batch.result(SECONDS)) == 12
+    assert manual.most == most
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+@pytest.mark.parametrize("kind", ["decode_now", "thumbnail"])
+def test_a_picture_of_a_search_waits_for_room_and_is_answered_before_the_batch_is(
+    intake: Intake, manual: ManualDecoder, kind: str
+) -> None:
+    """Given images of batches that fill the budget without end, I expect one of them at most before a search."""
+    images = [(bytes([n]) * 60, None) for n in range(12)]
+    query = b"?" * 60
+    with ThreadPoolExecutor(2) as pool, manual:
+        batch = pool.submit(intake.pictures, images, 8, "nearest", nothing)
+        wait_for(lambda: manual.most == 1)
+        call = (
+            (lambda: intake.thumbnail(query)) if kind == "thumbnail" else lambda: intake.decode_now(query, 8, "nearest")
+        )
+        search = pool.submit(call)
+        assert not wait([search], 0.05).done
+        assert not manual.is_given(query), "its bytes have no room"
+        order = []
+        while query not in order:
+            order.append(manual.finish_one())
+        search.result(SECONDS)
+        assert len(order) <= 3, "one was decoded already, and one may have come before"
+        assert not batch.done()
+        while len(order) < 13:
+            order.append(manual.finish_one())
+        assert len(batch.result(SECONDS)) == 12
+    assert manual.most == 1
+
+
 @pytest.mark.parametrize("index", ["memory"], indirect=True)
-def test_images_wait_for_room(make: Callable[..., Catalog], tmp_path: Any) -> None:
-    """Given four threads and room for one image, I expect that one image is in hand at a time."""
-    catalog = make()
-    intake: Any = catalog._intake
-    most, inside, lock = 0, 0, threading.Lock()
-    decode = intake._picture
-
-    def watched(*arguments: Any) -> Any:
-        nonlocal most, inside
-        with lock:
-            inside += 1
-            most = max(most, inside)
-        time.sleep(0.01)
-        try:
-            return decode(*arguments)
-        finally:
-            with lock:
-                inside -= 1
-
-    intake._picture = watched
-    changes = []
-    for number in range(12):
-        path = tmp_path / f"{number}.png"
-        path.write_bytes(picture((200, 30, 30), number))
-        changes.append(Change(f"p{number}", image=path, version=number + 1))
-    catalog.apply(changes[:6])
-    assert most > 1
-    intake._room, most = ByteBudget(10_000), 0
-    catalog.apply(changes[6:])
-    assert (most, catalog.count()) == (1, 12)
+def test_searches_and_thumbnails_of_a_catalog_are_in_the_budget(make: Callable[..., Catalog], media: Media) -> None:
+    """Given a budget that another holds, I expect both to wait until that releases it."""
+    budget = ByteBudget(100)
+    with (
+        Decoder(1, 10.0, 1 << 30, Limits(1_000_000, 1_000_000)) as decoder,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        intake = Intake(
+            media,
+            decoder,
+            StubFetcher(),
+            threads=4,
+            max_bytes=1_000_000,
+            check_space=lambda planned: None,
+            budget=budget,
+        )
+        catalog = make(intake=intake)
+        red = picture((200, 30, 30))
+        catalog.apply([Change("red", image=red, version=1)])
+        with budget.hold(1):
+            asked = [pool.submit(catalog.search_image, red), pool.submit(catalog.thumbnail, "red")]
+            assert not wait(asked, 0.2).done
+        assert [each.product_id for each in asked[0].result(SECONDS)] == ["red"]
+        assert asked[1].result(SECONDS)[8:12] == b"WEBP"
 
 
 @pytest.mark.parametrize("index", ["memory"], indirect=True)
-def test_a_search_has_few_images_before_it(make: Callable[..., Catalog]) -> None:
+def test_a_search_has_few_images_before_it(make: Callable[..., Catalog], media: Media, decoder: Decoder) -> None:
     """Given batches of many threads, I expect no more images to wait for a child than keep it busy."""
-    catalog = make()
-    intake: Any = catalog._intake
-    decode, most, waiting = intake.decoder.submit, 0, 0
+    decode, most, waiting = decoder.submit, 0, 0
     lock = threading.Lock()
 
     def ended(_: Any) -> None:
@@ -158,7 +310,9 @@ def test_a_search_has_few_images_before_it(make: Callable[..., Catalog]) -> None
         future.add_done_callback(ended)
         return future
 
-    intake.decoder = type("Decoder", (), {"submit": staticmethod(submit)})()
+    watched: Any = type("Decoder", (), {"submit": staticmethod(submit), "processes": decoder.processes})()
+    intake = Intake(media, watched, StubFetcher(), threads=4, max_bytes=1_000_000, check_space=lambda planned: None)
+    catalog = make(intake=intake)
     batches = [
         [Change(f"p{batch}-{n}", image=picture((200, 30, 30), n), version=1) for n in range(12)] for batch in range(3)
     ]
