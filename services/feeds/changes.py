@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from services.attributes import checked_attributes
 from services.errors import InvalidAttributes, InvalidChange, InvalidProductID, LookalikeError
 from services.names import checked_product_id
-from services.outbound.fetcher import checked_url
+from services.outbound.urls import checked_url
 from services.records import Change, ChangeKind, RemoteImage
 
 KINDS = {kind.value: kind for kind in ChangeKind}

@@ -26,7 +26,7 @@ from services.query.filters import Filter, is_key, steps
 from services.records import AttributeKind, AttributeUpdate, Facet, Neighbor, Point, Quantization, Tombstone, Vector
 
 FLUSH_SECONDS = 5.0
-"""How much of writing the log may have to replay. Qdrant's own (storage.performance.flush_interval_sec)."""
+"""Seconds of writing that the log may have to replay: Qdrant's default (storage.performance.flush_interval_sec)."""
 
 _PAGE = 1000
 
@@ -37,12 +37,15 @@ class EdgeIndex:
     Search is exact until `optimize` builds the graph; what is written after that is searched exactly beside it.
     """
 
-    def __init__(self, shard: qdrant.EdgeShard, path: Path, dim: int, quantization: Quantization) -> None:
+    def __init__(
+        self, shard: qdrant.EdgeShard, path: Path, dim: int, quantization: Quantization, flush_seconds: float
+    ) -> None:
         self.dim = dim
         self._quantization: Quantization = quantization
         self._open_shard = shard
         self._wal = path / "wal"
-        # Soon after the start, too: a process that never lived long enough would leave the next a longer log each time.
+        self._flush_seconds = flush_seconds
+        # Soon after the start, too: processes that never live long enough would leave each other a growing log.
         self._flushed = -math.inf
         # A write is followed by reading back what became of it; no other write may come in between.
         self._writing = threading.Lock()
@@ -51,8 +54,12 @@ class EdgeIndex:
         self._closed = False
 
     @classmethod
-    def open(cls, path: Path, dim: int, quantization: Quantization = "none") -> Self:
-        """The index in the folder `path`, which is made where it is not there (or was left half made).
+    def open(
+        cls, path: Path, dim: int, quantization: Quantization = "none", *, flush_seconds: float = FLUSH_SECONDS
+    ) -> Self:
+        """Opens the index in the folder `path`, and creates it where it is missing or was left half made.
+
+        `flush_seconds`: how many seconds of writing the log may have to replay.
 
         Raises `DataLocked` while it is open elsewhere, `DataCorrupt` (damaged, or of another dimension),
         `DataNotWritable`.
@@ -63,7 +70,7 @@ class EdgeIndex:
             raise DataNotWritable(f"The index folder {path} cannot be made: {error.strerror}.") from error
         with _translated(lambda reason: _not_opened(path, dim, reason)):
             shard = qdrant.EdgeShard.load(str(path), edge_points.config(dim, quantization))
-            index = cls(shard, path, dim, quantization)
+            index = cls(shard, path, dim, quantization, flush_seconds)
         index._create_field_indexes()
         return index
 
@@ -174,7 +181,7 @@ class EdgeIndex:
         # its files to the disk takes the library some forty syncs, during which it holds the interpreter.
         with self._shard() as shard:
             _sync(self._wal)
-            if time.monotonic() - self._flushed > FLUSH_SECONDS:
+            if time.monotonic() - self._flushed > self._flush_seconds:
                 self._flushed = time.monotonic()
                 shard.flush()
 

@@ -1,10 +1,6 @@
 """URLs that strangers name -> the bytes of their images, guarded against SSRF, slow and huge answers."""
 
-import random
 import ssl
-import threading
-import zlib
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -17,6 +13,7 @@ from time import monotonic, sleep
 import httpcore2
 import httpx2
 
+from services.backoff import pauses
 from services.errors import (
     FetchError,
     FetchFailed,
@@ -38,16 +35,14 @@ from services.outbound.connections import (
     TooSlow,
     resolve,
 )
-from services.outbound.urls import checked_url as checked_url
+from services.outbound.hosts import Hosts
+from services.outbound.packing import too_large, unpacked
 from services.outbound.urls import display, parsed, redirected
 
 MAX_REDIRECTS = 3
 CONNECTIONS = 64
 # So a slow host leaves half of the connections to the others.
 OF_ONE_HOST = CONNECTIONS // 2
-
-# What else stands in Content-Encoding (aws-chunked, none, utf-8) is a mistake of the server and packs nothing.
-PACKINGS = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress"})
 
 
 class Fetcher:
@@ -73,7 +68,7 @@ class Fetcher:
         self._max_bytes = max_bytes
         self._total_seconds = total_seconds
         self._attempts = attempts
-        self._hosts = _Hosts(of_one_host)
+        self._hosts = Hosts(of_one_host)
         self._pool = httpcore2.ConnectionPool(
             # SSL_CERT_FILE and SSL_CERT_DIR hold: they are how an operator adds the authority of internal hosts.
             ssl_context=httpx2.create_ssl_context(),
@@ -109,9 +104,7 @@ class Fetcher:
 class _Visit:
     """One `fetch`: its URL, its deadline, and what the server said about coming again."""
 
-    def __init__(
-        self, pool: httpcore2.ConnectionPool, hosts: "_Hosts", url: str, max_bytes: int, seconds: float
-    ) -> None:
+    def __init__(self, pool: httpcore2.ConnectionPool, hosts: Hosts, url: str, max_bytes: int, seconds: float) -> None:
         self._deadline = monotonic() + seconds
         self._pool = pool
         self._hosts = hosts
@@ -121,7 +114,7 @@ class _Visit:
         self._url = parsed(url, self._name)
         self._retry_after = 0.0
         self._slow = False
-        self._pauses = (seconds * (0.02 * 2**n + random.uniform(0, 0.02)) for n in count())
+        self._pauses = pauses(0.03 * seconds, seconds, jitter=1 / 3)
 
     def pause(self) -> float | None:
         """Seconds until another attempt; None where no time is left for it, or the host has had its time."""
@@ -206,75 +199,17 @@ class _Visit:
             )
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length) > self._max_bytes:
-            raise self._too_large(what)
+            raise too_large(what, self._max_bytes)
         answer.extensions["network_stream"].head_ended()
         data = bytearray()
         for part in answer.iter_stream():
             data += part
             if len(data) > self._max_bytes:
-                raise self._too_large(what)
-        image = self._unpacked(bytes(data), headers.get("content-encoding", ""), what)
+                raise too_large(what, self._max_bytes)
+        image = unpacked(bytes(data), headers.get("content-encoding", ""), self._max_bytes, what)
         if not image:
             raise FetchNotFound(f"{what} is answered with no bytes; check that it is an image.")
         return image
-
-    def _unpacked(self, data: bytes, encoding: str, what: str) -> bytes:
-        packings = [coding for coding in map(str.strip, encoding.lower().split(",")) if coding in PACKINGS]
-        if not packings or not data:
-            return data
-        if packings in (["gzip"], ["x-gzip"]):
-            window = zlib.MAX_WBITS | 16
-        elif packings == ["deflate"]:
-            # Some servers leave out the header of zlib: its method is 8, its check a multiple of 31.
-            window = (
-                zlib.MAX_WBITS if data[0] & 15 == 8 and int.from_bytes(data[:2], "big") % 31 == 0 else -zlib.MAX_WBITS
-            )
-        else:
-            raise FetchRefused(
-                f"{what} comes packed ({', '.join(packings[:3])}) although it was asked for as it is; "
-                "have its server heed Accept-Encoding."
-            )
-        unpacker = zlib.decompressobj(window)
-        try:
-            image = unpacker.decompress(data, self._max_bytes + 1)
-        except zlib.error as error:
-            raise FetchFailed(f"{what} comes packed and is damaged; try again later.") from error
-        if len(image) > self._max_bytes:
-            raise self._too_large(what)
-        if not unpacker.eof:
-            raise FetchUnreachable(f"{what} broke off; try again later.")
-        return image
-
-    def _too_large(self, what: str) -> FetchTooLarge:
-        return FetchTooLarge(
-            f"{what} has more than the {self._max_bytes:,} bytes that are allowed; "
-            "give a smaller image or raise LOOKALIKE_MAX_IMAGE_BYTES."
-        )
-
-
-class _Hosts:
-    """The hosts that are asked now, each by at most `at_once` requests."""
-
-    def __init__(self, at_once: int) -> None:
-        self._at_once = at_once
-        self._asked: Counter[str] = Counter()
-        self._change = threading.Condition()
-
-    @contextmanager
-    def visit(self, host: str, deadline: float) -> Iterator[None]:
-        """Waits for a turn. Raises `PoolTimeout` where none comes until the deadline."""
-        with self._change:
-            if not self._change.wait_for(lambda: self._asked[host] < self._at_once, deadline - monotonic()):
-                raise httpcore2.PoolTimeout
-            self._asked[host] += 1
-        try:
-            yield
-        finally:
-            with self._change:
-                self._asked[host] -= 1
-                if not self._asked[host]:
-                    del self._asked[host]
-                self._change.notify_all()
 
 
 @cache

@@ -32,6 +32,7 @@ from services.errors import (
 )
 from services.images.decoder import Decoder, Limits, decode, thumbnail
 from services.images.formats import SIGNATURES
+from services.images.processes import Children
 from services.records import Pixels, Resample
 
 # Pillow warns of broken metadata.
@@ -403,9 +404,9 @@ def test_children_give_the_same_pixels_thumbnails_and_errors() -> None:
 
 
 def test_children_do_not_load_tensorflow_or_pydantic() -> None:
-    with Decoder(1, 10, MEMORY, LIMITS) as decoder:
-        decoder.submit(saved(photo(), "JPEG"), 30, "nearest").result()
-        loaded = decoder._children.submit(eval, "sorted(__import__('sys').modules)").result()
+    with Children(1, timeout=10, memory=MEMORY) as children:
+        children.submit(decode, saved(photo(), "JPEG"), 30, "nearest", LIMITS).result()
+        loaded = children.submit(eval, "sorted(__import__('sys').modules)").result()
     assert {"services.images.decoder", "PIL.Image"} <= set(loaded)
     assert {"tensorflow", "keras", "pydantic", "services.settings"}.isdisjoint(loaded)
 

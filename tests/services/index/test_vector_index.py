@@ -251,7 +251,7 @@ def test_purging_forgets_tombstones_but_nothing_newer(index: VectorIndex) -> Non
 
 
 def test_purging_takes_any_number_and_never_a_product(index: VectorIndex) -> None:
-    stones = [Tombstone(f"shoe {n}", 2, 1000.0) for n in range(1500)]
+    stones = [Tombstone(f"shoe {n}", 2, 1000.0) for n in range(1010)]  # more than one page of any index
     index.upsert([*stones, point("hat", 2)])
     index.purge([*stones, Tombstone("hat", 2, 1000.0)])
     assert (list(index.tombstones(before=math.inf)), index.get(["hat"])) == ([], [point("hat", 2)])

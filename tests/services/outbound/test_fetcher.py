@@ -31,7 +31,8 @@ from services.errors import (
     InvalidSetting,
 )
 from services.outbound.addresses import Address
-from services.outbound.fetcher import Fetcher, checked_url
+from services.outbound.fetcher import Fetcher
+from services.outbound.urls import checked_url
 
 IMAGE = b"the bytes of an image"
 PUBLIC = ip_address("93.184.215.14")
