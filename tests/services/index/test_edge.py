@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import qdrant_edge
 
 from services.errors import DataCorrupt, DataLocked, DataNotWritable, IndexUnavailable
+from services.index import edge_points
 from services.index.edge import EdgeIndex
 from services.query.filters import parse
 from services.records import AttributeKind, AttributeUpdate, Facet, Point, Tombstone, Vectors
@@ -116,8 +118,9 @@ def test_closing_waits_for_a_call_under_way(path: Path) -> None:
             order.append("closed")
             self._shard.close()
 
-    inside: Any = EdgeIndex.open(path, 4)
-    inside._open_shard = Slow(inside._open_shard)
+    path.mkdir(parents=True)
+    shard: Any = Slow(qdrant_edge.EdgeShard.load(str(path), edge_points.config(4, "none")))
+    inside = EdgeIndex(shard, path, 4, "none", 5.0)
     with ThreadPoolExecutor(2) as pool:
         counting = pool.submit(inside.count)
         assert begun.wait(5)
