@@ -110,7 +110,6 @@ def make(
         save: Callable[[CatalogSpec], None] = lambda spec: None,
         check_space: Callable[[int], None] = lambda planned: None,
         observe: Observe = nothing,
-        intake: Intake | None = None,
     ) -> Catalog:
         encoders.append(SharedEncoder(load))
         return Catalog(
