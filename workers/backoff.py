@@ -2,7 +2,10 @@
 
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+from services.backoff import pauses
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +18,11 @@ class Delay:
 
 @dataclass(frozen=True, slots=True)
 class _Failures:
-    """Failures in a row. `first` and `last` are times of `time.monotonic`, `pause` is the last pause."""
+    """Failures in a row. `first` and `last` are times of `time.monotonic`."""
 
     first: float
     last: float
-    pause: float
+    pauses: Iterator[float]
 
 
 class Backoff:
@@ -44,11 +47,11 @@ class Backoff:
         with self._lock:
             before = self._failures.get(catalog_id)
             if before and started - before.last < self._forget_after:
-                failures = _Failures(before.first, now, min(2 * before.pause, self._longest))
+                failures = _Failures(before.first, now, before.pauses)
             else:
-                failures = _Failures(now, now, self._first)
+                failures = _Failures(now, now, pauses(self._first, self._longest))
             self._failures[catalog_id] = failures
-        return Delay(failures.pause, now - failures.first)
+            return Delay(next(failures.pauses), now - failures.first)
 
     def succeeded(self, catalog_id: str) -> None:
         """Ends the row: the next failure is the first again."""

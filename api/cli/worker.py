@@ -80,13 +80,13 @@ def serve(configured: settings.Settings) -> None:
     metrics = Metrics()
     with ExitStack() as stack:
         ledger = bootstrap.ledger(configured, configured.redis_url)
-        upgrade_at_start(configured, ledger)
         catalogs = stack.enter_context(
             bootstrap.catalogs(configured, observe=metrics.observe, exclusive=ledger.exclusive)
         )
         metrics.watch(ledger)
         if configured.metrics_port:
             stack.callback(metrics.serve(configured.metrics_host, configured.metrics_port))
+        upgrade_at_start(configured, ledger)
         worker = Worker.configured(configured, bootstrap.claims(configured, ledger), catalogs)
 
         def ready() -> None:

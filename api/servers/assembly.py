@@ -46,7 +46,7 @@ def own_redis(configured: Settings, stack: ExitStack) -> str:
 def upgrade_at_start(configured: Settings, ledger: "Ledger") -> None:
     """Upgrades what older versions wrote, before anything else is asked of it. Raises `FormatTooNew`.
 
-    What does not answer yet is upgraded at its first use.
+    What does not answer yet is upgraded at its first use, and whoever uses it reports that it does not answer.
     """
     from services import bootstrap
 
@@ -55,7 +55,7 @@ def upgrade_at_start(configured: Settings, ledger: "Ledger") -> None:
             for step in each.steps:
                 log.info("upgraded", place=each.place, format=each.current, step=step)
     except (LedgerUnavailable, IndexUnavailable) as error:
-        log.warning("formats are checked later", code=error.code, reason=str(error))
+        log.debug("formats are checked later", code=error.code, reason=str(error))
 
 
 def needed_keyring(configured: Settings, host: str) -> "Keyring | None":

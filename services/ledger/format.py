@@ -35,7 +35,7 @@ class LedgerFormat:
             "The ledger in Redis",
             "name another Redis in LOOKALIKE_REDIS_URL",
             migrations,
-            lambda: int(client.get(KEY) or 0),
+            lambda: _read(client, len(migrations)),
             lambda number: None,  # a migration's script has stored it
         )
 
@@ -53,3 +53,13 @@ class LedgerFormat:
         """Does nothing where this process has upgraded it. Raises `FormatTooNew`."""
         if not self._upgraded:
             self.upgrade()
+
+
+def _read(client: Any, current: int) -> int:
+    """The number that is stored. A ledger without one is that of v0.1, or empty: then there is nothing to migrate, and
+    introduce.lua stores the number with the first catalog."""
+    number = client.get(KEY)
+    if number is not None:
+        return int(number)
+    is_empty = next(client.scan_iter("la:version:*", count=1000), None) is None
+    return current if is_empty else 0

@@ -19,7 +19,7 @@ from services import bootstrap, settings
 from services.backup import restore, verified
 from services.catalog.catalogs import Catalogs
 from services.errors import FormatTooNew
-from services.ledger import Ledger
+from services.ledger import Claims, Ledger
 from services.queue.valkey import ValkeyServer
 from services.records import JobState, RemoteImage
 from services.settings import Settings
@@ -153,13 +153,14 @@ def test_what_waits_is_worked_on_and_what_failed_is_retried(data: Path) -> None:
 
 def work(catalogs: Catalogs, ledger: Ledger) -> None:
     """Does what waits; the images of URLs are drawn."""
-    while claim := ledger.claim("test", 64).claim:
+    claims = Claims(ledger.store)
+    while claim := claims.claim("test", 64).claim:
         changes = [
             replace(change, image=draw(number)) if isinstance(change.image, RemoteImage) else change
             for number, change in enumerate(claim.changes)
         ]
         outcomes = catalogs.by_id(claim.catalog_id).apply(changes)
-        assert ledger.record(claim, list(zip(claim.refs, outcomes, strict=True)))
+        assert claims.record(claim, list(zip(claim.refs, outcomes, strict=True)))
 
 
 def test_a_service_goes_on_where_v0_1_was_stopped(data: Path) -> None:
@@ -231,7 +232,7 @@ def test_an_upgrade_by_hand_is_the_one_that_a_start_does(run: Run, data: Path) -
         assert [(place["found"], place["steps"]) for place in told["places"]] == [(1, []), (1, [])]
     with opened(data) as (catalogs, ledger):
         assert stored(catalogs) == expected()
-        assert ledger.pending_upgrade().steps == []
+        assert ledger.store.pending_upgrade().steps == []
 
 
 def test_a_service_does_not_start_on_a_newer_folder(refused: Callable[..., str], data: Path) -> None:
@@ -248,7 +249,7 @@ def test_a_service_does_not_start_on_a_newer_folder(refused: Callable[..., str],
 
 def test_a_service_does_not_start_on_a_newer_queue(data: Path) -> None:
     with opened(data) as (_, ledger):
-        ledger.upgrade()
+        ledger.store.upgrade()
     with ValkeyServer(data / "queue") as server:
         from redis import Redis
 

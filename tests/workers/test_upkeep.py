@@ -11,7 +11,7 @@ from kombu.exceptions import OperationalError
 from redis import Redis
 from workshop import Shop, until
 
-from api.wakeups import Hints
+from api.wakeups import Wakeups
 from services.errors import LedgerUnavailable
 from services.ledger import Chores, Store
 from services.queue.broker import QUEUE
@@ -84,10 +84,10 @@ def test_lost_messages_are_sent_again(shop: Shop, keep: Keep, redis: Redis, valk
     worker = shop.worker(slots=2)
     app = create_app(valkey_url, worker)
     shop.accept(shop.puts(100))
-    hints = Hints(valkey_url, shop.claims, 64)
-    hints(100)
+    wakeups = Wakeups(valkey_url, shop.claims, 64)
+    wakeups(100)
     until(lambda: redis.llen(QUEUE) == 1)  # nobody lives yet, so one is enough
-    hints.close()
+    wakeups.close()
     redis.delete(QUEUE)
     shop.claims.register(worker.id, worker.slots, 30)
     keep(worker, wake=lambda: wake_worker(app))

@@ -1,13 +1,12 @@
 """A search asks the index with a vector of length one, whatever it starts from."""
 
-from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
 import pytest
 
 from services.catalog.search import Searcher
-from services.errors import ImageFeatureless, InvalidInput, InvalidVector
+from services.errors import ImageCorrupt, ImageFeatureless, InvalidInput, InvalidVector
 from services.records import Neighbor, Pixels, Point, Vector
 from services.testing import MemoryIndex
 
@@ -38,11 +37,11 @@ def index() -> Watched:
 def searcher(index: Watched, features: Vector = FEATURES, done: list[str] | None = None) -> Searcher:
     done = [] if done is None else done
 
-    def decode(image: bytes) -> Future[Pixels]:
+    def decode(image: bytes) -> Pixels:
         done.append("decode")
-        future: Future[Pixels] = Future()
-        future.set_result(PIXELS)
-        return future
+        if not image:
+            raise ImageCorrupt("The image is empty.")
+        return PIXELS
 
     def encode(pixels: Pixels) -> Vector:
         done.append(f"encode {pixels.shape}")
@@ -55,7 +54,7 @@ def test_a_vector_an_image_and_a_product_of_the_same_features_find_the_same(inde
     search = searcher(index)
     [point] = index.get(["a"], vectors=True)
     assert point
-    found = [search.by_vector(FEATURES), search.by_vector(FEATURES * 1000), search.by_image(b"")]
+    found = [search.by_vector(FEATURES), search.by_vector(FEATURES * 1000), search.by_image(b"a picture")]
     assert [each.product_id for each in found[0]] == ["a", "b"]
     assert [each.score for each in found[0]] == pytest.approx([1.0, 0.6])
     found.append([found[0][0], *search.by_product(point)])  # which leaves out the product itself
@@ -66,16 +65,20 @@ def test_a_vector_an_image_and_a_product_of_the_same_features_find_the_same(inde
         np.testing.assert_allclose(vector, UNIT, rtol=0, atol=np.finfo(np.float32).eps)
 
 
-def test_the_encoder_is_loaded_while_the_image_is_decoded(index: Watched) -> None:
+def test_no_encoder_is_loaded_for_an_image_that_cannot_be_decoded(index: Watched) -> None:
     done: list[str] = []
-    searcher(index, done=done).by_image(b"")
+    searcher(index, done=done).by_image(b"a picture")
     assert done == ["decode", "load", "encode (1, 8, 8, 3)"]
+    done.clear()
+    with pytest.raises(ImageCorrupt):
+        searcher(index, done=done).by_image(b"")
+    assert done == ["decode"]
 
 
 @pytest.mark.parametrize("features", [np.zeros(3, np.float32), np.array([1, np.nan, 0], np.float32)])
 def test_what_has_no_direction_is_refused_in_the_words_of_where_it_is_from(index: Watched, features: Vector) -> None:
     with pytest.raises(ImageFeatureless):
-        searcher(index, features).by_image(b"")
+        searcher(index, features).by_image(b"a picture")
     with pytest.raises(InvalidVector, match="points nowhere"):
         searcher(index).by_vector(features)
     with pytest.raises(InvalidVector, match="has 2 numbers; catalog shoes has 3"):

@@ -57,6 +57,8 @@ def test_a_ledger_of_a_newer_version_is_refused_and_left_as_it_is(
 
 
 def test_an_empty_ledger_gets_the_number_with_its_first_catalog(redis: Redis, accept: Accept) -> None:
+    assert Store(redis).upgrade().steps == []
+    assert redis.keys() == []
     accept(puts(1))
     # Emptied while processes run that have looked at it already.
     redis.flushall()
@@ -64,7 +66,7 @@ def test_an_empty_ledger_gets_the_number_with_its_first_catalog(redis: Redis, ac
     assert redis.get("la:format") == b"1"
 
 
-def test_many_that_start_at_once_migrate_once(redis: Redis) -> None:
+def test_many_that_start_at_once_migrate_once(old: Job, redis: Redis) -> None:
     steps = [*MIGRATIONS, migration(1, "Count.", "redis.call('INCR', 'la:test')")]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: LedgerFormat(redis, steps).upgrade(), range(64)))
@@ -74,7 +76,7 @@ def test_many_that_start_at_once_migrate_once(redis: Redis) -> None:
     assert (redis.get("la:test"), redis.get("la:format")) == (b"1", b"2")
 
 
-def test_a_migration_that_fails_leaves_the_format_before(redis: Redis) -> None:
+def test_a_migration_that_fails_leaves_the_format_before(old: Job, redis: Redis) -> None:
     broken = [*MIGRATIONS, migration(1, "Break.", "error('broken')")]
     with pytest.raises(Exception, match="broken"):
         LedgerFormat(redis, broken).upgrade()
