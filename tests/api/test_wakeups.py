@@ -3,11 +3,11 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from redis import Redis
 from structlog.testing import capture_logs
+from waiting import until
 
 from api.wakeups import Wakeups
 from services.errors import LedgerUnavailable
@@ -39,13 +39,6 @@ def wakeups(claims: Idle, valkey_url: str) -> Iterator[Wakeups]:
     wakeups = Wakeups(valkey_url, claims, 64)
     yield wakeups
     wakeups.close()
-
-
-def until(condition: Callable[[], Any]) -> None:
-    end = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_as_many_as_workers_could_use(redis: "Redis[bytes]", valkey_url: str) -> None:

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
+from waiting import until
 
 from services.queue.valkey import ValkeyServer
 
@@ -20,13 +19,6 @@ AOF = "appendonlydir/appendonly.aof"
 def client(server: ValkeyServer | str) -> Redis:
     url = server if isinstance(server, str) else server.url
     return Redis.from_url(url, socket_timeout=5, retry=Retry(NoBackoff(), 0))
-
-
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.005)
 
 
 def answers(redis: Redis) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from waiting import until
 
 from services.catalog.catalog import Catalog
 from services.images.budget import ByteBudget
@@ -221,18 +222,11 @@ def test_images_wait_for_room(intake: Intake, manual: ManualDecoder, size: int, 
     with ThreadPoolExecutor(1) as pool, manual:
         batch = pool.submit(intake.pictures, images, 8, "nearest", nothing)
         # A sound budget gives nobody else in, however long this waits for one.
-        wait_for(lambda: manual.most >= most)
+        until(lambda: manual.most >= most)
         for _ in images:
             manual.finish_one()
         assert len(batch.result(SECONDS)) == 12
     assert manual.most == most
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 @pytest.mark.parametrize("kind", ["decode_now", "thumbnail"])
@@ -244,7 +238,7 @@ def test_a_picture_of_a_search_waits_for_room_and_is_answered_before_the_batch_i
     query = b"?" * 60
     with ThreadPoolExecutor(2) as pool, manual:
         batch = pool.submit(intake.pictures, images, 8, "nearest", nothing)
-        wait_for(lambda: manual.most == 1)
+        until(lambda: manual.most == 1)
         call = (
             (lambda: intake.thumbnail(query)) if kind == "thumbnail" else lambda: intake.decode_now(query, 8, "nearest")
         )

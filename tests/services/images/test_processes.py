@@ -4,13 +4,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
+from waiting import until
 
 from services.errors import DecodingUnavailable, ImageCorrupt, ImageDecodeCrashed, ImageDecodeTimeout
 from services.images.processes import Children
@@ -22,13 +23,6 @@ MEMORY = 512 << 20
 def children() -> Iterator[Children]:
     with Children(2, timeout=20, memory=MEMORY) as children:
         yield children
-
-
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.01)
 
 
 def is_gone(pid: int) -> bool:

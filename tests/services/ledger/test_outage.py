@@ -14,6 +14,7 @@ from ledger_words import CATALOG
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from waiting import until
 
 from services.errors import LedgerUnavailable
 from services.ledger import Chores, Claim, Claims, Ledger, Store, connect
@@ -135,13 +136,6 @@ def refused(calls: dict[str, Callable[[], object]]) -> dict[str, str]:
 
     with ThreadPoolExecutor(len(calls)) as pool:
         return dict(zip(calls, pool.map(one, calls.values()), strict=True))
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def answers(ledger: Ledger) -> bool:

@@ -13,7 +13,8 @@ from threading import Thread
 import pytest
 from kombu.connection import Connection
 from structlog.testing import capture_logs
-from valkeys import AOF, answers, client, kill, running, socket_of, until
+from valkeys import AOF, answers, client, kill, running, socket_of
+from waiting import until
 
 from services.errors import LedgerUnavailable
 from services.queue.broker import broker_url

@@ -12,7 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from valkeys import answers, client, is_gone, running, started, until
+from valkeys import answers, client, is_gone, running, started
+from waiting import until
 
 from services.errors import LedgerUnavailable
 from services.queue.valkey import Timings, ValkeyServer
