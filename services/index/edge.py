@@ -12,13 +12,7 @@ from typing import Any, Self
 
 import qdrant_edge as qdrant
 
-from services.errors import (
-    DataCorrupt,
-    DataLocked,
-    DataNotWritable,
-    IndexUnavailable,
-    LookalikeError,
-)
+from services.errors import DataCorrupt, DataLocked, DataNotWritable, IndexUnavailable, LookalikeError
 from services.index import edge_filters, edge_points, payload
 from services.index.vector_index import checked_attributes, checked_cursor, checked_vector, done, no_facets, point_id
 from services.paging import paginate
