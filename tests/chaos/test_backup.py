@@ -47,12 +47,15 @@ def test_a_stack_under_load(
     before = Callers(first, pictures, scale(2000, 240), rng, prefix="before-")
     before.start()
     before.join(300)
-    meanwhile = Callers(first, pictures, scale(2000, 240), rng, prefix="meanwhile-")
-    meanwhile.start(5)
+    # So many that they would not be done in ten minutes, however long the backup takes.
+    meanwhile = Callers(first, pictures, 120 * scale(2000, 240), rng, prefix="meanwhile-")
+    meanwhile.start(600)
+    until(lambda: bool(meanwhile.log.jobs), 60)
     told = lookalike(
         {"LOOKALIKE_SERVICE_URL": first.url, "LOOKALIKE_API_KEY": first.key}, "backup", tmp_path / "backups"
     )
     is_under_load = not meanwhile.done
+    meanwhile.stop(200)
     first.end()
     second = make_stack(2)
     second.start()

@@ -107,6 +107,11 @@ class Callers:
     def done(self) -> bool:
         return not any(thread.is_alive() for thread in self._threads)
 
+    def stop(self, deadline: float) -> None:
+        """Ends when the changes in progress have their answers."""
+        self._ended.set()
+        self.join(deadline)
+
     def join(self, deadline: float) -> None:
         until = time.monotonic() + deadline
         for thread in self._threads:
@@ -125,7 +130,8 @@ class Callers:
                 self._put(client, rng.choice(names), rng)
                 if rng.random() < 0.5:
                     self._delete(client, rng.choice(names))
-                self._ended.wait(max(0.0, pause - (time.monotonic() - began)))
+                if self._ended.wait(max(0.0, pause - (time.monotonic() - began))):
+                    return
 
     def _picture(self, rng: random.Random) -> tuple[int, str]:
         seed = rng.getrandbits(31)
