@@ -1,4 +1,4 @@
-"""What attributes may be: JSON that every index stores and gives back."""
+"""Validation and merging of attributes: JSON objects that every index stores and returns."""
 
 import json
 import math
@@ -13,10 +13,11 @@ MAX_BYTES = 65_536
 
 
 def checked_attributes(attributes: object) -> dict[str, Any]:
-    """A copy of `attributes` as plain JSON types.
+    """Returns a copy of `attributes` in plain JSON types.
 
-    Raises `InvalidAttributes` for anything but an object of strings, finite numbers, integers of 64 bits,
-    true, false, null, lists and objects; nested deeper than `MAX_DEPTH`; larger than `MAX_BYTES` as JSON.
+    Raises:
+        InvalidAttributes: It is not an object of strings, finite numbers, signed 64-bit integers, true, false, null,
+            lists and objects; it is nested deeper than `MAX_DEPTH`; or it is larger than `MAX_BYTES` as JSON.
     """
     if not isinstance(attributes, Mapping):
         raise InvalidAttributes(f"The attributes must be a JSON object, not {_kind(attributes)}.")
@@ -28,9 +29,10 @@ def checked_attributes(attributes: object) -> dict[str, Any]:
 
 
 def merged(attributes: Attributes, patch: object) -> dict[str, Any]:
-    """`attributes` after a JSON Merge Patch (RFC 7396): null removes a name, an object is merged, else replaced.
+    """Applies a JSON Merge Patch (RFC 7396): null removes a name, an object is merged, any other value replaces.
 
-    Raises `InvalidAttributes`, as `checked_attributes` does.
+    Raises:
+        InvalidAttributes: The patch or the result is invalid, as in `checked_attributes`.
     """
     return checked_attributes(_merged(attributes, checked_attributes(patch)))
 

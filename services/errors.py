@@ -1,7 +1,7 @@
 """The errors of Lookalike.
 
-Each class has a stable `code`, which is part of the product's interface, and knows whether trying the same
-thing again can help (`retryable`). A message is one sentence that names the thing and the way out.
+Each class has a stable `code`, which is part of the product's interface, and says whether repeating the same
+operation can succeed (`retryable`). A message is one sentence that names what is wrong and how to fix it.
 
     LookalikeError
     ├── InvalidInput               the request is wrong; nothing was done
@@ -11,33 +11,33 @@ thing again can help (`retryable`). A message is one sentence that names the thi
     │   ├── InvalidFilter
     │   ├── InvalidVector
     │   ├── InvalidCatalog
-    │   ├── InvalidSource          a folder, list or archive that cannot be taken in
+    │   ├── InvalidSource          a folder, list or archive that cannot be read
     │   ├── InvalidSetting
-    │   ├── InvalidChange          a change that is none, or a body without one
+    │   ├── InvalidChange          a malformed change, or a body without one
     │   └── AttributeNotIndexed
     ├── NotFound
     │   ├── CatalogNotFound
     │   ├── ProductNotFound
     │   ├── JobNotFound
     │   └── MediaNotFound
-    ├── Conflict                   the request is sound, but not for this catalog
+    ├── Conflict                   the request is valid, but not for this catalog
     │   ├── CatalogExists
-    │   ├── IdempotencyConflict    the same key with another body, or while the first is under way
+    │   ├── IdempotencyConflict    the same key with another body, or while the first is in progress
     │   └── EncoderMismatch
-    ├── ImageError                 one image's fault: becomes a result, never ends a run
-    │   ├── ImageNotReadable       the file is not there or may not be opened
-    │   ├── ImageUnsupported       no image, or of a format we do not take
-    │   ├── ImageCorrupt           cut off or damaged
+    ├── ImageError                 a fault of one image: recorded as its result, never ends a run
+    │   ├── ImageNotReadable       the file is missing or may not be opened
+    │   ├── ImageUnsupported       not an image, or of a format that is not supported
+    │   ├── ImageCorrupt           truncated or damaged
     │   ├── ImageTooLarge          too many bytes
     │   ├── ImageTooManyPixels
     │   ├── ImageDecodeTimeout
     │   ├── ImageDecodeCrashed
-    │   └── ImageFeatureless       the encoder gave only zeros, or numbers that are none
-    ├── FetchError                 one URL's fault: becomes a result, never ends a run
-    │   ├── FetchRefused               not a public address, not http(s), or another URL we do not follow
-    │   ├── FetchNotFound              401, 403, 404, 410 and other answers that stay
+    │   └── ImageFeatureless       the encoder returned only zeros, or NaN or infinity
+    ├── FetchError                 a fault of one URL: recorded as its result, never ends a run
+    │   ├── FetchRefused               not a public address, not http(s), or another URL that is not followed
+    │   ├── FetchNotFound              401, 403, 404, 410 and other permanent statuses
     │   ├── FetchTooLarge
-    │   ├── FetchUnreachable           no address, no connection, broken off (retryable)
+    │   ├── FetchUnreachable           no address, no connection, connection lost (retryable)
     │   ├── FetchTimeout               (retryable)
     │   └── FetchFailed                429, 5xx (retryable)
     ├── EncoderError
@@ -46,31 +46,31 @@ thing again can help (`retryable`). A message is one sentence that names the thi
     │   └── WeightsError
     │       ├── WeightsNotFound
     │       ├── WeightsUnreachable     (retryable)
-    │       └── WeightsInvalid         cut off, or of another network
+    │       └── WeightsInvalid         truncated, or of another network
     ├── DataError                  the data folder
     │   ├── DataLocked                 (retryable)
-    │   ├── ServiceUnavailable         the service that works on it does not answer (retryable)
+    │   ├── ServiceUnavailable         the service that uses it does not answer (retryable)
     │   ├── DataNotWritable
     │   ├── DataFull                   (retryable)
     │   └── DataCorrupt
-    ├── FormatTooNew               data folder, ledger or catalog: a newer version wrote it
+    ├── FormatTooNew               data folder, ledger or catalog: written by a newer version
     ├── Busy                       try again later (retryable)
     │   ├── QueueFull
-    │   └── ProductBusy                too many changes of one product wait
-    ├── WorkerCrashed              a change that ended its worker again and again
-    ├── DecodingUnavailable        no child process starts
-    ├── Closed                     this process ends (retryable)
+    │   └── ProductBusy                too many waiting changes of one product
+    ├── WorkerCrashed              a change that crashed its worker repeatedly
+    ├── DecodingUnavailable        child processes for decoding cannot be started
+    ├── Closed                     this process is shutting down (retryable)
     ├── LedgerUnavailable              (retryable)
     ├── IndexUnavailable               (retryable)
-    │   └── IndexUnsupported           a Qdrant that is too old
-    └── IndexRefused               a Qdrant that will not do what it is asked
+    │   └── IndexUnsupported           the Qdrant server is too old
+    └── IndexRefused               the Qdrant server refused a request
 """
 
 from typing import ClassVar
 
 
 class LookalikeError(Exception):
-    """Anything that went wrong and has a name. `str()` of it is the sentence for the user."""
+    """Base of all errors that Lookalike raises on purpose. `str()` of one is the sentence for the user."""
 
     code: ClassVar[str] = "error"
     retryable: ClassVar[bool] = False
@@ -149,7 +149,7 @@ class CatalogExists(Conflict):
 
 
 class IdempotencyConflict(Conflict):
-    """`in_flight`: the first request with the key is under way; else it had another body."""
+    """The key was used before. `in_flight`: the first request with it is in progress; else it had another body."""
 
     code = "idempotency_conflict"
 

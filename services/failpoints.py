@@ -1,8 +1,8 @@
-"""Named points of the work where a test makes it fail: by an exception, by a stop, by the end of the process.
+"""Failpoints: named points in the code where a test injects a fault (an exception, a pause, the end of the process).
 
-None is set unless a test sets one, and then a point costs a look at an empty dict. What is set counts for the process:
-the work passes its points in threads of many owners, and a point that had to be handed to all of them would be in every
-signature for the sake of the tests.
+None is active unless a test enables one; otherwise a point costs one look-up in an empty dict. They are global to the
+process: the points are passed in threads of many owners, and handing a registry of failpoints to each of them would put
+it into every signature for the sake of the tests.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,15 +12,15 @@ POINTS = (
     "accept",  # before a chunk of changes is written; the last one commits the job
     "accepted",  # the job is committed, the caller does not know yet
     "claim",  # before changes are claimed
-    "claimed",  # the ledger has given them out, the worker has not begun
+    "claimed",  # the ledger has leased them, the worker has not started
     "fetch",  # before the bytes of an image are read
-    "decode",  # before bytes become pixels
-    "encode",  # before pixels become vectors
-    "upsert",  # before a batch is written
-    "upserted",  # it is written, its outcomes are not told
-    "record",  # before outcomes are told
-    "recorded",  # the ledger has them, the worker does not know yet
-    "upkeep",  # before leases that are over are given on
+    "decode",  # before image bytes are decoded to pixels
+    "encode",  # before pixels are encoded to vectors
+    "upsert",  # before a batch is written to the index
+    "upserted",  # the batch is written, its outcomes are not yet reported
+    "record",  # before outcomes are reported to the ledger
+    "recorded",  # the ledger has recorded them, the worker does not know yet
+    "upkeep",  # before expired leases are requeued
 )
 
 Act = Callable[[], None]
@@ -28,26 +28,30 @@ _acts: dict[str, Act] = {}
 
 
 def hit(point: str) -> None:
-    """Where the work passes a point: does what a test has set there."""
+    """Marks a failpoint in the code: runs the action that a test has enabled there, if any."""
     if _acts and (act := _acts.get(point)):
         act()
 
 
 def enable(point: str, act: Act) -> None:
-    """Has this done whenever the point is reached, by whichever thread, until another is placed or it is removed."""
+    """Runs `act` whenever any thread reaches the point, until it is replaced or disabled.
+
+    Raises:
+        ValueError: There is no point of this name.
+    """
     if point not in POINTS:
         raise ValueError(f"{point!r} is no fault point; there are {', '.join(POINTS)}")
     _acts[point] = act
 
 
 def disable(point: str) -> None:
-    """Takes away what was placed."""
+    """Removes the action at the point; does nothing if there is none."""
     _acts.pop(point, None)
 
 
 @contextmanager
 def enabled(point: str, act: Act) -> Iterator[None]:
-    """Has this done at the point while the block runs."""
+    """Enables the action at the point while the block runs."""
     enable(point, act)
     try:
         yield

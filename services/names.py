@@ -1,4 +1,4 @@
-"""What products and catalogs may be called."""
+"""Validation of product IDs and catalog names."""
 
 import re
 
@@ -8,7 +8,11 @@ MAX_PRODUCT_ID_BYTES = 512
 
 
 def checked_product_id(product_id: str) -> str:
-    """The ID itself: any non-empty text of up to 512 bytes in UTF-8. Raises `InvalidProductID`."""
+    """Returns the ID if it is valid: non-empty text of up to 512 bytes in UTF-8.
+
+    Raises:
+        InvalidProductID: It is empty, too long, or not encodable as UTF-8.
+    """
     if not product_id:
         raise InvalidProductID("A product ID is empty; give each product a name of its own.")
     try:
@@ -28,7 +32,11 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 def checked_catalog_name(name: str) -> str:
-    """The name itself. Raises `InvalidCatalog`."""
+    """Returns the name if it is valid: 1 to 64 of a-z, 0-9, - and _, starting with a letter or digit.
+
+    Raises:
+        InvalidCatalog: It is not.
+    """
     if not _NAME.fullmatch(name):
         raise InvalidCatalog(
             f"The catalog name {name!r} is refused: it takes 1 to 64 of a-z, 0-9, - and _, a letter or digit first."

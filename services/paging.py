@@ -1,4 +1,4 @@
-"""Lists that are told page by page."""
+"""Iteration over lists that are read page by page."""
 
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -7,8 +7,12 @@ T = TypeVar("T")
 
 
 def paginate(page: Callable[[str | None], tuple[list[T], str | None]]) -> Iterator[T]:
-    """What is on all pages. `page` gives the one after a cursor (None: the first), and the next cursor (None: the last
-    one)."""
+    """Yields the items of all pages, each page read when it is needed.
+
+    Args:
+        page: Takes a cursor (None for the first page); returns the page's items and the next cursor (None after the
+            last page).
+    """
     cursor: str | None = None
     while True:
         found, cursor = page(cursor)

@@ -15,7 +15,7 @@ MediaKeep = Literal["all", "none"]
 
 
 class Settings(BaseSettings):
-    """What a process is told about its surroundings. What belongs to a catalog is kept with the catalog."""
+    """Configuration of a process, read from the environment. What belongs to a catalog is stored with the catalog."""
 
     model_config = SettingsConfigDict(env_prefix="LOOKALIKE_", extra="ignore", frozen=True, env_ignore_empty=True)
 
@@ -120,12 +120,13 @@ class Settings(BaseSettings):
 
 
 def load(**overrides: object) -> Settings:
-    """Settings of the environment, `overrides` first (None and "": not given).
+    """Reads the settings from the environment; `overrides` take precedence (None and "" count as not given).
 
-    A secret may be in a file instead, as Docker and Kubernetes mount it: `lookalike_redis_url` and the like in the
-    folder that LOOKALIKE_SECRETS names, /run/secrets by default.
+    A setting may also come from a file, as Docker and Kubernetes mount secrets: `lookalike_redis_url` and the like in
+    the folder that LOOKALIKE_SECRETS names, /run/secrets by default.
 
-    Raises `InvalidSetting`, which names the variable it refuses.
+    Raises:
+        InvalidSetting: A value is invalid; the message names the variable.
     """
     secrets = Path(os.environ.get("LOOKALIKE_SECRETS") or "/run/secrets")
     given: dict[str, Any] = {name: value for name, value in overrides.items() if value not in (None, "")}
