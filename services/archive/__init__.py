@@ -1,1 +1,1 @@
-"""Archives: a catalog's features and attributes in files. The contract and its formats side by side."""
+"""Archives: a catalog's features and attributes in files. The contract, and one module for each format."""

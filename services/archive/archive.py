@@ -1,4 +1,4 @@
-"""An archive: rows that a format read from files, and what is known of where they came from."""
+"""The contract of archives: rows that a format reads from files, and what is known about their origin."""
 
 import json
 import re
@@ -20,7 +20,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class About(BaseModel):
-    """What made the features; None: the archive does not say."""
+    """How the features were computed; None where the archive does not say."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -41,10 +41,16 @@ class About(BaseModel):
 
 @dataclass(frozen=True)
 class Archive:
-    """Rows in files. `embeddings` reads them from the start, one after the other, and raises `InvalidSource`.
+    """An archive that was opened for reading.
 
-    `dim` is None where there are no rows. `repaired` counts the products that the script's numbering gave another
-    row than their own.
+    Attributes:
+        path: The file or folder.
+        format: The name of its format.
+        rows: How many products it holds.
+        dim: Numbers in each feature vector; None if there are no rows.
+        embeddings: Reads the rows from the start, one at a time. Raises `InvalidSource`.
+        about: How the features were computed.
+        repaired: How many products the script had numbered with a wrong row, which was corrected.
     """
 
     path: Path
@@ -57,23 +63,33 @@ class Archive:
 
 
 class Format(Protocol):
-    """A way to keep an archive in files."""
+    """A file format of archives."""
 
     def check(self, product_id: str) -> None:
-        """Raises `InvalidProductID` where the format cannot hold this one."""
+        """Raises `InvalidProductID` if the format cannot store this product ID."""
 
     def write(self, embeddings: Iterable[Embedding], folder: Path, spec: CatalogSpec, count: int) -> list[Path]:
-        """Writes `count` embeddings and returns the files, which are there when all is written, or not at all.
+        """Writes an archive of `count` embeddings into `folder`. All files appear when all is written, or none does.
 
-        Raises `InvalidProductID`, `DataFull`, `DataNotWritable`.
+        Returns:
+            The paths of the files.
+
+        Raises:
+            InvalidProductID: The format cannot store a product's ID.
+            DataFull: The disk is full.
+            DataNotWritable: The folder cannot be written to.
         """
 
     def read(self, path: Path) -> Archive:
-        """Opens an archive; its rows are read later. Raises `InvalidSource`."""
+        """Opens an archive; its rows are read later. Raises `InvalidSource` if it is damaged or no archive."""
 
 
 def checked(archive: Archive) -> Iterator[Embedding]:
-    """The rows of an archive, each looked at; at the end it is sound as a whole. Raises `InvalidSource`."""
+    """Yields the rows of an archive and validates them; when the last is read, the archive as a whole is valid.
+
+    Raises:
+        InvalidSource: A product occurs twice, a number is not finite, or the number of rows is wrong.
+    """
     rows: dict[str, int] = {}
     with closing(archive.embeddings()) as embeddings:
         for row, embedding in enumerate(embeddings, 1):
@@ -95,10 +111,13 @@ def _check_row(path: Path, row: int, first: int, embedding: Embedding) -> None:
 
 
 def claimed(about: About, *, encoder: str | None, weights: str | None, resample: Resample | None) -> About:
-    """What made the features: as the archive says, else as the options say, else what the script used.
+    """How the features were computed: as the archive says, else as the options say, else as the script did it.
 
-    Given weights come first: they may lie elsewhere on this machine, and a known fingerprint still tells them
-    apart. Raises `EncoderMismatch`.
+    For weights the option takes precedence: the file may be at another path on this machine, and a known fingerprint
+    still detects wrong ones.
+
+    Raises:
+        EncoderMismatch: The archive names another encoder or resampling than the options.
     """
     for option, wanted, known in (("encoder", encoder, about.encoder), ("resample", resample, about.resample)):
         if wanted and known and wanted != known:
@@ -113,7 +132,7 @@ def claimed(about: About, *, encoder: str | None, weights: str | None, resample:
 
 
 def check_fit(archive: Archive, about: About, spec: CatalogSpec) -> None:
-    """Raises `EncoderMismatch` where the features of an archive do not belong beside those of a catalog."""
+    """Raises `EncoderMismatch` if the features of an archive are not comparable with those of a catalog."""
     if archive.dim not in (None, spec.dim):
         raise EncoderMismatch(
             f"The features in {archive.path} have {archive.dim} numbers, those of encoder {spec.encoder} have "
@@ -132,13 +151,13 @@ def check_fit(archive: Archive, about: About, spec: CatalogSpec) -> None:
 
 
 def about_json(spec: CatalogSpec) -> str:
-    """What an archive says of the catalog that it came from."""
+    """The metadata that an export of this catalog stores, as JSON."""
     names = About.model_fields
     return About(**{name: getattr(spec, name) for name in names}).model_dump_json()
 
 
 def about_of(text: str | bytes, path: Path) -> About:
-    """Raises `InvalidSource`."""
+    """Parses the metadata of an archive. Raises `InvalidSource`."""
     try:
         return About.model_validate_json(text)
     except ValidationError as error:
@@ -151,18 +170,18 @@ def about_of(text: str | bytes, path: Path) -> About:
 
 
 def check_complete(path: Path, names: Collection[str], exported: Collection[str]) -> None:
-    """What an export says of its origin vouches for all it wrote. Raises `InvalidSource`."""
+    """Raises `InvalidSource` if an archive with an export's metadata lacks a part that every export writes."""
     if missing := [name for name in exported if name not in names]:
         raise InvalidSource(f"{path} is an export without its {missing[0]}, so it is damaged; restore it.")
 
 
 def attributes_json(attributes: Attributes) -> str:
-    """Attributes as text."""
+    """Attributes as JSON text."""
     return json.dumps(dict(attributes), ensure_ascii=False)
 
 
 def attributes_of(text: str, path: Path, row: int) -> Attributes:
-    """Raises `InvalidSource`."""
+    """Parses the attributes of a row. Raises `InvalidSource` unless they are a JSON object."""
     try:
         attributes = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -173,13 +192,13 @@ def attributes_of(text: str, path: Path, row: int) -> Attributes:
 
 
 def checked_image(image: str, path: Path, row: int) -> str:
-    """The SHA-256 of an image, which names a file elsewhere. Raises `InvalidSource`."""
+    """Returns the SHA-256 of an image if it is valid: it becomes a file name. Raises `InvalidSource`."""
     if not _SHA256.fullmatch(image):
         raise InvalidSource(f"The image in row {row} of {path} is no SHA-256 in lower-case hex; leave it empty.")
     return image
 
 
 def reason(error: Exception) -> str:
-    """What a library says is wrong, as part of a sentence."""
+    """The message of a library's error, as part of a sentence."""
     lines = str(error).splitlines() or [type(error).__name__]
     return lines[0][:200].rstrip(".")

@@ -1,4 +1,4 @@
-"""The formats by name, and which of them a path holds."""
+"""The formats by name, and the detection of the format at a path."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ _MAGIC = {b"PK": "npz", b"PAR1": "parquet"}
 
 
 def formats() -> dict[str, Format]:
-    """Every format, by name."""
+    """All formats, by name."""
     return {"script": script, "npz": npz, "parquet": parquet}
 
 
 def read(path: Path) -> Archive:
-    """The archive in a folder with the script's two files, a `.npz` or a Parquet file. Raises `InvalidSource`."""
+    """Opens an archive: a folder with the script's two files, a `.npz` or a Parquet file. Raises `InvalidSource`."""
     return formats()[_format_of(path)].read(path)
 
 

@@ -1,6 +1,6 @@
-"""One `.npz`, which `numpy.load` opens without pickle: an array for each column, a row for each product.
+"""The format npz: one file that `numpy.load` opens without pickle, an array for each column, a row for each product.
 
-Texts are numpy's fixed-width strings: where one product's attributes are very long, Parquet is the smaller format.
+Texts are stored as numpy's fixed-width strings: where one product's attributes are very long, Parquet is smaller.
 """
 
 import json
@@ -36,7 +36,7 @@ from services.records import CatalogSpec, Embedding, Vector
 
 TEXTS = ("product_id", "attributes", "image")
 
-# What zipfile and numpy raise for files that are damaged, encrypted or packed in a way they do not know.
+# What zipfile and numpy raise for files that are damaged, encrypted or compressed by an unknown method.
 _DAMAGE = (BadZipFile, zlib.error, TokenError, SyntaxError, EOFError, ValueError, RuntimeError, MemoryError)
 _CHUNK = 64
 _MAX_ITEM = 4 << 20
@@ -58,7 +58,7 @@ class _Column:
 
 
 def check(product_id: str) -> None:
-    """Raises `InvalidProductID`: numpy's strings end at their last character that is not NUL."""
+    """Raises `InvalidProductID` for an ID that ends in NUL, which numpy's strings drop."""
     if product_id.endswith("\0"):
         raise InvalidProductID(
             f"The product ID {product_id!r} ends with NUL, which numpy's strings cannot keep: export with --format "
@@ -67,14 +67,14 @@ def check(product_id: str) -> None:
 
 
 def write(embeddings: Iterable[Embedding], folder: Path, spec: CatalogSpec, count: int) -> list[Path]:
-    """The texts wait in a temporary file until the longest of each column, and so its width, is known."""
+    """Writes texts to a temporary file first: the width of a column is known when its longest text is."""
     target = folder / f"{spec.name}.npz"
     with (
         staged(target) as (file,),
         ZipFile(file, "w") as archive,
         TemporaryFile("w+", dir=folder, encoding="ascii") as texts,
     ):
-        # First, so that no damage behind it passes for an archive of somebody else.
+        # First, so that a file damaged further on is not mistaken for an archive of another program.
         with _member(archive, "lookalike", ZIP_DEFLATED) as stream:
             npy.write_array(stream, np.array(about_json(spec)), allow_pickle=False)
         widths = _write_features(archive, texts, embeddings, (count, spec.dim))
@@ -127,7 +127,7 @@ def _write_header(stream: IO[bytes], descr: str, shape: tuple[int, ...]) -> None
 
 
 def read(path: Path) -> Archive:
-    """Takes any `.npz` with `product_id` and `features`. Raises `InvalidSource`."""
+    """Opens any `.npz` with `product_id` and `features`. Raises `InvalidSource`."""
     with _faults(path), ZipFile(path) as archive:
         names = _names(archive)
         features = _features_column(archive, path)
@@ -143,7 +143,7 @@ def read(path: Path) -> Archive:
 
 def _names(archive: ZipFile) -> set[str]:
     for name in archive.namelist():
-        # Opening compares the two places where a zip file keeps a name.
+        # Opening a member checks that the two places where a zip file stores its name agree.
         archive.open(name).close()
     return {name.removesuffix(".npy") for name in archive.namelist()}
 
@@ -192,7 +192,7 @@ def _about(archive: ZipFile, path: Path) -> About:
 
 
 def _column(archive: ZipFile, path: Path, name: str) -> tuple[_Column, bool]:
-    """What the array's header says, which must agree with the size of the member."""
+    """Reads the header of an array, which must agree with the size of the member."""
     if f"{name}.npy" not in archive.namelist():
         raise InvalidSource(f"{path} has no array {name}; an archive has product_id and features.")
     with archive.open(f"{name}.npy") as stream:

@@ -1,4 +1,4 @@
-"""One Parquet file: a row for each product, its attributes as JSON text. What other programs read best."""
+"""The format Parquet, which most programs read: one file, a row for each product, attributes as JSON text."""
 
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -34,11 +34,11 @@ _CHUNK = 128
 
 
 def check(product_id: str) -> None:
-    """Parquet holds every product ID."""
+    """Accepts every product ID: Parquet can store them all."""
 
 
 def write(embeddings: Iterable[Embedding], folder: Path, spec: CatalogSpec, count: int) -> list[Path]:
-    """A row group for each 1,024 products, pages with checksums."""
+    """Writes a row group for each 1,024 products; pages have checksums."""
     import pyarrow.parquet as pq
 
     target = folder / f"{spec.name}.parquet"
@@ -80,7 +80,7 @@ def _table(rows: list[Embedding], schema: "pa.Schema") -> "pa.Table":
 
 
 def read(path: Path) -> Archive:
-    """Takes any Parquet file with `product_id` and `features`; `attributes` may be JSON text or a struct.
+    """Opens any Parquet file with `product_id` and `features`; `attributes` may be JSON text or a struct.
 
     Raises `InvalidSource`.
     """
@@ -183,7 +183,7 @@ def _features(column: "pa.Array", dim: int | None, path: Path, start: int) -> Ve
 
 
 def _attributes(attributes: Any, path: Path, row: int) -> Attributes | None:
-    """A struct has a place for every name in every row, so null there is a name that the row does not have."""
+    """Parses the attributes of a row. In a struct every row has every name, so null means that the row lacks it."""
     if isinstance(attributes, dict):
         return {name: value for name, value in attributes.items() if value is not None}
     return attributes_of(attributes, path, row) if attributes else None
@@ -197,7 +197,7 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             yield file
-    # Arrow's own errors are of several trees: ValueError, OSError, NotImplementedError, KeyError.
+    # Arrow's own errors have several bases: ValueError, OSError, NotImplementedError, KeyError.
     except (pa.lib.ArrowException, OSError, ValueError, OverflowError) as error:
         raise InvalidSource(
             f"{path} is no Parquet file or a damaged one ({reason(error)}); export it again."

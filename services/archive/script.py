@@ -1,8 +1,8 @@
-"""The replaced script's two files: features by `numpy.savetxt`, and beside them a line for each product.
+"""The format of the replaced script: two files, features by `numpy.savetxt`, and a line for each product.
 
-A line is the file name with extension, the byte 0x01 and a number. The script numbers by position in its folder and
-leaves unreadable files out, so after one of them its numbers run ahead of the rows. It never changes their order,
-which is why the row of a product is the rank of its number. Our own export numbers the rows.
+A line is the file name with extension, the byte 0x01 and a number. The script numbers files by position in its folder
+but skips unreadable ones, so after such a file its numbers are greater than the rows. It never changes their order,
+so the row of a product is the rank of its number. Our own export numbers the rows.
 """
 
 from collections.abc import Generator, Iterable, Iterator
@@ -36,7 +36,7 @@ class _Entry(NamedTuple):
 
 
 def check(product_id: str) -> None:
-    """Raises `InvalidProductID` for what would end a line or a name."""
+    """Raises `InvalidProductID` for an ID with a character that would end a line or a name."""
     if product_id.splitlines() != [product_id] or "\x01" in product_id:
         raise InvalidProductID(
             f"The product ID {product_id!r} holds a line break or the byte 0x01, which the script's files cannot "
@@ -45,7 +45,7 @@ def check(product_id: str) -> None:
 
 
 def write(embeddings: Iterable[Embedding], folder: Path, spec: CatalogSpec, count: int) -> list[Path]:
-    """Writes what `numpy.loadtxt` reads; float32 comes back exactly."""
+    """Writes features that `numpy.loadtxt` reads back exactly as float32, and the products."""
     targets = [folder / EMBEDDINGS, folder / INDEXES]
     row = " ".join(["%.18e"] * spec.dim) + "\n"
     with staged(*targets) as (features, indexes):
@@ -57,7 +57,7 @@ def write(embeddings: Iterable[Embedding], folder: Path, spec: CatalogSpec, coun
 
 
 def read(folder: Path) -> Archive:
-    """Raises `InvalidSource` for lines that name no product or no row."""
+    """Opens the two files in a folder. Raises `InvalidSource` for a line without a valid product or row."""
     entries = _ranked(folder / INDEXES)
     product_ids = [entry.product_id for entry in entries]
     repaired = sum(entry.number != rank for rank, entry in enumerate(entries))
@@ -129,7 +129,7 @@ def _features(path: Path, line: int, text: str) -> Vector:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines by number, from 1. Only line feeds end them: names may hold anything else."""
+    """The lines with their numbers, from 1. Only line feeds end a line: names may contain anything else."""
     try:
         with path.open("rb") as stream:
             for number, line in enumerate(iter(partial(stream.readline, _MAX_LINE), b""), 1):

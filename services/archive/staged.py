@@ -1,4 +1,4 @@
-"""Files that appear under their names when all is written, or not at all."""
+"""Files that appear under their names when all of them are written, or not at all."""
 
 import os
 from collections.abc import Iterator
@@ -12,9 +12,17 @@ from services.storage.disk import FULL
 
 @contextmanager
 def staged(*targets: Path) -> Iterator[list[BinaryIO]]:
-    """Streams to fill, one for each target, all in one folder, which is made. What is there is replaced at the end.
+    """Opens temporary files that replace the targets when the block ends without an error.
 
-    Raises `DataFull`, `DataNotWritable`.
+    Args:
+        targets: Paths in one folder, which is created if it is missing.
+
+    Yields:
+        A stream to write to for each target, in their order.
+
+    Raises:
+        DataFull: The disk is full.
+        DataNotWritable: The folder cannot be written to.
     """
     folder = targets[0].parent
     new = [target.with_name(f".{target.name}.new") for target in targets]
@@ -34,7 +42,7 @@ def staged(*targets: Path) -> Iterator[list[BinaryIO]]:
 
 
 def _publish(new: list[Path], targets: tuple[Path, ...]) -> None:
-    # Cut off between two renames, a folder must lack a file rather than pair a new one with an old one.
+    # Interrupted between two renames, a folder must lack a file rather than pair a new one with an old one.
     for target in targets[1:]:
         target.unlink(missing_ok=True)
     for path, target in zip(new, targets, strict=True):
