@@ -1,4 +1,4 @@
-"""Backups: everything that was accepted, in one file that vouches for itself."""
+"""Backups: everything that was accepted, in one file with checksums."""
 
 from services.backup.members import Manifest as Manifest
 from services.backup.members import verified as verified

@@ -1,13 +1,13 @@
-"""The file of a backup: a tar whose last member, the manifest, vouches for all the others.
+"""The file format of a backup: a tar whose last member, the manifest, has the checksums of the others.
 
-changes/N.jsonl                     changes that had not ended, in the order in which they were accepted
+changes/N.jsonl                     unfinished changes, in the order in which they were accepted
 catalogs/NAME/N.vectors.npy         float32, shape (n, dim)
 catalogs/NAME/N.products.jsonl      the n products of these vectors
 catalogs/NAME/N.tombstones.jsonl    removed products
 originals/SHA256                    images
-manifest-SHA256.json                what there is, and the SHA-256 of every member that is not named by it
+manifest-SHA256.json                counts, and the SHA-256 of every member whose name does not contain it
 
-Members have a few megabytes, so neither who writes them nor who reads them has more in memory.
+Members have a few megabytes, which bounds the memory that writing and reading take.
 """
 
 import json
@@ -47,7 +47,7 @@ class _Strict(BaseModel):
 
 
 class ChangeLine(_Strict):
-    """A change that had not ended; `catalog` is the ID of its catalog, `job` tells those of one job from others."""
+    """An unfinished change; `catalog` is the ID of its catalog, `job` that of its job."""
 
     catalog: str
     job: str
@@ -61,7 +61,7 @@ class ChangeLine(_Strict):
 
 
 class ProductLine(_Strict):
-    """A product without its vector; what a `Point` keeps."""
+    """A product: the fields of a `Point` without the vector."""
 
     product_id: str
     version: Version
@@ -71,7 +71,7 @@ class ProductLine(_Strict):
 
 
 class TombstoneLine(_Strict):
-    """A removed product: a `Tombstone`."""
+    """A removed product: the fields of a `Tombstone`."""
 
     product_id: str
     version: Version
@@ -79,8 +79,8 @@ class TombstoneLine(_Strict):
 
 
 class CatalogEntry(_Strict):
-    """A catalog as it is described, and how much of it there is. `max_version` is the highest of its products, removed
-    ones and changes that had not ended."""
+    """The description of a catalog, and counts. `max_version` is the highest version among its products, tombstones and
+    unfinished changes."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
@@ -103,13 +103,13 @@ class CatalogEntry(_Strict):
 
     @property
     def spec(self) -> CatalogSpec:
-        """The description again; whoever makes the catalog gives it a generation."""
+        """The description of the catalog, without the generation: creating the catalog assigns one."""
         described = self.model_dump(exclude={"products", "tombstones", "max_version"})
         return CatalogSpec(**described, generation="")
 
 
 class Manifest(_Strict):
-    """What a backup has. `made_by` is the version of Lookalike, `created_at` RFC 3339 in UTC."""
+    """The contents of a backup. `made_by` is the version of Lookalike, `created_at` RFC 3339 in UTC."""
 
     format: int
     made_by: str
@@ -128,23 +128,23 @@ Line = TypeVar("Line", bound=_Strict)
 
 
 class Packer:
-    """Members as bytes of a tar, one after the other."""
+    """Writes a tar as a stream of bytes, member by member."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = int(seconds)
         self.hashes: dict[str, str] = {}
 
     def add(self, name: str, data: bytes) -> Iterator[bytes]:
-        """A member that the manifest is to name."""
+        """Yields the bytes of a member, and records its hash for the manifest."""
         self.hashes[name] = sha256(data).hexdigest()
         return self._member(name, data)
 
     def add_original(self, hash: str, data: bytes) -> Iterator[bytes]:
-        """An image, which its name vouches for."""
+        """Yields the bytes of an image, whose name contains its hash."""
         return self._member(f"originals/{hash}", data)
 
     def end(self, manifest: Manifest) -> Iterator[bytes]:
-        """The last member, and the end of the file."""
+        """Yields the bytes of the manifest and the end of the file."""
         data = manifest.model_dump_json(indent=1).encode()
         yield from self._member(f"manifest-{sha256(data).hexdigest()}.json", data)
         yield END
@@ -158,12 +158,12 @@ class Packer:
 
 
 def jsonl(lines: list[Line]) -> bytes:
-    """Models as lines of JSON."""
+    """Serializes models, one line of JSON each."""
     return "".join(each.model_dump_json() + "\n" for each in lines).encode()
 
 
 def lines(kind: type[Line], name: str, data: bytes) -> list[Line]:
-    """Models out of lines of JSON. Raises `InvalidSource`."""
+    """Parses lines of JSON into models. Raises `InvalidSource`."""
     try:
         return [kind.model_validate_json(line) for line in data.splitlines()]
     except ValidationError as error:
@@ -171,14 +171,14 @@ def lines(kind: type[Line], name: str, data: bytes) -> list[Line]:
 
 
 def npy(vectors: Vectors) -> bytes:
-    """An array as numpy keeps it in files."""
+    """Serializes an array in the npy format."""
     out = BytesIO()
     np.save(out, vectors, allow_pickle=False)
     return out.getvalue()
 
 
 def array(name: str, data: bytes) -> Vectors:
-    """Raises `InvalidSource`."""
+    """Parses an array in the npy format. Raises `InvalidSource`."""
     try:
         found = np.load(BytesIO(data), allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
@@ -189,11 +189,11 @@ def array(name: str, data: bytes) -> Vectors:
 
 
 def unpacked(path: Path) -> Iterator[tuple[str, bytes]]:
-    """The members of a backup, in their order. Raises `InvalidSource`."""
+    """Yields name and bytes of each member of a backup, in order. Raises `InvalidSource` if the file is damaged."""
     try:
         with tarfile.open(path, "r:") as tar:
             while (about := tar.next()) is not None:
-                # It keeps all that it has seen.
+                # tarfile keeps every member that it has read, which would grow with the backup.
                 tar.members.clear()  # type: ignore[attr-defined]
                 content = tar.extractfile(about) if about.isreg() else None
                 data = content.read() if content else b""
@@ -207,9 +207,10 @@ def unpacked(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def verified(path: Path) -> Manifest:
-    """The manifest of a backup, after the whole file was read and found to be what the manifest says.
+    """Reads a whole backup, checks it against its manifest and returns the manifest.
 
-    Raises `InvalidSource`.
+    Raises:
+        InvalidSource: The file is damaged, incomplete, no backup, or of another format.
     """
     hashes: dict[str, str] = {}
     originals = 0

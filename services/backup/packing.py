@@ -1,4 +1,4 @@
-"""Everything that was accepted, as the bytes of one file, while work goes on."""
+"""Writing a backup: everything that was accepted, as the bytes of one file, while the service is running."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -31,14 +31,19 @@ T = TypeVar("T")
 
 
 def backup(catalogs: Catalogs, ledger: Ledger) -> Iterator[bytes]:
-    """The bytes of a backup of all catalogs that there are now (services.backup.members).
+    """Yields the bytes of a backup of all catalogs (the format is in services.backup.members).
 
-    What was accepted before it began is in it, done or still to be done, and perhaps some of what came later. For that
-    the order matters: first the changes that have not ended, then the products. A change that ends in between is in
-    both, and done again at its version it does nothing; the other way round it would be in neither.
+    It contains every change that was accepted before it began, applied or unfinished, and possibly some later ones.
+    That depends on the order: first the unfinished changes, then the products. A change that finishes in between is
+    in both, and applying it again at the same version has no effect; in the other order it could be in neither.
 
-    Raises `LedgerUnavailable`, `IndexUnavailable`, `DataCorrupt`, and `Conflict` where a catalog is removed meanwhile;
-    what was given by then has no manifest, and so is no backup.
+    If an error is raised, the bytes so far have no manifest, so they are not taken for a backup.
+
+    Raises:
+        LedgerUnavailable: The ledger does not answer.
+        IndexUnavailable: The index does not answer.
+        DataCorrupt: The description of a catalog is damaged.
+        Conflict: A catalog was removed meanwhile.
     """
     now = time.time()
     run = _Run(catalogs, ledger, Packer(now))
@@ -61,7 +66,7 @@ def backup(catalogs: Catalogs, ledger: Ledger) -> Iterator[bytes]:
 
 
 class _Run:
-    """One backup under way, and what its manifest will say."""
+    """A backup in progress, and the counts for its manifest."""
 
     def __init__(self, catalogs: Catalogs, ledger: Ledger, packer: Packer) -> None:
         self._catalogs = catalogs
@@ -72,7 +77,7 @@ class _Run:
         self.originals = 0
         self._packs = 0
         self._highest: dict[str, int] = {}
-        # Half of each hash: 80 bytes of memory an image.
+        # Half of each hash, to save memory: 80 bytes for each image.
         self._packed: set[bytes] = set()
 
     @property
@@ -80,7 +85,7 @@ class _Run:
         return self._catalogs.intake.media
 
     def changes(self, spec: CatalogSpec) -> Iterator[bytes]:
-        """What of a catalog has not ended, with the images that were sent with it."""
+        """The unfinished changes of a catalog, with the images that were uploaded with them."""
         for batch in _batches(self._ledger.unfinished(spec.id), AT_ONCE):
             self._packs += 1
             self.count += len(batch)
@@ -92,7 +97,7 @@ class _Run:
             yield from self.packer.add(f"changes/{self._packs:08}.jsonl", jsonl(lines))
 
     def products(self, spec: CatalogSpec) -> Iterator[bytes]:
-        """The products of a catalog, with their images, and those that were removed."""
+        """The products of a catalog with their images, and the tombstones."""
         try:
             catalog = self._catalogs.by_id(spec.id)
         except CatalogNotFound:
@@ -115,7 +120,7 @@ class _Run:
                 for each in removed
             ]
             yield from self.packer.add(f"catalogs/{spec.name}/{number:08}.tombstones.jsonl", jsonl(lines))
-        # Now, since its encoder may have been loaded first, or attributes declared, while its products were read.
+        # Read last: the fingerprint or the indexed attributes may have been set while the products were read.
         described = self._catalogs.find(spec.name)
         if described is None or described.id != spec.id:
             raise _removed(spec)
@@ -132,7 +137,7 @@ class _Run:
         try:
             data = self._media.get(hash)
         except MediaNotFound:
-            # Not kept (LOOKALIKE_MEDIA_KEEP=none), or replaced since, and then a newer change names another.
+            # Not kept (LOOKALIKE_MEDIA_KEEP=none), or replaced since; then a newer change has another image.
             return
         self._packed.add(half)
         self.originals += 1

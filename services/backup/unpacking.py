@@ -1,4 +1,4 @@
-"""A backup's file -> catalogs, images and changes to be done, as they were."""
+"""Restoring a backup: catalogs, images and unfinished changes."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
@@ -31,13 +31,22 @@ def restore(
     ledger: Ledger,
     track: Callable[[Members], Members] = lambda members: members,
 ) -> None:
-    """Makes the catalogs of a backup that was `verified`, with versions and removals, puts the originals, and accepts
-    what had not ended again, for workers to do.
+    """Creates the catalogs of a backup with their products, versions, tombstones and originals, and accepts its
+    unfinished changes again for workers to process.
 
-    Nothing is begun where a catalog of one of its names is here and is another, or the same and has changed since. Cut
-    off anywhere, it can be done again, and goes on. `track` sees the members pass.
+    Conflicts are checked before anything is written. After an interruption it can be run again and completes.
 
-    Raises `CatalogExists`, `Conflict`, `InvalidSource`, and what writing raises.
+    Args:
+        path: The backup.
+        manifest: Its manifest, as `verified` returned it.
+        catalogs: Where to create the catalogs.
+        ledger: Where to accept the changes.
+        track: Wraps the iteration over the members, to show progress.
+
+    Raises:
+        CatalogExists: There is another catalog of the same name.
+        Conflict: A catalog of the backup is there and has changed since.
+        InvalidSource: The backup is damaged.
     """
     for entry in manifest.catalogs:
         found = catalogs.find(entry.name)
@@ -51,7 +60,7 @@ def restore(
                 "or restore to another data folder."
             )
     for entry in manifest.catalogs:
-        # Before anybody can find the catalog: whatever is accepted for it from now on is newer than all it will have.
+        # Before the catalog is visible: changes accepted from now on get newer versions than the backup contains.
         ledger.introduce(entry.id, entry.name, entry.max_version)
         catalogs.adopt(entry.spec)
     catalogs.intake.media.sign()
@@ -72,7 +81,7 @@ def restore(
 
 
 def _put(members: Members, catalogs: Catalogs) -> None:
-    """Products with the vectors that stand before them, removed ones, and originals."""
+    """Writes originals, tombstones, and products with the vectors in the member before them."""
     vectors: tuple[str, Vectors] | None = None
     for name, data in members:
         if original := ORIGINAL.fullmatch(name):
@@ -105,7 +114,7 @@ def _changes(path: Path) -> Iterator[ChangeLine]:
         if CHANGES.fullmatch(name):
             yield from lines(ChangeLine, name, data)
         elif PART.fullmatch(name):
-            return  # they stand before the products
+            return  # all changes come before the products
 
 
 def _change(line: ChangeLine) -> Change:
