@@ -1,1 +1,1 @@
-"""Lists, folders and lines of feeds, read into changes."""
+"""Reading product sources: folders and lists on a disk, and the JSON of changes."""

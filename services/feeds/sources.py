@@ -1,4 +1,4 @@
-"""Where products come from on a disk: folders of pictures, single pictures, and lists of them."""
+"""Product sources on a disk: folders of images, single images, and lists of them."""
 
 import csv
 import json
@@ -25,7 +25,7 @@ _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?")
 
 
 class IdRule(StrEnum):
-    """How a file names its product: a/b.c.jpg is b.c by stem, b.c.jpg by name, a/b.c.jpg by its relative path."""
+    """How a file name becomes a product ID: a/b.c.jpg is b.c by stem, b.c.jpg by name, a/b.c.jpg by relative path."""
 
     STEM = "stem"
     NAME = "name"
@@ -34,7 +34,7 @@ class IdRule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A product and the file of its picture. `attributes` None: the source says nothing of them."""
+    """A product and the file of its image. `attributes` is None if the source has no attributes."""
 
     product_id: str
     path: Path
@@ -43,24 +43,32 @@ class Source:
 
 @dataclass(frozen=True)
 class Table:
-    """A CSV of attributes by product. A column of which every value is a number holds numbers."""
+    """Attributes by product ID, read from a CSV. A column whose values are all numbers holds numbers."""
 
     rows: Mapping[str, Attributes]
     kinds: Mapping[str, AttributeKind]
 
     @property
     def keys(self) -> dict[str, AttributeKind]:
-        """The kinds by the keys that filters use."""
+        """The kinds of the attributes, by the keys that filters use."""
         return {key_of(column): kind for column, kind in self.kinds.items()}
 
 
 def sources(
     paths: Iterable[Path], *, rule: IdRule = IdRule.STEM, recursive: bool = False, without: Path | None = None
 ) -> list[Source]:
-    """The pictures of folders (by name), of files as given, and of lists.
+    """Finds the images in folders (sorted by name), files (in the order given) and lists.
 
-    Hidden files are left out, and so is the folder `without`. A file that is named twice is taken once. Raises
-    `InvalidSource` for a path that is not there, a folder without files and a list that cannot be read.
+    Hidden files are skipped. A file that is named twice is returned once.
+
+    Args:
+        paths: Folders, image files, and lists (CSV or NDJSON).
+        rule: How product IDs are derived from file names.
+        recursive: Whether to descend into subfolders.
+        without: A folder to skip.
+
+    Raises:
+        InvalidSource: A path does not exist, a folder has no files, or a list cannot be read.
     """
     try:
         found = [source for path in paths for source in _sources_of(path, rule, recursive, without)]
@@ -71,7 +79,7 @@ def sources(
 
 
 def attributes_table(path: Path) -> Table:
-    """The attributes of a CSV with a `product_id` column; an empty cell is no attribute. Raises `InvalidSource`."""
+    """Reads attributes from a CSV with a `product_id` column; empty cells are skipped. Raises `InvalidSource`."""
     rows = list(_csv_rows(path, ("product_id",)))
     kinds = _kinds(rows, path)
     table: dict[str, Attributes] = {}
@@ -119,7 +127,7 @@ def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
     except OSError:
-        return False  # a link to itself, say: whoever reads it will say so
+        return False  # a link to itself, say: reading it reports the error
 
 
 def _product_id(path: Path, root: Path, rule: IdRule) -> str:

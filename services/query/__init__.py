@@ -1,1 +1,1 @@
-"""The language of questions."""
+"""The query language: filters over attributes."""

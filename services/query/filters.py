@@ -1,10 +1,10 @@
-"""The filters of queries: Qdrant's JSON, its keys being paths into a product's attributes.
+"""The filters of queries: Qdrant's JSON, with keys that are paths into a product's attributes.
 
     {"must": [{"key": "color", "match": {"value": "red"}}, {"key": "price", "range": {"lt": 50}}],
      "must_not": {"key": "tags", "match": {"any": ["sale", "used"]}},
      "should": [{"is_empty": {"key": "size.width"}}, {"must": [...]}]}
 
-A list among the attributes matches when one of its elements does. `{}` matches every product.
+A list among the attributes matches if one of its elements does. `{}` matches every product.
 """
 
 import json
@@ -43,9 +43,10 @@ _STEP = re.compile(r'"(?P<quoted>[^"\\]*)"|(?P<bare>[\w-]+)|\[(?P<index>[0-9]*)\
 
 
 def steps(key: str) -> Steps:
-    """The path that `key` writes: `size.width`, `"a.b"`, `tags[]`, `sizes[0].width`.
+    """Parses a key into a path: `size.width`, `"a.b"`, `tags[]`, `sizes[0].width`.
 
-    Raises `ValueError` for text that is no key.
+    Raises:
+        ValueError: The text is not a valid key.
     """
     if not is_key(key):
         raise ValueError(f'{_shown(key)} is no attribute; write size.width, tags[], sizes[0] or "a.b"')
@@ -53,14 +54,15 @@ def steps(key: str) -> Steps:
 
 
 def is_key(text: str) -> bool:
-    """Whether `steps` takes it."""
+    """Whether the text is a valid key."""
     return len(text) <= MAX_KEY and _text(text) and _KEY.fullmatch(text) is not None
 
 
 def key_of(name: str) -> str:
-    """The key of the attribute with just this name: `"list price"` for list price.
+    """Returns the key of the attribute with exactly this name: `"list price"` for list price.
 
-    Raises `ValueError` for a name that no key can write (it holds a quote or a backslash, or is too long).
+    Raises:
+        ValueError: No key can name it: it contains a quote or a backslash, or is too long.
     """
     key = name if re.fullmatch(r"[\w-]+", name) else f'"{name}"'
     if not is_key(key):
@@ -85,7 +87,7 @@ def _int64(value: object) -> bool:
 
 
 def _text(value: object) -> bool:
-    """No lone surrogates: UTF-8, and so the index, has no bytes for them."""
+    """Whether a value is text without lone surrogates, which UTF-8, and so the index, cannot encode."""
     return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
@@ -123,7 +125,7 @@ def _conditions(value: object) -> object:
 
 
 class _Part(BaseModel):
-    """Refuses what does not belong, in a sentence that says what does."""
+    """Base of the parts of a filter: rejects unknown fields with a sentence that lists the allowed ones."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     takes: ClassVar[str]
@@ -217,7 +219,7 @@ Conditions = Annotated[tuple[Condition, ...], BeforeValidator(_conditions)]
 
 
 class Filter(_Part):
-    """Which products: all of `must`, none of `must_not`, and one or more of `should` where it is given."""
+    """Matches products that satisfy all of `must`, none of `must_not`, and at least one of `should` if it is given."""
 
     takes = "a filter takes must, must_not, should"
 
@@ -251,9 +253,10 @@ def _size(filter: Filter) -> int:
 
 
 def parse(source: object) -> Filter:
-    """The filter that JSON text, or what it was decoded to, writes.
+    """Parses a filter from JSON text or from decoded JSON.
 
-    Raises `InvalidFilter` with one sentence: the path of what is wrong, and what is allowed there.
+    Raises:
+        InvalidFilter: It is invalid; the message has the path of the error and what is allowed there.
     """
     try:
         return Filter.model_validate(json.loads(source) if isinstance(source, str | bytes) else source)
