@@ -1,1 +1,1 @@
-"""Vector indexes: the contract and its implementations side by side."""
+"""Vector indexes: the contract and its implementations."""

@@ -1,4 +1,4 @@
-"""The connection to a Qdrant server: what may pass is tried again, and what went wrong gets a name."""
+"""The connection to a Qdrant server: transient failures are retried, errors are translated into ours."""
 
 import threading
 import warnings
@@ -16,20 +16,24 @@ from services.errors import CatalogNotFound, IndexRefused, IndexUnavailable, Ind
 
 OLDEST = (1, 18)
 WRITE_SECONDS = 60
-"""How long Qdrant may take for a write: it answers when that is searchable."""
+"""Seconds that Qdrant may take for a write, which it acknowledges when the points are searchable."""
 
 ATTEMPTS = 4
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 0.4
 RECONNECT_SECONDS = 2
-"""How often gRPC tries to reach a server that is away; left to itself it waits up to two minutes."""
+"""Maximum seconds between gRPC's attempts to reconnect; its default goes up to two minutes."""
 
 
 class Client:
-    """A Qdrant server. Nothing is asked of it until the first call.
+    """A client of one Qdrant server, which it connects to at the first call. Thread-safe.
 
-    `timeout` is how many seconds it has for anything but a write; `grpc_port` 0 speaks REST only; `ca_file` holds the
-    certificates (PEM) that its own is checked by, None: those that certifi ships. Thread-safe.
+    Args:
+        url: The server's URL, http:// or https://.
+        api_key: Its API key; empty for none.
+        grpc_port: The port of its gRPC interface; 0 to use REST only.
+        timeout: Seconds that it may take for anything but a write.
+        ca_file: Certificates (PEM) to verify the server's against; None for those of certifi.
     """
 
     def __init__(
@@ -45,19 +49,24 @@ class Client:
         self._checked = False
 
     def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        """What this method of `QdrantClient` gives for these arguments.
+        """Calls a method of `QdrantClient` with these arguments and returns its result.
 
-        It is asked again where the server may not have heard it or is busy, though not after a timeout; so it must be
-        harmless to repeat. Raises `IndexUnavailable`, `IndexUnsupported`, `IndexRefused`, and `CatalogNotFound` where
-        the collection is not there.
+        The call is retried if the server is busy or may not have received it, but not after a timeout; so the method
+        must be idempotent.
+
+        Raises:
+            IndexUnavailable: The server does not answer, or rejects the API key.
+            IndexUnsupported: The server is too old.
+            IndexRefused: The server rejects the request.
+            CatalogNotFound: The collection does not exist.
         """
-        # With gRPC the client's own deadline holds for writes, too, whatever a call says.
+        # With gRPC the deadline of the client applies to writes, too, whatever timeout the call passes.
         seconds = kwargs.get("timeout", self.timeout) if self._grpc_port else self.timeout
         try:
             for attempt in stamina.retry_context(
                 on=_may_pass,
                 attempts=ATTEMPTS,
-                timeout=self.timeout,  # of all attempts, so after one that took so long there is no other
+                timeout=self.timeout,  # of all attempts together: none follows one that took this long
                 wait_initial=FIRST_PAUSE,
                 wait_max=LONGEST_PAUSE,
                 wait_jitter=FIRST_PAUSE,
@@ -67,14 +76,14 @@ class Client:
         except (UnexpectedResponse, ResponseHandlingException, ResourceExhaustedResponse, grpc.RpcError) as error:
             raise _named(error) from error
         except ValueError as error:
-            # Of gRPC: a channel that was closed meanwhile.
+            # From gRPC: the channel was closed meanwhile.
             if "closed channel" not in str(error):
                 raise
             raise IndexUnavailable("The connection to Qdrant was closed, because this process ends.") from error
         raise AssertionError("an attempt returns or raises")
 
     def close(self) -> None:
-        """Lets go of its connections; later calls make new ones."""
+        """Closes the connections; later calls open new ones."""
         with self._lock:
             for client in self._clients.values():
                 client.close()
@@ -100,7 +109,7 @@ class Client:
         if self._ca_file:
             grpc_options["root_certificates"] = self._ca_file.read_bytes()
         with warnings.catch_warnings():
-            # That a key goes over plain HTTP is for whoever wrote the URL to know: inside a cluster it often does.
+            # It warns about an API key over plain HTTP, which is a choice of the operator: usual inside a cluster.
             warnings.simplefilter("ignore", UserWarning)
             return QdrantClient(
                 url=self.url,
@@ -111,7 +120,7 @@ class Client:
                 grpc_options=grpc_options,
                 timeout=seconds,
                 check_compatibility=False,
-                # Left to itself the client makes a connection for each request to a host of its own.
+                # By default the client opens a new connection for each request to localhost.
                 limits=httpx.Limits(max_connections=100, max_keepalive_connections=100),
                 trust_env=False,
                 **checked_by,
@@ -132,7 +141,7 @@ _STATUS = {
 
 
 def _named(error: Exception) -> LookalikeError:
-    """What is said to callers, too, so it does not tell where the server is."""
+    """Translates an error. Callers of the API see the message, so it does not contain the server's address."""
     status = _status(error)
     if status == 404:
         return CatalogNotFound("The catalog is not in Qdrant any more: it was removed.")
@@ -146,7 +155,7 @@ def _named(error: Exception) -> LookalikeError:
 
 
 def _status(error: Exception) -> int | None:
-    """The status of an answer, None where there was none."""
+    """The HTTP status of an answer, or gRPC's equivalent; None if there was no answer."""
     if isinstance(error, UnexpectedResponse):
         return error.status_code
     if isinstance(error, ResourceExhaustedResponse):

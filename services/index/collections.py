@@ -1,9 +1,9 @@
-"""The catalogs on a Qdrant server: for each generation a collection, for each catalog an alias to one of them.
+"""The catalogs on a Qdrant server: a collection for each generation, an alias for each catalog.
 
-    PREFIX.NAME                 the alias: the generation that is searched
-    PREFIX.NAME.GENERATION      the collection; its metadata are a `CatalogSpec`'s fields and the number of its format
+    PREFIX.NAME                 the alias of the generation that is searched
+    PREFIX.NAME.GENERATION      the collection; its metadata has the fields of the `CatalogSpec` and the format number
 
-A name of a catalog has no dot, so none of these is two things.
+Catalog names contain no dot, so these names are unambiguous.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,11 +28,12 @@ Exclusive = Callable[[str], AbstractContextManager[object]]
 
 
 class Collections:
-    """What `DataFolder` is where there is no folder: where catalogs are described. Other processes change them, too.
+    """The descriptions of catalogs on a Qdrant server, as `DataFolder` keeps them in a folder. Other processes may
+    change them at the same time.
 
-    `shards`, `replicas` and `write_consistency` (replicas that must have taken a write) are of the collections that it
-    makes. A collection that an older version made is upgraded when it is first looked at, under `exclusive`: while no
-    other process does what has the same name. Reading one of a newer version raises `FormatTooNew`.
+    `shards`, `replicas` and `write_consistency` (replicas that must acknowledge a write) apply to collections that it
+    creates. A collection of an older format is upgraded when it is first read, under the lock that `exclusive` takes
+    by name, so that no other process does it at the same time. Reading one of a newer format raises `FormatTooNew`.
     """
 
     def __init__(
@@ -55,11 +56,11 @@ class Collections:
         self._migrations = migrations
 
     def check(self) -> None:
-        """Raises where the server cannot tell which catalogs there are."""
+        """Raises `IndexUnavailable` or another error of the index if the server cannot list the catalogs."""
         self._aliases()
 
     def catalogs(self) -> list[CatalogSpec]:
-        """All catalogs, by name."""
+        """All catalogs, sorted by name."""
         found = []
         for name, collection in sorted(self._aliases().items()):
             try:
@@ -69,11 +70,18 @@ class Collections:
         return found
 
     def has_catalog(self, name: str) -> bool:
-        """Raises `InvalidCatalog` (the name)."""
+        """Whether there is a catalog of this name. Raises `InvalidCatalog` if the name is invalid."""
         return checked_catalog_name(name) in self._aliases()
 
     def catalog(self, name: str) -> CatalogSpec:
-        """Raises `CatalogNotFound`, `InvalidCatalog` (the name), `DataCorrupt`."""
+        """Reads the description of a catalog.
+
+        Raises:
+            CatalogNotFound: There is no catalog of this name.
+            InvalidCatalog: The name is invalid.
+            DataCorrupt: The collection was not created by Lookalike.
+            FormatTooNew: A newer version of Lookalike wrote it.
+        """
         aliases = self._aliases()
         if checked_catalog_name(name) not in aliases:
             there = f"it has {', '.join(sorted(aliases))}" if aliases else "it has none yet"
@@ -81,9 +89,9 @@ class Collections:
         return self._spec(name, aliases[name])
 
     def create(self, spec: CatalogSpec) -> None:
-        """A new catalog without products. It is there when its alias is, which comes last."""
+        """Creates a catalog without products. It is visible once its alias exists, which is created last."""
         collection = self._collection(spec)
-        # Whoever repeats this finds what it has done; so does the client, where an answer was lost.
+        # The collection may exist: from an earlier attempt, or because the client retried after a lost answer.
         if not self._exists(collection):
             try:
                 self._create_collection(collection, spec)
@@ -98,7 +106,7 @@ class Collections:
         self._client.call("update_collection_aliases", [operation], timeout=WRITE_SECONDS)
 
     def save(self, spec: CatalogSpec) -> None:
-        """Writes down what can change about a catalog; its indexed attributes are those of the index."""
+        """Stores the mutable fields of a catalog, except its indexed attributes, which are read from the index."""
         self._client.call(
             "update_collection",
             self._collection(spec),
@@ -108,11 +116,11 @@ class Collections:
 
     def remove(self, name: str) -> None:
         """Removes a catalog with its vectors. Raises `CatalogNotFound`."""
-        # Its alias goes with it. Removed first, it would leave vectors that nobody finds where what follows fails.
+        # Qdrant deletes the alias, too. If we deleted it first and then failed, the vectors would be orphaned.
         self._client.call("delete_collection", self._collection(self.catalog(name)), timeout=WRITE_SECONDS)
 
     def index(self, spec: CatalogSpec) -> ServerIndex:
-        """The vectors of a catalog's current generation; nothing is asked of the server yet."""
+        """The index of a catalog's current generation; sends no request yet."""
         return ServerIndex(
             self._client,
             self._collection(spec),
@@ -122,10 +130,10 @@ class Collections:
         )
 
     def check_space(self, planned: int = 0) -> None:
-        """Nothing to do: the disk is the server's, which refuses writes when it is full."""
+        """Does nothing: the disk belongs to the server, which refuses writes when it is full."""
 
     def upgrade(self, *, dry: bool = False) -> list[Pending]:
-        """Upgrades every catalog and tells what was done; `dry`: what is to be done. Raises `FormatTooNew`."""
+        """Upgrades every catalog; returns the steps taken, or with `dry` the steps due. Raises `FormatTooNew`."""
         found = []
         for name, collection in sorted(self._aliases().items()):
             try:
@@ -133,7 +141,7 @@ class Collections:
                 if found[-1].steps and not dry:
                     self._spec(name, collection)
             except (CatalogNotFound, DataCorrupt):
-                # Removed meanwhile, or not made by Lookalike, which is said where that catalog is asked for.
+                # Removed meanwhile, or not created by Lookalike, which is reported when the catalog is read.
                 continue
         return found
 
@@ -147,7 +155,7 @@ class Collections:
         return f"{self._alias(spec.name)}.{spec.generation}"
 
     def _aliases(self) -> dict[str, str]:
-        """The collection of each catalog, by name."""
+        """The collection of each catalog, by the catalog's name."""
         answer = self._client.call("get_aliases")
         start = f"{self._prefix}."
         return {
@@ -178,7 +186,7 @@ class Collections:
         missing = self._format(name, collection, info).pending().steps
         generation = collection.removeprefix(f"{self._alias(name)}.")
         try:
-            # Qdrant takes null for a wish to remove what is under that name.
+            # Qdrant interprets null as a request to remove the field, so a missing fingerprint is None.
             described = {"fingerprint": None} | (info.config.metadata or {})
             described = {field: described[field] for field in _METADATA}
             dim = vectors[VECTOR].size
@@ -188,14 +196,14 @@ class Collections:
                 "LOOKALIKE_QDRANT_PREFIX, or remove its alias."
             ) from None
         if missing:
-            # Only now: until here the collection may have been anybody's.
+            # Only now is it known that the collection was created by Lookalike.
             with self._exclusive(f"the format of {collection}"):
                 self._format(name, collection).upgrade()
         spec = CatalogSpec(name=name, generation=generation, dim=dim, **described)
         return replace(spec, indexed_attributes=declared(info))
 
     def _format(self, name: str, collection: str, info: Any = None) -> Format[str]:
-        """The format of a collection; `info` is what Qdrant tells of it, None asks anew."""
+        """The format of a collection; `info` is Qdrant's description of it, None to request it again."""
 
         def read() -> int:
             found = info or self._client.call("get_collection", collection)

@@ -20,15 +20,15 @@ from services.query.filters import Filter, is_key, steps
 from services.records import AttributeKind, AttributeUpdate, Facet, Neighbor, Point, Quantization, Tombstone, Vector
 
 FLUSH_SECONDS = 5.0
-"""Seconds of writing that the log may have to replay: Qdrant's default (storage.performance.flush_interval_sec)."""
+"""Seconds of writes that the log may hold to replay: Qdrant's default (storage.performance.flush_interval_sec)."""
 
 _PAGE = 1000
 
 
 class EdgeIndex:
-    """`VectorIndex` on a folder that one process at a time may have open.
+    """`VectorIndex` in a folder that only one process at a time may open.
 
-    Search is exact until `optimize` builds the graph; what is written after that is searched exactly beside it.
+    Search is exact until `optimize` builds the graph; points written after that are searched exactly beside it.
     """
 
     def __init__(
@@ -39,9 +39,9 @@ class EdgeIndex:
         self._open_shard = shard
         self._wal = path / "wal"
         self._flush_seconds = flush_seconds
-        # Soon after the start, too: processes that never live long enough would leave each other a growing log.
+        # So the first flush is a full one: otherwise a series of short-lived processes would let the log grow.
         self._flushed = -math.inf
-        # A write is followed by reading back what became of it; no other write may come in between.
+        # A write is read back to learn its outcome; no other write may come in between.
         self._writing = threading.Lock()
         self._calls = 0
         self._change = threading.Condition()
@@ -51,12 +51,12 @@ class EdgeIndex:
     def open(
         cls, path: Path, dim: int, quantization: Quantization = "none", *, flush_seconds: float = FLUSH_SECONDS
     ) -> Self:
-        """Opens the index in the folder `path`, and creates it where it is missing or was left half made.
+        """Opens the index in the folder `path`; creates it if it is missing or incomplete.
 
-        `flush_seconds`: how many seconds of writing the log may have to replay.
+        `flush_seconds` bounds the log: it holds at most that many seconds of writes to replay.
 
-        Raises `DataLocked` while it is open elsewhere, `DataCorrupt` (damaged, or of another dimension),
-        `DataNotWritable`.
+        Raises `DataLocked` if it is open in another process, `DataCorrupt` if it is damaged or of another dimension,
+        `DataNotWritable` if the folder cannot be written to.
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -74,20 +74,20 @@ class EdgeIndex:
         guards = [edge_filters.older(id, point.version) for id, point in newest.items()]
         with self._writing:
             for page in _pages(len(written)):
-                # What is not stored yet is inserted, whatever the condition says.
+                # Points that are not stored yet are inserted; the condition applies to stored ones only.
                 guard = qdrant.Filter(should=[*guards[page]])
                 self._update(qdrant.UpdateOperation.upsert_points(written[page], guard))
             stored = self.versions([point.product_id for point in points])
         return [point.version == version for point, version in zip(points, stored, strict=True)]
 
-    def update_attributes(self, moves: Sequence[AttributeUpdate]) -> list[bool]:
+    def update_attributes(self, updates: Sequence[AttributeUpdate]) -> list[bool]:
         with self._writing:
-            for move in moves:
-                moved = {"attributes": dict(move.attributes), "version": move.version}
-                guard = edge_filters.movable(move)
-                self._update(qdrant.UpdateOperation.set_payload_by_filter(guard, moved))
-            stored = self.get([move.product_id for move in moves])
-        return [done(move, point) for move, point in zip(moves, stored, strict=True)]
+            for update in updates:
+                changed = {"attributes": dict(update.attributes), "version": update.version}
+                guard = edge_filters.updatable(update)
+                self._update(qdrant.UpdateOperation.set_payload_by_filter(guard, changed))
+            stored = self.get([update.product_id for update in updates])
+        return [done(update, point) for update, point in zip(updates, stored, strict=True)]
 
     def get(self, product_ids: Sequence[str], *, vectors: bool = False) -> list[Point | None]:
         found = self._retrieve(product_ids, True, vectors)
@@ -171,8 +171,8 @@ class EdgeIndex:
             return shard.optimize()
 
     def flush(self) -> None:
-        # What is written is in the write-ahead log first, and that is replayed when the index is opened. To bring all
-        # its files to the disk takes the library some forty syncs, during which it holds the interpreter.
+        # Syncing the write-ahead log is enough: it is replayed when the index is opened. A full flush takes the library
+        # some forty syncs, during which it holds the GIL.
         with self._shard() as shard:
             _sync(self._wal)
             if time.monotonic() - self._flushed > self._flush_seconds:
@@ -184,7 +184,7 @@ class EdgeIndex:
             if self._closed:
                 return
             self._closed = True
-            # The library refuses to close a shard that another thread is in.
+            # The library refuses to close a shard while another thread uses it.
             self._change.wait_for(lambda: self._calls == 0)
         with _translated():
             self._open_shard.flush()
@@ -192,7 +192,7 @@ class EdgeIndex:
 
     @contextmanager
     def _shard(self) -> Iterator[qdrant.EdgeShard]:
-        """The shard, which stays open until this call is done."""
+        """Yields the shard, which `close` keeps open until the block ends."""
         with self._change:
             if self._closed:
                 raise IndexUnavailable("The index was closed: its catalog was removed, or the process ends.")
@@ -206,7 +206,7 @@ class EdgeIndex:
                 self._change.notify_all()
 
     def _create_field_indexes(self) -> None:
-        # Nobody searches by these, so the graph needs no links for them.
+        # Vector searches never filter by these, so the graph needs no links for them.
         version = qdrant.IntegerIndexParams(enable_hnsw=False)
         removed_at = qdrant.FloatIndexParams(enable_hnsw=False)
         self._update(qdrant.UpdateOperation.create_field_index("version", version))
@@ -244,7 +244,7 @@ class EdgeIndex:
 
 
 def _sync(folder: Path) -> None:
-    """Brings every file of a folder to the disk, and the folder; what is renamed meanwhile under its new name."""
+    """Syncs every file of a folder and the folder to disk; starts over if a file was renamed meanwhile."""
     while True:
         try:
             for path in [*folder.iterdir(), folder]:
@@ -261,7 +261,7 @@ def _sync(folder: Path) -> None:
 
 
 def _pages(length: int) -> Iterator[slice]:
-    """The library holds the interpreter while it works, so it gets its work in portions."""
+    """Slices of limited length: the library holds the GIL during a call, so large calls are split."""
     return (slice(start, start + _PAGE) for start in range(0, length, _PAGE))
 
 
@@ -271,7 +271,7 @@ def _point(record: qdrant.Record) -> Point:
 
 @contextmanager
 def _translated(translate: Callable[[str], LookalikeError] | None = None) -> Iterator[None]:
-    """Gives a name to what the library raises as bare `Exception`; a narrower one is a mistake of ours."""
+    """Translates a bare `Exception` of the library into our error; a subclass is a bug of ours and passes."""
     try:
         yield
     except Exception as error:

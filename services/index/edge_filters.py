@@ -1,4 +1,4 @@
-"""Conditions as Qdrant Edge takes them: those of queries, and those that guard writes."""
+"""Conversion of filters to Qdrant Edge's types: those of queries, and the conditions of writes."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,12 @@ from services.records import AttributeUpdate, Tombstone
 
 
 def key(attribute: str) -> str:
-    """Where an attribute is in a stored point."""
+    """The key of an attribute in the payload of a point."""
     return f"attributes.{attribute}"
 
 
 def alive(filter: Filter | None = None, exclude: Sequence[str] = ()) -> qdrant.Filter:
-    """Products that pass the filter; never a tombstone."""
+    """Matches products that pass the filter and are not in `exclude`; never a tombstone."""
     must: list[qdrant.ConditionType] = [qdrant.IsEmptyCondition("removed_at")]
     if filter is not None:
         must.append(_filter(filter))
@@ -24,26 +24,26 @@ def alive(filter: Filter | None = None, exclude: Sequence[str] = ()) -> qdrant.F
 
 
 def older(product_id: str, version: int) -> qdrant.Filter:
-    """This product, or its tombstone, below the version."""
+    """Matches this product, or its tombstone, if its version is lower."""
     return qdrant.Filter(must=[_ids([product_id]), _below(version)])
 
 
-def movable(move: AttributeUpdate) -> qdrant.Filter:
-    """The product of a move, as long as the move may be done."""
-    must: list[qdrant.ConditionType] = [_ids([move.product_id]), _below(move.version)]
+def updatable(update: AttributeUpdate) -> qdrant.Filter:
+    """Matches the product of an update if the update applies: lower version, not removed, the same image."""
+    must: list[qdrant.ConditionType] = [_ids([update.product_id]), _below(update.version)]
     must.append(qdrant.IsEmptyCondition("removed_at"))
-    if move.image is not None:
-        must.append(qdrant.FieldCondition("image", match=qdrant.MatchValue(move.image)))
+    if update.image is not None:
+        must.append(qdrant.FieldCondition("image", match=qdrant.MatchValue(update.image)))
     return qdrant.Filter(must=must)
 
 
 def removed(before: float) -> qdrant.Filter:
-    """Tombstones of that time."""
+    """Matches tombstones of products removed before that time (Unix epoch seconds)."""
     return qdrant.Filter(must=[qdrant.FieldCondition("removed_at", range=qdrant.RangeFloat(lt=before))])
 
 
 def still(tombstone: Tombstone) -> qdrant.Filter:
-    """This tombstone, unless something newer has taken its place."""
+    """Matches this tombstone, unless a newer change has replaced it."""
     version = qdrant.FieldCondition("version", match=qdrant.MatchValue(tombstone.version))
     return qdrant.Filter(must=[_ids([tombstone.product_id]), version], must_not=[qdrant.IsEmptyCondition("removed_at")])
 
@@ -84,5 +84,5 @@ def _match(match: Match) -> "qdrant.MatchType":
         return qdrant.MatchExcept(list(match.except_))  # type: ignore[arg-type]
     value = match.value
     assert value is not None, "validated: exactly one"
-    # The binding takes Python's True for the integer 1, and only numpy's for true.
+    # The binding converts Python's True to the integer 1; only numpy's becomes true.
     return qdrant.MatchValue(np.bool_(value) if isinstance(value, bool) else value)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Points as Qdrant Edge takes them."""
+"""Conversion of points and settings to Qdrant Edge's types."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def config(dim: int, quantization: Quantization) -> qdrant.EdgeConfig:
         quantization_config=_quantization(quantization),
         on_disk=quantization != "none",
     )
-    # In KB: a catalog of any size gets its graph when `optimize` is called, which alone optimizes.
+    # 1 KB: `optimize` builds the graph for a catalog of any size; nothing else starts optimization.
     optimizers = qdrant.EdgeOptimizersConfig(indexing_threshold=1)
     return qdrant.EdgeConfig(vectors={VECTOR: vector}, optimizers=optimizers)
 
@@ -38,7 +38,7 @@ def schema(kind: AttributeKind) -> qdrant.PayloadSchemaType:
 
 
 def written(point: Point | Tombstone, dim: int) -> qdrant.Point:
-    """Raises `InvalidVector`."""
+    """The point as the library stores it. Raises `InvalidVector`."""
     vectors: Any = {} if isinstance(point, Tombstone) else {VECTOR: checked_vector(point.vector, dim)}
     return qdrant.Point(point_id(point.product_id), vectors, payload(point))
 
@@ -48,7 +48,7 @@ def stored(record: qdrant.Record | qdrant.ScoredPoint) -> dict[str, Any]:
 
 
 def _quantization(quantization: Quantization) -> Any:
-    # The copy stays in memory in place of the whole vectors, of which a search reads those it ranks again.
+    # Compressed copies stay in memory; a search reads full vectors from disk only for the points it rescores.
     if quantization == "turbo":
         return qdrant.TurboQuantQuantizationConfig(bits=qdrant.TurboQuantBitSize.Bits4, always_ram=True)
     if quantization == "scalar":

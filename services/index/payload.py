@@ -1,4 +1,4 @@
-"""What both indexes of Qdrant keep beside a vector: as the payload, the other fields of `Point`.
+"""The payload of a point, the same in both Qdrant indexes: the fields of `Point` without the vector.
 
 A tombstone is a point without a vector, whose payload has `removed_at`.
 """
@@ -11,17 +11,17 @@ import numpy as np
 
 from services.records import AttributeKind, Neighbor, Point, Quantization, Tombstone
 
-# Named, so that other vectors of a product can be added beside it without writing it anew.
+# A named vector, so that other vectors of a product can be added without rewriting it.
 VECTOR = "image"
 
 OVERSAMPLING: Mapping[Quantization, float] = {"scalar": 2.0, "turbo": 4.0}
-"""How many times the neighbors asked for are fetched by compressed vectors and ranked again by the whole ones. With
-4-bit TurboQuant recall@10 is 0.97 without and 1.00 with fourfold (measured at 50,000 x 2048)."""
+"""Factor of candidates fetched by compressed vectors and rescored by full ones. With 4-bit TurboQuant recall@10 is 0.97
+without oversampling and 1.00 with a factor of 4 (measured at 50,000 x 2048)."""
 
 FILTERED_EF = 256
-"""How many candidates a walk over the graph keeps where a filter is given. Products that pass are not all linked with
-each other: at Qdrant's 100, 2% of questions with a range of prices found nearly nothing right, at 256 none did
-(recall@10 0.977 and 0.999 at 30,000 x 2048, for half a millisecond more)."""
+"""Candidates that the graph search keeps (`hnsw_ef`) when there is a filter. Products that pass a filter are not all
+linked with each other: with Qdrant's default of 100, 2% of queries with a price range returned almost no correct
+neighbor, with 256 none did (recall@10 0.977 and 0.999 at 30,000 x 2048, for half a millisecond more)."""
 
 FACETED = (AttributeKind.KEYWORD, AttributeKind.INTEGER, AttributeKind.BOOL)
 
@@ -39,7 +39,7 @@ def payload(point: Point | Tombstone) -> dict[str, Any]:
 
 
 def point(payload: Mapping[str, Any], vectors: Any) -> Point:
-    """`vectors`: those of the stored point by name, or nothing where they were not asked for."""
+    """The point of a payload. `vectors` are the stored vectors by name; None or empty if they were not requested."""
     vector = np.asarray(vectors[VECTOR], dtype=np.float32) if vectors else None
     return Point(**payload, vector=vector)
 
@@ -49,5 +49,5 @@ def neighbor(payload: Mapping[str, Any], score: float) -> Neighbor:
 
 
 def threshold(min_score: float) -> float:
-    """Qdrant answers with scores above a threshold, and we with those from `min_score` up."""
+    """Qdrant's threshold for `min_score`: Qdrant excludes scores equal to it, we include them."""
     return float(np.nextafter(np.float32(min_score), np.float32(-np.inf)))

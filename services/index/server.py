@@ -1,4 +1,4 @@
-"""The vector index on a Qdrant server, which other processes use at the same time."""
+"""The vector index on a Qdrant server, which other processes may use at the same time."""
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,9 +23,9 @@ from services.records import AttributeKind, AttributeUpdate, Facet, Neighbor, Po
 
 _PAGE = 1000
 _WRITE_PAGE = 250
-"""Points in one write: as JSON one of 2,048 numbers takes 43 kB, and Qdrant takes 32 MB in one request."""
+"""Points in one write: a vector of 2,048 numbers is 43 kB as JSON, and Qdrant accepts requests of up to 32 MB."""
 
-# Of one product all writes go through one replica, so that a guard sees what came before it.
+# All writes of a product go through one replica, so that the condition of a write sees the writes before it.
 _READ = models.ReadConsistencyType.MAJORITY
 _WRITE: dict[str, Any] = {"ordering": models.WriteOrdering.MEDIUM, "timeout": WRITE_SECONDS}
 
@@ -33,8 +33,8 @@ _WRITE: dict[str, Any] = {"ordering": models.WriteOrdering.MEDIUM, "timeout": WR
 class ServerIndex:
     """`VectorIndex` on one collection of a Qdrant server.
 
-    The collection is there already; once it is gone calls raise `CatalogNotFound`. Search is exact until the server
-    has built its graph, which it does by itself. Where it keeps replicas, what was written is read back from most.
+    The collection must exist; after it is removed, calls raise `CatalogNotFound`. Search is exact until the server
+    has built its graph, which it does by itself. With replicas, writes are read back from a majority of them.
     """
 
     def __init__(
@@ -56,27 +56,27 @@ class ServerIndex:
     def upsert(self, points: Sequence[Point | Tombstone]) -> list[bool]:
         newest = {point.product_id: point for point in sorted(points, key=lambda point: point.version)}
         written = [_written(point, self.dim) for point in newest.values()]
-        # What is not stored yet is inserted, whatever the condition says.
+        # Points that are not stored yet are inserted; the condition applies to stored ones only.
         guards = [server_filters.older({id: point.version}) for id, point in newest.items()]
         for page in _pages(len(written), _WRITE_PAGE):
             self._call("upsert", written[page], update_filter=models.Filter(should=[*guards[page]]), **_WRITE)
         stored = self.versions([point.product_id for point in points])
         return [_applied(point, version) for point, version in zip(points, stored, strict=True)]
 
-    def update_attributes(self, moves: Sequence[AttributeUpdate]) -> list[bool]:
+    def update_attributes(self, updates: Sequence[AttributeUpdate]) -> list[bool]:
         operations: list[models.UpdateOperation] = [
             models.SetPayloadOperation(
                 set_payload=models.SetPayload(
-                    payload={"attributes": dict(move.attributes), "version": move.version},
-                    filter=server_filters.movable(move),
+                    payload={"attributes": dict(update.attributes), "version": update.version},
+                    filter=server_filters.updatable(update),
                 )
             )
-            for move in moves
+            for update in updates
         ]
         if operations:
             self._call("batch_update_points", operations, **_WRITE)
-        stored = self.get([move.product_id for move in moves])
-        return [done(move, point) for move, point in zip(moves, stored, strict=True)]
+        stored = self.get([update.product_id for update in updates])
+        return [done(update, point) for update, point in zip(updates, stored, strict=True)]
 
     def get(self, product_ids: Sequence[str], *, vectors: bool = False) -> list[Point | None]:
         found = self._retrieve(product_ids, True, vectors)
@@ -144,7 +144,7 @@ class ServerIndex:
             self._index_field(server_filters.PREFIX + attribute, models.PayloadSchemaType(kind.value))
 
     def declared(self) -> dict[str, AttributeKind]:
-        """The attributes that are indexed."""
+        """The indexed attributes and their kinds."""
         return declared(self._call("get_collection"))
 
     def max_version(self) -> int:
@@ -162,18 +162,18 @@ class ServerIndex:
             self._call("delete", still, **_WRITE)
 
     def optimize(self) -> bool:
-        """Nothing to do: the server builds its graphs by itself."""
+        """Does nothing: the server builds its graphs by itself."""
         return False
 
     def flush(self) -> None:
-        """Nothing to do: what the server has answered is in its log."""
+        """Does nothing: a write that the server has acknowledged is in its log."""
 
     def close(self) -> None:
         self._closed.set()
 
     def create_field_indexes(self) -> None:
-        """Indexes what every index is asked for, product by product."""
-        # Nobody searches by these, so the graph needs no links for them.
+        """Creates the payload indexes that every collection needs."""
+        # Vector searches never filter by these, so the graph needs no links for them.
         self._index_field("version", models.IntegerIndexParams(type=models.IntegerIndexType.INTEGER, enable_hnsw=False))
         self._index_field(
             server_filters.REMOVED, models.FloatIndexParams(type=models.FloatIndexType.FLOAT, enable_hnsw=False)
@@ -209,7 +209,7 @@ class ServerIndex:
 
 
 def declared(collection: models.CollectionInfo) -> dict[str, AttributeKind]:
-    """The attributes of products that a collection has indexes for."""
+    """The attributes that a collection has payload indexes for, and their kinds."""
     return {
         key.removeprefix(server_filters.PREFIX): AttributeKind(index.data_type.value)
         for key, index in collection.payload_schema.items()
@@ -218,7 +218,7 @@ def declared(collection: models.CollectionInfo) -> dict[str, AttributeKind]:
 
 
 def vectors_config(dim: int, quantization: Quantization) -> dict[str, models.VectorParams]:
-    """How a collection is made: where vectors are compressed, the copies are in memory and the whole ones on disk."""
+    """Parameters of a new collection: with quantization, compressed vectors are in memory and full ones on disk."""
     scalar = models.ScalarQuantizationConfig(type=models.ScalarType.INT8, always_ram=True)
     turbo = models.TurboQuantQuantizationConfig(bits=models.TurboQuantBitSize.BITS4, always_ram=True)
     config: Any = {
@@ -236,7 +236,7 @@ def vectors_config(dim: int, quantization: Quantization) -> dict[str, models.Vec
 
 
 def _applied(point: Point | Tombstone, stored: int | None) -> bool:
-    """Whether the version read back says that a write was applied; others have written and purged meanwhile."""
+    """Whether the version read back shows that a write was applied; others may have written and purged meanwhile."""
     if stored is None and isinstance(point, Tombstone):
         return True
     if stored is None or stored < point.version:
@@ -253,7 +253,7 @@ def _search_params(quantization: Quantization, *, filtered: bool) -> models.Sear
 
 
 def _written(point: Point | Tombstone, dim: int) -> models.PointStruct:
-    """Raises `InvalidVector`."""
+    """The point as Qdrant stores it. Raises `InvalidVector`."""
     vectors: Any = {} if isinstance(point, Tombstone) else {payload.VECTOR: checked_vector(point.vector, dim).tolist()}
     return models.PointStruct(id=point_id(point.product_id), vector=vectors, payload=payload.payload(point))
 

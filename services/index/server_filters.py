@@ -1,4 +1,4 @@
-"""Conditions as a Qdrant server takes them: those of queries, and those that guard writes."""
+"""Conversion of filters to a Qdrant server's JSON: those of queries, and the conditions of writes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,29 +19,29 @@ _IS_ALIVE: Condition = {"is_empty": {"key": REMOVED}}
 
 
 def alive(filter: Filter | None = None, exclude: Sequence[str] = ()) -> ServerFilter:
-    """Products that pass the filter; never a tombstone."""
+    """Matches products that pass the filter and are not in `exclude`; never a tombstone."""
     passed = [] if filter is None else [_prefixed(filter.model_dump(by_alias=True, exclude_none=True))]
     return _filter(must=[_IS_ALIVE, *passed], must_not=[_ids(exclude)] if exclude else [])
 
 
 def older(versions: dict[str, int]) -> ServerFilter:
-    """Products, or their tombstones, below these versions."""
+    """Matches products, or their tombstones, whose versions are lower than these."""
     return _filter(should=[{"must": [_ids([id]), _below(version)]} for id, version in versions.items()])
 
 
-def movable(move: AttributeUpdate) -> ServerFilter:
-    """The product of a move, as long as the move may be done."""
-    same_image = [] if move.image is None else [{"key": "image", "match": {"value": move.image}}]
-    return _filter(must=[_ids([move.product_id]), _below(move.version), _IS_ALIVE, *same_image])
+def updatable(update: AttributeUpdate) -> ServerFilter:
+    """Matches the product of an update if the update applies: lower version, not removed, the same image."""
+    same_image = [] if update.image is None else [{"key": "image", "match": {"value": update.image}}]
+    return _filter(must=[_ids([update.product_id]), _below(update.version), _IS_ALIVE, *same_image])
 
 
 def removed(before: float) -> ServerFilter:
-    """Tombstones of that time."""
+    """Matches tombstones of products removed before that time (Unix epoch seconds)."""
     return _filter(must=[{"key": REMOVED, "range": {"lt": before}}])
 
 
 def still(tombstones: Sequence[Tombstone]) -> ServerFilter:
-    """These tombstones, but for those of which something newer has taken the place."""
+    """Matches these tombstones, except those that a newer change has replaced."""
     same = [
         {"must": [_ids([each.product_id]), {"key": "version", "match": {"value": each.version}}]} for each in tombstones
     ]
@@ -61,7 +61,7 @@ def _below(version: int) -> Condition:
 
 
 def _prefixed(part: Condition) -> Condition:
-    """A condition on attributes as one on stored points."""
+    """Converts a condition on attributes to one on the payload of a point."""
     if "key" in part:
         return part | {"key": PREFIX + part["key"]}
     if "is_empty" in part:

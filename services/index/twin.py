@@ -1,10 +1,10 @@
-"""A stand-in for a Qdrant server where none can be had: the REST routes that we use, on qdrant-client's local mode.
+"""A stand-in for a Qdrant server where none is available: the REST routes that we use, on qdrant-client's local mode.
 
     python -m services.index.twin [--port 6333] [--path FOLDER] [--api-key KEY]
 
-It speaks the wire, so that the real client, its encoding, its timeouts and its errors are at work, from several
-processes at once. It looks at every product for every search: for tests and trials only. With `--path` it keeps what it
-has answered, whoever kills it.
+It is a real HTTP server, so it exercises the real client, its encoding, timeouts and errors, from several processes at
+once. Every search scans all products, so it is for tests and trials only. With `--path` acknowledged writes are stored
+and survive a kill.
 """
 
 import argparse
@@ -31,8 +31,8 @@ _FACETED = {"keyword": str, "integer": int, "bool": bool}
 
 
 class QdrantTwin:
-    """An HTTP server on 127.0.0.1 from `start` to `stop`. `version` is the one it says it is; `observe` is told the
-    method, path with query, and body of every request."""
+    """An HTTP server on 127.0.0.1 from `start` to `stop`. `version` is the version it reports; `observe` is called with
+    the method, path with query, and body of every request."""
 
     def __init__(
         self,
@@ -48,11 +48,11 @@ class QdrantTwin:
         self.observe = observe
         self._file = path and path / "indexes.json"
         self._local = QdrantLocal(str(path or ":memory:"), force_disable_check_same_thread=True)
-        # Local mode has no indexes, so it does not know which there are.
+        # Local mode has no payload indexes, so they are recorded here.
         self._indexes: dict[str, dict[str, str]] = {}
         if self._file and self._file.exists():
             self._indexes = json.loads(self._file.read_text())
-        # Nor does it know of threads.
+        # Local mode is not thread-safe.
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.twin = self
@@ -80,7 +80,7 @@ class QdrantTwin:
             self._local.close()
 
     def answer(self, method: str, path: str, body: bytes, key: str) -> tuple[int, Any]:
-        """Status and result, or what is wrong."""
+        """Handles a request; returns the HTTP status and the result, or the error message."""
         if self.api_key and not secrets.compare_digest(key.encode(), self.api_key.encode()):
             return 401, "Must provide an API key or an Authorization bearer token"
         for route in _ROUTES:
@@ -179,7 +179,7 @@ class QdrantTwin:
     def query(self, name: str, wanted: models.QueryRequest) -> Any:
         return self._local.query_points(
             name,
-            wanted.query,  # type: ignore[arg-type]  # an array of numbers is a vector here, too
+            wanted.query,  # type: ignore[arg-type]  # an array of numbers is also a vector here
             using=wanted.using,
             query_filter=wanted.filter,
             limit=_or(wanted.limit, 10),
@@ -197,7 +197,7 @@ class QdrantTwin:
         if kind not in _FACETED:
             raise ValueError(f"No appropriate index for faceting: `{wanted.key}`")
         hits = self._local.facet(name, wanted.key, wanted.filter, limit=1 << 30).hits
-        # The server's facets are those of an index, which holds values of its kind only.
+        # The server counts facets from the payload index, which holds only values of its kind.
         hits = [hit for hit in hits if type(hit.value) is _FACETED[kind]]
         return {"hits": hits[: _or(wanted.limit, 10)]}
 
@@ -240,7 +240,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # An answer goes out in two pieces, and the second would wait for the first to be acknowledged.
+    # A response is sent in two packets; with Nagle's algorithm the second waits for the ACK of the first.
     disable_nagle_algorithm = True
     server: _Server
 
@@ -264,7 +264,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = _do
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nobody reads it."""
+        """Logs nothing."""
 
 
 def _or(given: Any, default: Any) -> Any:
@@ -280,7 +280,7 @@ def _refusal(reason: str) -> tuple[int, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="A stand-in for a Qdrant server, for tests and trials.")
     parser.add_argument("--port", type=int, default=6333)
-    parser.add_argument("--path", type=Path, help="keep what it is told in this folder")
+    parser.add_argument("--path", type=Path, help="store the data in this folder")
     parser.add_argument("--api-key", default="")
     given = parser.parse_args()
     with QdrantTwin(given.path, port=given.port, api_key=given.api_key) as twin:

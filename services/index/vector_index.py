@@ -1,4 +1,4 @@
-"""The contract that every vector index keeps."""
+"""The contract of vector indexes, and the validation that all of them share."""
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,14 +15,15 @@ _PRODUCTS = uuid.UUID("9d6a3f0e-6f0b-4c53-8f0f-4b7c1f4a5e21")
 
 
 def point_id(product_id: str) -> str:
-    """The UUID under which every index keeps a product, so that its points can move to another one."""
+    """The UUID under which every index stores a product, so that points can be copied from one index to another."""
     return str(uuid.uuid5(_PRODUCTS, product_id))
 
 
 def checked_vector(vector: Vector | None, dim: int) -> Vector:
-    """The vector as contiguous float32.
+    """Returns the vector as contiguous float32, shape (dim,).
 
-    Raises `InvalidVector` for another dimension, numbers that are not finite, or a length other than one.
+    Raises:
+        InvalidVector: It is missing, of another dimension, not finite, or its length (L2 norm) is not one.
     """
     if vector is None or vector.shape != (dim,):
         found = "is missing" if vector is None else f"has shape {vector.shape}"
@@ -37,7 +38,7 @@ def checked_vector(vector: Vector | None, dim: int) -> Vector:
 
 
 def checked_cursor(cursor: str | None) -> str | None:
-    """The cursor of a scroll by `point_id`s. Raises `InvalidInput` for one that is none."""
+    """Returns the cursor of a scroll (a `point_id`) if it is valid. Raises `InvalidInput`."""
     if cursor is None:
         return None
     with suppress(ValueError):
@@ -47,7 +48,7 @@ def checked_cursor(cursor: str | None) -> str | None:
 
 
 def checked_attributes(names: Iterable[str]) -> None:
-    """Raises `InvalidInput` for a name of an attribute that is none."""
+    """Raises `InvalidInput` if one of the names is not a valid key of an attribute."""
     for name in names:
         if not is_key(name):
             raise InvalidInput(f'{name!r} is no attribute; write size.width, tags[] or "a.b".')
@@ -59,46 +60,55 @@ def no_facets(attribute: str) -> AttributeNotIndexed:
     )
 
 
-def done(move: AttributeUpdate, point: Point | None) -> bool:
-    """Whether a move is what made this point."""
-    return point is not None and point.version == move.version and move.image in (None, point.image)
+def done(update: AttributeUpdate, point: Point | None) -> bool:
+    """Whether this point is the result of the update."""
+    return point is not None and point.version == update.version and update.image in (None, point.image)
 
 
 class VectorIndex(Protocol):
-    """One generation of one catalog: vectors by product ID, under cosine.
+    """One generation of one catalog: vectors by product ID, compared by cosine similarity.
 
-    Writes are guarded: a stored product or tombstone changes only when the new version is greater. What is read
-    never shows a tombstone. Filters speak of attribute names. Calls may come from several threads.
+    Writes are conditional: a stored product or tombstone changes only if the new version is greater. Unless a method
+    says otherwise, reads never return tombstones. Filters refer to attributes by their keys. Thread-safe.
 
-    Attributes come back as they were, but that a float of more than 15 digits may be one unit in the last place
-    off.
+    Attributes are returned as they were written, except that a float of more than 15 digits may differ by one unit in
+    the last place.
 
-    Raises `IndexUnavailable` when the backend cannot answer.
+    Every method raises `IndexUnavailable` if the backend does not answer.
     """
 
     dim: int
 
     def upsert(self, points: Sequence[Point | Tombstone]) -> list[bool]:
-        """Writes points, and tombstones in place of removed ones; each vector float32, shape (dim,), length one.
+        """Writes points, and tombstones for removed products.
 
-        Of several for one product the one with the highest version counts. Tells for each whether its version is
-        now the one stored, so a change delivered twice is True twice; False means that a newer one was there.
+        Args:
+            points: Their vectors are float32, shape (dim,), length one. Of several points for one product, the one
+                with the highest version is written.
 
-        Raises `InvalidVector` (wrong dimension, not finite, not of length one), before anything is written.
+        Returns:
+            For each point whether its version is now the stored one. A change delivered twice is True both times;
+            False means that a newer version was stored already.
+
+        Raises:
+            InvalidVector: Wrong dimension, not finite, or not of length one; nothing was written.
         """
 
-    def update_attributes(self, moves: Sequence[AttributeUpdate]) -> list[bool]:
-        """Sets attributes and version of stored products at once, keeps vector, norm and image.
+    def update_attributes(self, updates: Sequence[AttributeUpdate]) -> list[bool]:
+        """Sets attributes and version of stored products; keeps vector, norm and image.
 
-        Of several for one product the highest version that may be done counts. Tells for each whether its version
-        is now the one stored; False: not stored, removed, newer, or of another image.
+        Of several updates for one product, the highest version that applies wins.
+
+        Returns:
+            For each update whether its version is now the stored one. False means that the product is not stored,
+            removed, of a newer version, or has another image.
         """
 
     def get(self, product_ids: Sequence[str], *, vectors: bool = False) -> list[Point | None]:
-        """The points in the order asked for; None where there is none."""
+        """The points in the order of the IDs; None where there is no product."""
 
     def versions(self, product_ids: Sequence[str]) -> list[int | None]:
-        """The stored versions, those of tombstones included; None where nothing is stored."""
+        """The stored versions in the order of the IDs, tombstones included; None where nothing is stored."""
 
     def scroll(
         self,
@@ -108,11 +118,13 @@ class VectorIndex(Protocol):
         filter: Filter | None = None,
         vectors: bool = False,
     ) -> tuple[list[Point], str | None]:
-        """The next points in a stable order of the index's own, and the cursor that goes on (None: that was all).
+        """Returns a page of points in a stable order of the index's own, and the cursor of the next page.
 
-        Each product that is there from the first page to the last is shown once, whatever is written meanwhile.
+        A product that is stored from the first page to the last is returned exactly once, whatever is written
+        meanwhile. The cursor is None after the last page.
 
-        Raises `InvalidInput` for a cursor that is none.
+        Raises:
+            InvalidInput: `after` is not a valid cursor.
         """
 
     def search(
@@ -125,45 +137,50 @@ class VectorIndex(Protocol):
         min_score: float | None = None,
         exclude: Sequence[str] = (),
     ) -> list[Neighbor]:
-        """The nearest products by cosine, best first, without those of `exclude`; scores from `min_score` up.
+        """Returns the nearest products by cosine similarity, best first, with scores of at least `min_score`.
 
-        The order among equal scores is not promised, nor that it is the same from one page to the next.
+        Products in `exclude` (IDs) are left out. The order among equal scores is undefined and may differ from one
+        page to the next.
 
-        Raises `InvalidVector`, as `upsert` does.
+        Raises:
+            InvalidVector: As in `upsert`.
         """
 
     def count(self, filter: Filter | None = None) -> int:
-        """How many products there are."""
+        """The number of products that pass the filter."""
 
     def facets(self, attribute: str, *, limit: int = 10, filter: Filter | None = None) -> list[Facet]:
-        """The most frequent values of an attribute, most first, then by value.
+        """Returns the most frequent values of an attribute with their counts, most frequent first, then by value.
 
-        Raises `AttributeNotIndexed` unless it was declared a keyword, an integer or a bool.
+        Raises:
+            AttributeNotIndexed: The attribute is not indexed as keyword, integer or bool.
         """
 
     def declare(self, attributes: Mapping[str, AttributeKind]) -> None:
-        """Indexes attributes, so that filters on them are fast and they have facets; again is harmless.
+        """Indexes attributes, which makes filters on them fast and allows facets. Idempotent.
 
-        From then on a filter may take values of another kind than the declared one as missing. Names are those of
+        From then on a filter may treat values of another kind than the declared one as missing. Names are the keys of
         filters (`size.width`, `tags[]`).
 
-        Raises `InvalidInput` for a name that is none.
+        Raises:
+            InvalidInput: A name is not a valid key.
         """
 
     def max_version(self) -> int:
-        """The highest version stored, tombstones included; 0 for an empty index."""
+        """The highest stored version, tombstones included; 0 for an empty index."""
 
     def tombstones(self, *, before: float) -> Iterable[Tombstone]:
         """The tombstones of products removed before that time (Unix epoch seconds)."""
 
     def purge(self, tombstones: Sequence[Tombstone]) -> None:
-        """Forgets these tombstones; one that a newer change has replaced stays as it is."""
+        """Deletes these tombstones, except those that a newer change has replaced."""
 
     def optimize(self) -> bool:
-        """Builds the search graph; True if there was work. Blocks the whole process: never in one that serves."""
+        """Builds the search graph; returns whether anything was built. Blocks the whole process, so never call it in a
+        process that serves requests."""
 
     def flush(self) -> None:
-        """When it returns, all that was written survives the process."""
+        """Makes all writes durable: after it returns, they survive the end of the process."""
 
     def close(self) -> None:
-        """Flushes and lets go; the index is unusable afterwards. Closing again is harmless."""
+        """Flushes and releases the index, which is unusable afterwards. Idempotent."""
