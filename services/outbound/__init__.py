@@ -1,1 +1,1 @@
-"""Requests to servers of strangers: URLs of images, opened with care."""
+"""Requests to untrusted servers: fetching images from URLs, guarded against SSRF."""

@@ -1,4 +1,4 @@
-"""Which addresses may be connected to for strangers: the public ones, and those the operator names."""
+"""Which addresses untrusted URLs may connect to: public ones, and those that the operator allows."""
 
 import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
@@ -7,9 +7,9 @@ from services.errors import InvalidSetting
 
 Address = IPv4Address | IPv6Address
 
-# The table is our own since `ipaddress.is_global` of Python 3.11 takes multicast, site-local and 3fff::/20 for global.
+# Not `ipaddress.is_global`: in Python 3.11 it treats multicast, site-local and 3fff::/20 as global.
 # Sources: the IANA registries iana-ipv4-special-registry, iana-ipv6-special-registry and multicast-addresses. Blocks
-# that these call globally reachable (anycast of relays, AS112) are listed as well: no image comes from there.
+# that these call globally reachable (anycast of relays, AS112) are listed, too: no images are served from there.
 NOT_PUBLIC_V4 = tuple(
     IPv4Network(block)
     for block in (
@@ -34,29 +34,29 @@ NOT_PUBLIC_V4 = tuple(
         "240.0.0.0/4",  # reserved, and the limited broadcast
     )
 )
-# IANA gives out global unicast addresses from this block alone. So loopback, unspecified, IPv4-mapped and -compatible
+# IANA allocates global unicast addresses from this block only. So loopback, unspecified, IPv4-mapped and -compatible
 # (::/8), local-use NAT64 (64:ff9b:1::/48), discard (100::/64), segment routing (5f00::/16), unique local (fc00::/7),
-# link-local, site-local (fe80::/9) and multicast (ff00::/8) need no line of their own.
+# link-local, site-local (fe80::/9) and multicast (ff00::/8) need no entries.
 GLOBAL_UNICAST_V6 = IPv6Network("2000::/3")
 NOT_PUBLIC_V6 = tuple(
     IPv6Network(block)
     for block in (
         "2001::/23",  # IETF protocols: Teredo, benchmarking, AMT, ORCHID
         "2001:db8::/32",  # documentation
-        "2002::/16",  # 6to4, which holds an IPv4 address
+        "2002::/16",  # 6to4, which embeds an IPv4 address
         "2620:4f:8000::/48",  # AS112
         "3fff::/20",  # documentation
     )
 )
-# A network without IPv4 reaches all of it through these; the last 32 bits are the address that is meant.
+# Through these, IPv6-only networks reach IPv4; the last 32 bits are the IPv4 address.
 NAT64 = IPv6Network("64:ff9b::/96")
 
-# Anything that ends in a number is another spelling of an address (127.1, 0x7f000001), which `ip_network` refuses.
+# Excludes names that end in a number: other spellings of addresses (127.1, 0x7f000001), which `ip_network` rejects.
 HOST_NAME = re.compile(r"(?!-|(?:.*\.)?(?:\d+|0x[0-9a-f]*)\.?$)[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
 
 
 def is_public(address: Address) -> bool:
-    """Whether the address leads anywhere in the public internet, and nowhere else."""
+    """Whether the address leads to the public internet only."""
     if isinstance(address, IPv4Address):
         return not any(address in block for block in NOT_PUBLIC_V4)
     if address.scope_id is not None:
@@ -67,9 +67,10 @@ def is_public(address: Address) -> bool:
 
 
 class Allowed:
-    """What may be connected to: public addresses, and what LOOKALIKE_FETCH_ALLOW names.
+    """The addresses that may be connected to: public ones, and those in LOOKALIKE_FETCH_ALLOW.
 
-    It names hosts, which may be at any address, and addresses or CIDRs; separated by commas. Raises `InvalidSetting`.
+    That is a comma-separated list of host names, which may have any address, and of addresses or CIDRs. A malformed
+    one raises `InvalidSetting`.
     """
 
     def __init__(self, names: str = "") -> None:
@@ -84,7 +85,7 @@ class Allowed:
                 self._hosts.add(_plain(name))
 
     def permits(self, host: str, address: Address) -> bool:
-        """Whether `host`, as a URL spells it, may be fetched from at `address`."""
+        """Whether `host`, as written in a URL, may be connected to at `address`."""
         return is_public(address) or _plain(host) in self._hosts or any(address in block for block in self._blocks)
 
 

@@ -1,7 +1,7 @@
-"""Network connections for strangers' URLs: to permitted addresses only, and never past a deadline.
+"""Network connections for untrusted URLs: to permitted addresses only, and never past a deadline.
 
-It stands below the connection pool of httpcore2, which hands the timeouts of a request to its backend unread. So here a
-`timeout` is a deadline: a point of `time.monotonic()`, which holds for everything done for the request.
+This is a network backend for the connection pool of httpcore2, which passes the timeouts of a request on unchanged. So
+a `timeout` here is a deadline: a value of `time.monotonic()` that applies to the whole request.
 """
 
 import socket
@@ -19,41 +19,41 @@ import httpcore2
 from services.outbound.addresses import Address, Allowed
 
 Resolve = Callable[[str, int], list[Address]]
-"""Host and port to addresses, best first. Raises `OSError` where there are none."""
+"""Resolves host and port to addresses, preferred ones first. Raises `OSError` if there are none."""
 
-# h11 would take 100 KB, and any number of interim answers (1xx) before.
+# h11 alone would accept 100 KB, and any number of interim responses (1xx) before.
 HEAD_BYTES = 64 * 1024
 
-# Who asks waits so long for nothing; then every so many bytes buy the other side another second.
+# A response may stall for this long in total; every so many bytes received add one second.
 SLOW_SECONDS = 5.0
 BYTES_A_SECOND = 10_000
 
 
 class NotPermitted(Exception):
-    """The host is at an address that may not be connected to."""
+    """The host has an address that may not be connected to."""
 
 
 class HeadTooLarge(Exception):
-    """More than `HEAD_BYTES` came before the body."""
+    """More than `HEAD_BYTES` were received before the body."""
 
 
 class TooSlow(Exception):
-    """For `slow_seconds` fewer bytes came than `BYTES_A_SECOND`."""
+    """The response was slower than `BYTES_A_SECOND` for longer than `slow_seconds`."""
 
 
 def resolve(host: str, port: int) -> list[Address]:
-    """What the system says."""
-    # As bytes, since Python's own IDNA codec chokes on labels that are too long.
+    """Resolves a host with the system's resolver. Raises `OSError` if it has no address."""
+    # As bytes, since Python's own IDNA codec raises `UnicodeError` for labels that are too long.
     found = socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM)
     return [ip_address(entry[4][0]) for entry in found]
 
 
 class GuardedNetwork(httpcore2.NetworkBackend):
-    """Looks a host up once, checks every address and connects to these addresses, not to the name.
+    """Resolves a host once, checks every address, and connects to these addresses instead of the name.
 
-    So a name that changes its mind after the check is of no use. One address that is not permitted refuses the host.
-    An address has `connect_seconds` to accept, and as long again for TLS. For `slow_seconds` an answer may be slower
-    than `BYTES_A_SECOND`.
+    This prevents DNS rebinding: a name that resolves differently after the check has no effect. A host is refused if
+    any of its addresses is not permitted. Each address has `connect_seconds` to accept the connection, and as long
+    again for TLS. A response may be slower than `BYTES_A_SECOND` for `slow_seconds`.
     """
 
     def __init__(
@@ -98,17 +98,17 @@ class GuardedNetwork(httpcore2.NetworkBackend):
                 failure = httpcore2.ConnectError(error)
                 continue
             if peer != address:
-                # Something below us has a will of its own.
+                # A layer below redirected the connection.
                 stream.close()
                 raise NotPermitted(f"{host} is at {address}, and {peer} accepted")
             return GuardedStream(stream, self._connect_seconds, self._slow_seconds)
         raise failure
 
     def _look_up(self, host: str, port: int, deadline: float | None) -> list[Address]:
-        """`getaddrinfo` knows no timeout, so it runs in a thread that is left behind at the deadline.
+        """Resolves a host in a thread, which is abandoned at the deadline: `getaddrinfo` has no timeout.
 
-        A daemon for each look-up: hung ones then delay neither others nor the end of the process, and since the
-        system gives up within a minute there are never more than a few for each thread that fetches.
+        Each look-up has a daemon thread of its own, so hung ones delay neither others nor the end of the process. The
+        system gives up within a minute, so there are never more than a few for each fetching thread.
         """
         answer: Future[list[Address]] = Future()
 
@@ -128,10 +128,9 @@ class GuardedNetwork(httpcore2.NetworkBackend):
 
 
 class GuardedStream(httpcore2.NetworkStream):
-    """A connection whose every read and write ends at the deadline, and whose answers have heads of bounded size and a
-    minimum rate.
+    """A connection whose reads and writes end at the deadline; limits the size of heads and the rate of responses.
 
-    Writing begins a request; `head_ended` has to be called before the answer's body is read.
+    Writing starts a request; `head_ended` must be called before the body of the response is read.
     """
 
     def __init__(self, stream: httpcore2.NetworkStream, connect_seconds: float, slow_seconds: float) -> None:
@@ -182,7 +181,7 @@ class GuardedStream(httpcore2.NetworkStream):
 
 
 def _left(deadline: float | None, late: type[httpcore2.TimeoutException]) -> float:
-    """Seconds until the deadline; without one it is over."""
+    """Seconds until the deadline. Raises `late` if it has passed, or if there is none."""
     seconds = (deadline or 0.0) - monotonic()
     if seconds <= 0:
         raise late("no time is left")

@@ -1,4 +1,4 @@
-"""URLs that strangers name -> the bytes of their images, guarded against SSRF, slow and huge answers."""
+"""Fetching images from untrusted URLs, guarded against SSRF, slow and huge responses."""
 
 import ssl
 from collections.abc import Iterator
@@ -41,15 +41,15 @@ from services.outbound.urls import display, parsed, redirected
 
 MAX_REDIRECTS = 3
 CONNECTIONS = 64
-# So a slow host leaves half of the connections to the others.
+# So a slow host leaves half of the connections to other hosts.
 OF_ONE_HOST = CONNECTIONS // 2
 
 
 class Fetcher:
-    """Fetches images that strangers name: from public addresses and those that `allow` names, and nowhere else.
+    """Fetches images from untrusted URLs: only from public addresses and from those in `allow`.
 
-    `allow` is LOOKALIKE_FETCH_ALLOW; a malformed one raises `InvalidSetting`. The environment's proxies and netrc
-    have no say, and nothing is kept of an answer but its connection. Safe to use from many threads; one per process.
+    `allow` is LOOKALIKE_FETCH_ALLOW; a malformed one raises `InvalidSetting`. Proxies of the environment and netrc are
+    ignored, and nothing of a response but its connection is kept. Thread-safe; use one per process.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Fetcher:
         self._attempts = attempts
         self._hosts = Hosts(of_one_host)
         self._pool = httpcore2.ConnectionPool(
-            # SSL_CERT_FILE and SSL_CERT_DIR hold: they are how an operator adds the authority of internal hosts.
+            # Honors SSL_CERT_FILE and SSL_CERT_DIR, by which an operator adds the CA of internal hosts.
             ssl_context=httpx2.create_ssl_context(),
             max_connections=CONNECTIONS,
             max_keepalive_connections=CONNECTIONS // 2,
@@ -79,11 +79,14 @@ class Fetcher:
         )
 
     def fetch(self, url: str) -> bytes:
-        """The bytes at the URL: at least one, at most `max_bytes`, unpacked where they came as gzip or deflate.
+        """Returns the bytes at the URL: at least one, at most `max_bytes`, decompressed if sent as gzip or deflate.
 
-        Follows up to three redirects and tries again what may pass, all within `total_seconds`. An answer that keeps
-        below `BYTES_A_SECOND` for `slow_seconds` is cut, and not tried again; `of_one_host` are asked of one host at a
-        time. Raises a `FetchError`.
+        Follows up to three redirects and retries transient errors, all within `total_seconds`. A response slower than
+        `BYTES_A_SECOND` for `slow_seconds` is aborted and not retried. At most `of_one_host` requests to one host run
+        at the same time.
+
+        Raises:
+            FetchError: One of its subclasses says why.
         """
         visit = _Visit(self._pool, self._hosts, url, self._max_bytes, self._total_seconds)
         for attempts in count(1):
@@ -97,12 +100,12 @@ class Fetcher:
         raise AssertionError("counting does not end")
 
     def close(self) -> None:
-        """Closes the connections, when nothing is fetched any more."""
+        """Closes the connections. Call it only when no fetch is in progress."""
         self._pool.close()
 
 
 class _Visit:
-    """One `fetch`: its URL, its deadline, and what the server said about coming again."""
+    """One call of `fetch`: its URL, its deadline, and the server's Retry-After."""
 
     def __init__(self, pool: httpcore2.ConnectionPool, hosts: Hosts, url: str, max_bytes: int, seconds: float) -> None:
         self._deadline = monotonic() + seconds
@@ -117,8 +120,8 @@ class _Visit:
         self._pauses = pauses(0.03 * seconds, seconds, jitter=1 / 3)
 
     def pause(self) -> float | None:
-        """Seconds until another attempt; None where no time is left for it, or the host has had its time."""
-        # Not stamina: its limit of time is asked before a pause, not for after it, so it would sleep past the deadline.
+        """Seconds to wait before the next attempt; None if too little time is left or the host was too slow."""
+        # Not stamina: it checks its time limit before a pause without counting the pause, and so overruns the deadline.
         seconds = max(next(self._pauses), self._retry_after)
         self._retry_after = 0.0
         if self._slow:
@@ -126,7 +129,7 @@ class _Visit:
         return seconds if monotonic() + seconds < self._deadline else None
 
     def attempt(self) -> bytes:
-        # A redirect is not named: one of an internal host may hold what is no stranger's business.
+        # Messages do not show the URL of a redirect: that of an internal host may be confidential.
         url, what = self._url, self._name
         for _ in range(MAX_REDIRECTS + 1):
             with self._answer(url, what) as answer:
@@ -139,7 +142,7 @@ class _Visit:
 
     @contextmanager
     def _answer(self, url: httpx2.URL, what: str) -> Iterator[httpcore2.Response]:
-        """The head of the answer; the body may be read within. Whatever goes wrong within becomes a `FetchError`."""
+        """Yields the head of the response; the body can be read within the block. Errors become `FetchError`s."""
         try:
             with (
                 self._hosts.visit(url.host, self._deadline),
@@ -181,7 +184,7 @@ class _Visit:
                 (b"Accept", b"*/*"),
                 (b"Accept-Encoding", b"identity"),
             ],
-            # `services.outbound.connections` takes a point in time, the pool itself seconds.
+            # `services.outbound.connections` expects a point in time, the pool itself seconds.
             extensions={
                 "timeout": dict.fromkeys(("connect", "read", "write"), self._deadline)
                 | {"pool": max(self._deadline - monotonic(), 0.0)}
@@ -225,7 +228,7 @@ def _reason(error: httpcore2.ConnectError) -> str:
 
 
 def _seconds_until(retry_after: str) -> float:
-    """What Retry-After says, in seconds or as a date; 0.0 where it says nothing."""
+    """Parses Retry-After, which is seconds or a date, to seconds from now; 0.0 if it is missing or malformed."""
     if retry_after.isdecimal():
         return float(retry_after)
     try:

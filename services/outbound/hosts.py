@@ -1,4 +1,4 @@
-"""How many requests one host gets at a time."""
+"""A limit of concurrent requests to one host."""
 
 import threading
 from collections import Counter
@@ -10,7 +10,7 @@ import httpcore2
 
 
 class Hosts:
-    """Counts the requests in progress of each host, and admits at most `at_once` of one. Thread-safe."""
+    """Counts the requests in progress to each host and admits at most `at_once` of them per host. Thread-safe."""
 
     def __init__(self, at_once: int) -> None:
         self._at_once = at_once
@@ -19,7 +19,7 @@ class Hosts:
 
     @contextmanager
     def visit(self, host: str, deadline: float) -> Iterator[None]:
-        """Waits for a turn. Raises `PoolTimeout` where none comes until the deadline."""
+        """Waits until a request to the host is admitted. Raises `PoolTimeout` at the deadline."""
         with self._change:
             if not self._change.wait_for(lambda: self._asked[host] < self._at_once, deadline - monotonic()):
                 raise httpcore2.PoolTimeout

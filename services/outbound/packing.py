@@ -1,27 +1,30 @@
-"""Answers that come packed, although they were asked for as they are."""
+"""Decompression of responses that are compressed although the request did not ask for it."""
 
 import zlib
 
 from services.errors import FetchFailed, FetchRefused, FetchTooLarge, FetchUnreachable
 
-# Anything else in Content-Encoding (aws-chunked, none, utf-8) is a mistake of the server and packs nothing.
+# Any other Content-Encoding (aws-chunked, none, utf-8) is a mistake of the server: the body is not compressed.
 PACKINGS = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress"})
 
 
 def unpacked(data: bytes, encoding: str, max_bytes: int, what: str) -> bytes:
-    """The bytes of an answer without its gzip or deflate.
+    """Decompresses the body of a response that was sent as gzip or deflate.
 
     Args:
-        data: The body of the answer.
+        data: The body of the response.
         encoding: Its Content-Encoding.
-        max_bytes: How many bytes it may have when it is unpacked.
+        max_bytes: How many bytes it may have after decompression.
         what: What is fetched, for error messages.
 
+    Returns:
+        The decompressed bytes; `data` itself if it is not compressed.
+
     Raises:
-        FetchRefused: It is packed in another way.
-        FetchFailed: It is damaged.
-        FetchTooLarge: It has more bytes.
-        FetchUnreachable: It is cut off.
+        FetchRefused: It is compressed by an unsupported method.
+        FetchFailed: The compressed data is damaged.
+        FetchTooLarge: It is larger than `max_bytes`.
+        FetchUnreachable: It is truncated.
     """
     packings = [coding for coding in map(str.strip, encoding.lower().split(",")) if coding in PACKINGS]
     if not packings or not data:
@@ -47,11 +50,11 @@ def too_large(what: str, max_bytes: int) -> FetchTooLarge:
 
 
 def _window(data: bytes, packings: list[str], what: str) -> int:
-    """What zlib takes as `wbits`."""
+    """The `wbits` argument of zlib for these encodings."""
     if packings in (["gzip"], ["x-gzip"]):
         return zlib.MAX_WBITS | 16
     if packings == ["deflate"]:
-        # Some servers leave out the header of zlib: its method is 8, its check a multiple of 31.
+        # Some servers omit the zlib header, which has method 8 and a checksum that is a multiple of 31.
         has_header = data[0] & 15 == 8 and int.from_bytes(data[:2], "big") % 31 == 0
         return zlib.MAX_WBITS if has_header else -zlib.MAX_WBITS
     raise FetchRefused(

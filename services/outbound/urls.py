@@ -1,4 +1,4 @@
-"""URLs that strangers give: which are followed at all, and how they are shown in a sentence."""
+"""Validation of untrusted URLs, and how they are displayed in messages."""
 
 import re
 
@@ -18,16 +18,17 @@ SECRET = re.compile(r"\A(\s*\w*:[/\\]*)(?:[^/?#]*@)?")
 
 
 def checked_url(url: str) -> str:
-    """The URL, unless `Fetcher.fetch` would refuse it by its looks alone; nothing is looked up.
+    """Returns the URL if its syntax is acceptable to `Fetcher.fetch`. Does not resolve the host.
 
-    Raises `FetchRefused`.
+    Raises:
+        FetchRefused: It is malformed, not http(s), or of another kind that is never fetched.
     """
     parsed(url, display(url))
     return url
 
 
 def parsed(url: str, what: str) -> httpx2.URL:
-    """Raises `FetchRefused`, which calls the URL `what`."""
+    """Parses and validates a URL. Raises `FetchRefused`, whose message calls the URL `what`."""
     if len(url) > MAX_URL:
         raise FetchRefused(f"{what} has more than {MAX_URL} characters; give a shorter URL.")
     if not url.isprintable() or " " in url or "\\" in url:
@@ -47,7 +48,7 @@ def parsed(url: str, what: str) -> httpx2.URL:
 
 
 def redirected(url: httpx2.URL, location: str, what: str) -> httpx2.URL:
-    """Where a redirect from `url` leads. Raises `FetchRefused`, which calls it `what`."""
+    """The target of a redirect from `url`. Raises `FetchRefused`, whose message calls it `what`."""
     try:
         target = parsed(str(url.join(location)), what)
     except (httpx2.InvalidURL, ValueError) as error:
@@ -58,6 +59,6 @@ def redirected(url: httpx2.URL, location: str, what: str) -> httpx2.URL:
 
 
 def display(url: str) -> str:
-    """The URL for a sentence: without user and password, nothing that cannot be printed, at most 200 characters."""
+    """The URL for messages: without user, password and unprintable characters, at most 200 characters long."""
     text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in SECRET.sub(r"\1", url, 1)[: SHOWN + 1])
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"

@@ -1,4 +1,4 @@
-"""Logs: one event a line, with the request and the job it belongs to."""
+"""Logging: one event per line, with the request and the job that it belongs to."""
 
 import logging
 import sys
@@ -8,7 +8,7 @@ import structlog
 
 
 def configure(format: Literal["console", "json"], level: str) -> None:
-    """Sends the logs of this process, those of its packages and warnings included, to stderr."""
+    """Configures logging to stderr for this process, its libraries and Python warnings."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -28,7 +28,7 @@ def configure(format: Literal["console", "json"], level: str) -> None:
     if format == "json":
         rendered = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
     else:
-        # Its other way to show a traceback shows what the variables held, keys included.
+        # The default formatter would print the values of local variables, which may be keys.
         plain = structlog.dev.plain_traceback
         colors = sys.stderr.isatty()
         rendered = [_in_one_line, structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
@@ -59,7 +59,7 @@ def configure(format: Literal["console", "json"], level: str) -> None:
 
 
 class _StderrHandler(logging.StreamHandler[TextIO]):
-    """Writes to what stderr is at that moment: it is another one while TensorFlow starts (`encoders.starting`)."""
+    """Writes to the current `sys.stderr`, which is replaced while TensorFlow starts (`encoders.keras.starting`)."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
@@ -70,7 +70,10 @@ class _StderrHandler(logging.StreamHandler[TextIO]):
 
 
 def _in_one_line(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """What strangers wrote begins no line of its own and says nothing to the terminal; values come quoted anyway."""
+    """Escapes control characters, so that text from users cannot start a line or send commands to the terminal.
+
+    Only the event needs it: values are rendered quoted.
+    """
     text = str(event["event"]).strip()
     event["event"] = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
     return event

@@ -1,4 +1,4 @@
-"""What a process tells Prometheus."""
+"""Metrics of a process, in the format of Prometheus."""
 
 from collections.abc import Callable, Iterable
 
@@ -15,7 +15,7 @@ _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 class Metrics:
-    """A registry of this process's own, and what workers and API measure in it."""
+    """A metrics registry for this process, with the metrics of workers and API."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -32,7 +32,12 @@ class Metrics:
         self._images = Counter("lookalike_images_encoded", "Images encoded.", registry=self.registry)
 
     def observe(self, what: str, value: float) -> None:
-        """A measurement of `Catalog`: `batch` (changes), `images` (encoded), or a stage's seconds."""
+        """Records a measurement of `Catalog`.
+
+        Args:
+            what: `batch`, `images`, or the name of a stage.
+            value: Changes in the batch, images encoded, or seconds that the stage took.
+        """
         if what == "batch":
             self._batches.observe(value)
         elif what == "images":
@@ -41,7 +46,7 @@ class Metrics:
             self._stages.labels(what).observe(value)
 
     def serve(self, host: str, port: int) -> Callable[[], None]:
-        """Answers /metrics on a port of its own; gives what ends that. Raises `InvalidSetting`."""
+        """Serves /metrics on its own port; returns a function that stops it. Raises `InvalidSetting`."""
         try:
             server, thread = start_http_server(port, host, self.registry)
         except (OSError, UnicodeError) as error:
@@ -59,7 +64,7 @@ class Metrics:
         return close
 
     def watch(self, ledger: Ledger) -> None:
-        """Tells what the ledger knows with every scrape."""
+        """Adds metrics of the ledger, which are read from it at every scrape."""
         self.registry.register(_LedgerCollector(ledger))
 
 
@@ -86,7 +91,7 @@ class _LedgerCollector(Collector):
             "lookalike_changes_in_flight", "Changes that workers have in hand.", value=counts.in_flight
         )
         if stats.drain_seconds is not None:
-            # Left out where it is not known, so that the series ends: NaN would make every average over time NaN.
+            # Omitted if unknown, so that the series ends: NaN would make every average over time NaN.
             yield GaugeMetricFamily(
                 "lookalike_drain_seconds",
                 "Seconds until nothing waits or is in hand, at the rate of the last minute.",
