@@ -1,9 +1,9 @@
-"""Bytes of an image to pixels or to a thumbnail. The home of Pillow.
+"""Decoding of image bytes to pixels or to a thumbnail. Only this module imports Pillow.
 
-Taken are JPEG, PNG, WebP, GIF, BMP and TIFF, whatever the file's name says; of several frames or pages the first.
-The EXIF orientation is applied, colors become sRGB (a broken or unfitting profile is ignored, as browsers do), what
-is transparent lies over white, and 16-bit gray keeps its upper 8 bits. Numbers without a fixed range (32-bit and
-signed integers, floating point) are refused.
+Supported are JPEG, PNG, WebP, GIF, BMP and TIFF, detected by content, not by file name; of several frames or pages the
+first is used. The EXIF orientation is applied, colors are converted to sRGB (a broken or unsuitable profile is ignored,
+as browsers do), transparent images are composited over white, and 16-bit gray keeps its upper 8 bits. Pixel types
+without a fixed range (32-bit and signed integers, floating point) are refused.
 """
 
 import os
@@ -17,7 +17,7 @@ from typing import Self
 
 import numpy as np
 
-# Image.open imports every plugin there is when it misses one of these.
+# Imported here, since Image.open imports all plugins if one of these is missing.
 from PIL import Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401
 
 from services.errors import (
@@ -48,17 +48,17 @@ THUMBNAIL_SIDE = 320
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an image may have at most."""
+    """The maximum sizes of an image."""
 
     max_bytes: int
     max_pixels: int
 
 
 class Decoder:
-    """`decode` and `thumbnail` in `processes` child processes (0: one for each processor).
+    """Runs `decode` and `thumbnail` in `processes` child processes (0: one for each CPU).
 
-    A future raises an `ImageError` for a fault of the image; an image that takes more than `timeout` seconds or
-    `memory` bytes of address space, or that crashes its child, costs itself only.
+    A future raises an `ImageError` for a fault of the image. An image that takes more than `timeout` seconds or
+    `memory` bytes of address space, or that crashes its child, affects no other image.
     """
 
     def __init__(self, processes: int, timeout: float, memory: int, limits: Limits) -> None:
@@ -73,7 +73,7 @@ class Decoder:
         return self._children.submit(thumbnail, data, self._limits)
 
     def close(self) -> None:
-        """Cancels what waits or runs and leaves no child."""
+        """Cancels waiting and running tasks and ends all children."""
         self._children.close()
 
     def __enter__(self) -> Self:
@@ -84,16 +84,19 @@ class Decoder:
 
 
 def decode(data: bytes, size: int, resample: Resample, limits: Limits) -> Pixels:
-    """The image squeezed into a square: uint8, shape (size, size, 3), RGB.
+    """Decodes an image and resizes it to a square, ignoring its aspect ratio: RGB, uint8, shape (size, size, 3).
 
-    For RGB, gray and opaque palette pictures without orientation or profile, "nearest" gives exactly what
-    `keras.utils.load_img(path, target_size=(size, size))` does.
+    For RGB, gray and opaque palette images without orientation or profile, "nearest" returns exactly the pixels of
+    `keras.utils.load_img(path, target_size=(size, size))`.
+
+    Raises:
+        ImageError: The image is damaged, too large or not supported; a subclass says which.
     """
     method = Image.Resampling[resample.upper()]
     with _faults():
         image = _load(data, limits)
         if method is Image.Resampling.NEAREST:
-            # It picks pixels and makes no new ones, so only the colors of those few need converting.
+            # "nearest" selects pixels and computes no new ones, so it is enough to convert the colors of those few.
             image = _rgb(image.resize((size, size), method))
         else:
             image = _rgb(image).resize((size, size), method)
@@ -101,7 +104,7 @@ def decode(data: bytes, size: int, resample: Resample, limits: Limits) -> Pixels
 
 
 def thumbnail(data: bytes, limits: Limits) -> bytes:
-    """A WebP of the image whose longer side has 320 pixels; a smaller image keeps its size."""
+    """Returns a WebP whose longer side has 320 pixels; a smaller image keeps its size. Raises `ImageError`."""
     with _faults():
         image = _rgb(_load(data, limits, draft=2 * THUMBNAIL_SIDE))
         image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
@@ -112,7 +115,7 @@ def thumbnail(data: bytes, limits: Limits) -> bytes:
 
 @contextmanager
 def _faults() -> Iterator[None]:
-    """Pillow answers hostile bytes with many kinds of exceptions; here they become ours."""
+    """Translates the many kinds of exceptions that Pillow raises for hostile bytes into `ImageError`s."""
     try:
         yield
     except ImageError:
@@ -124,7 +127,7 @@ def _faults() -> Iterator[None]:
 
 
 def _load(data: bytes, limits: Limits, draft: int | None = None) -> Image.Image:
-    """The image upright, with 8 bits a channel; a JPEG may be smaller, but has `draft` pixels a side."""
+    """The image upright, with 8 bits per channel. A JPEG may be scaled down, to no less than `draft` pixels a side."""
     if len(data) > limits.max_bytes:
         raise ImageTooLarge(
             f"The image has {len(data):,} bytes and {limits.max_bytes:,} are allowed; "
@@ -135,9 +138,9 @@ def _load(data: bytes, limits: Limits, draft: int | None = None) -> Image.Image:
             "This is no JPEG, PNG, WebP, GIF, BMP or TIFF image, whatever its name says; convert it to one of these."
         )
     if data[:4] == b"RIFF":
-        # Pillow allocates two canvases of it before it tells the size.
+        # Pillow allocates two canvases of a WebP before it reports the size.
         _check_pixels(*_webp_size(data), limits)
-    # Pillow's own limit is a warning first and does not know ours, which is checked on the next lines.
+    # Replaces Pillow's own limit, which only warns at first, by ours, which the next lines check.
     Image.MAX_IMAGE_PIXELS = None
     image = Image.open(BytesIO(data), formats=FORMATS)
     _check_pixels(*image.size, limits)
@@ -168,7 +171,7 @@ def _upright(image: Image.Image) -> Image.Image:
     try:
         orientation = image.getexif().get(ORIENTATION_TAG, 1)
     except (SyntaxError, ValueError, TypeError, LookupError, OSError, struct.error):
-        # Damaged metadata around a sound picture.
+        # Damaged metadata in an otherwise valid image.
         return image
     method = ORIENTATIONS.get(orientation)
     return image if method is None else image.transpose(method)
@@ -186,7 +189,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    """sRGB, over white."""
+    """The image in sRGB, composited over white."""
     image = _srgb(_with_plain_mode(image))
     if image.mode in ("LA", "RGBA"):
         image = image.convert("RGBA") if image.mode == "LA" else image
@@ -197,7 +200,7 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _with_plain_mode(image: Image.Image) -> Image.Image:
-    """As RGB, RGBA, L, LA or CMYK."""
+    """The image converted to mode RGB, RGBA, L, LA or CMYK."""
     if image.mode not in MODES:
         raise ImageUnsupported(
             f"The image's numbers (Pillow calls them {image.mode}) have no fixed range; save it with 8 bits a channel."
@@ -212,7 +215,7 @@ def _with_plain_mode(image: Image.Image) -> Image.Image:
 
 
 def _srgb(image: Image.Image) -> Image.Image:
-    """The image in sRGB by its profile; as it is where it has none, or one that is broken or of other colors."""
+    """Converts the image to sRGB by its profile; leaves it as it is if the profile is missing, broken or unsuitable."""
     profile = image.info.get("icc_profile")
     if not profile:
         return image

@@ -1,4 +1,4 @@
-"""Image files, read within their limit."""
+"""Reading image files up to a maximum size."""
 
 import stat
 from pathlib import Path
@@ -7,7 +7,7 @@ from services.errors import ImageNotReadable, ImageTooLarge
 
 
 def read(path: Path, max_bytes: int) -> bytes:
-    """The bytes of an image file. Raises `ImageNotReadable` and `ImageTooLarge`, which name it."""
+    """Returns the bytes of an image file. Raises `ImageNotReadable` or `ImageTooLarge`, which name the file."""
     try:
         about = path.stat()
         if not stat.S_ISREG(about.st_mode):

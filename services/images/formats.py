@@ -1,4 +1,4 @@
-"""The formats of images that are taken, told by their first bytes."""
+"""The supported image formats, detected by their first bytes."""
 
 SIGNATURES = {
     b"\xff\xd8\xff": "image/jpeg",
@@ -14,7 +14,7 @@ SIGNATURES = {
 
 
 def media_type(data: bytes) -> str | None:
-    """What the first bytes say; None: no image that is taken."""
+    """The media type of an image by its first bytes; None if it is not of a supported format."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "image/webp"
     return next((each for signature, each in SIGNATURES.items() if data.startswith(signature)), None)

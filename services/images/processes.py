@@ -1,7 +1,7 @@
-"""Child processes that run functions over hostile bytes, under limits of time and memory.
+"""Child processes that run functions on untrusted bytes, with limits of time and memory.
 
-A child is a fresh interpreter: it shares nothing with this process, does not run its script again and may be
-started beside threads. It ends when its connection closes, so also when this process is killed.
+A child is a fresh interpreter: it shares nothing with this process, does not re-run its main script and can be started
+while threads are running. It ends when its connection closes, so also when this process is killed.
 """
 
 import os
@@ -31,10 +31,10 @@ class _Task(NamedTuple):
 
 
 class Children:
-    """`processes` children, each started at the first task it is needed for and replaced after `recycle` tasks.
+    """A pool of `processes` children, each started when first needed and replaced after `recycle` tasks.
 
-    A task that takes more than `timeout` seconds or ends its child (more than `memory` bytes of address space, a
-    crash in a C library) costs that task only: its future raises `ImageDecodeTimeout` or `ImageDecodeCrashed`.
+    A task that takes more than `timeout` seconds or ends its child (by using more than `memory` bytes of address space,
+    or by a crash in a C library) affects no other task: its future raises `ImageDecodeTimeout` or `ImageDecodeCrashed`.
     """
 
     def __init__(self, processes: int, *, timeout: float, memory: int, recycle: int = 1000) -> None:
@@ -47,7 +47,7 @@ class Children:
             thread.start()
 
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Runs a function of an importable module in a child; its errors are the future's."""
+        """Runs a function of an importable module in a child; the future has its result or raises its error."""
         future: Future[T] = Future()
         with self._lock:
             if self._closed:
@@ -56,11 +56,11 @@ class Children:
         return future
 
     def pids(self) -> list[int]:
-        """The processes there are at this moment."""
+        """The process IDs of the children that are running."""
         return [child.pid for child in self._children if child.pid is not None]
 
     def close(self) -> None:
-        """Cancels what waits or runs and leaves no child."""
+        """Cancels waiting and running tasks and ends all children."""
         with self._lock:
             self._closed = True
             self._cancel_waiting()
@@ -88,22 +88,22 @@ class Children:
         while task := self._tasks.get():
             if task.future.set_running_or_notify_cancel():
                 self._run(child, task)
-            # Waiting for the next task must not keep this one's bytes.
+            # Otherwise the variable would hold the bytes of this task while waiting for the next one.
             del task
         child.stop()
 
     def _run(self, child: "_Child", task: _Task) -> None:
         try:
             result = child.run(task.call)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to whoever waits for the future
-            # Its frames hold this task, whose future holds it: a circle that would keep the bytes for long.
+        except Exception as error:  # noqa: BLE001 - any error is passed to the caller through the future
+            # Its traceback refers to this task, whose future refers to the error: a cycle that would retain the bytes.
             task.future.set_exception(CancelledError() if self._closed else error.with_traceback(None))
         else:
             task.future.set_result(result)
 
 
 class _Child:
-    """One process at a time: started when needed; ended when late, used up or in an unknown state."""
+    """One process at a time: started when needed; ended after a timeout, `recycle` tasks, or in an unknown state."""
 
     def __init__(self, timeout: float, memory: int, recycle: int) -> None:
         self._timeout = timeout
@@ -133,7 +133,7 @@ class _Child:
         return value
 
     def stop(self) -> None:
-        """Ends the process, if there is one."""
+        """Ends the process if there is one."""
         process, connection = self._process, self._connection
         self._process = self._connection = None
         if connection:
@@ -143,7 +143,7 @@ class _Child:
             process.wait()
 
     def close(self) -> None:
-        """From another thread: ends the process, which its own thread then sees gone, and lets none follow."""
+        """Ends the process for good. Called from another thread than `run`, which then finds the connection closed."""
         with self._lock:
             self._closed = True
             process = self._process
@@ -151,7 +151,7 @@ class _Child:
             process.kill()
 
     def _deliver(self, call: Callable[[], Any]) -> Connection:
-        """Hands a task to a child that has said it holds it. One that died idle is replaced: no task did that."""
+        """Sends a task to a child, which acknowledges it. A child that died idle is replaced: no task caused that."""
         code: int | None = None
         for _ in range(2):
             connection = self._usable()
@@ -193,19 +193,19 @@ class _Child:
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
-                    # OpenBLAS reserves address space for each of its threads.
+                    # OpenBLAS reserves address space for each thread.
                     env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-                    # Ctrl-C in a terminal goes to the group of this process, and it is ours to end the children.
+                    # Ctrl-C in a terminal signals the process group of this process, which ends its children itself.
                     process_group=0,
                 )
             except OSError:
-                # The error would keep it open, and there may be no more files.
+                # The traceback would keep it open, and file descriptors may be exhausted.
                 ours.close()
                 raise
         return ours
 
     def _exit_code(self) -> int | None:
-        """Of a process whose connection broke: it is ending by itself, and kill would hide why."""
+        """The exit code of a process whose connection broke. It ends by itself; killing it would hide the reason."""
         if self._process is None:
             return None
         try:
@@ -235,7 +235,7 @@ def _not_to_be_had(error: OSError) -> DecodingUnavailable:
 
 
 def serve(fd: int, memory: int, seconds: float) -> None:
-    """The whole life of a child: runs what arrives on the connection until that closes."""
+    """The main loop of a child: runs tasks from the connection until that closes."""
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -252,7 +252,7 @@ def _serve_one(connection: Connection, seconds: float) -> None:
     call = connection.recv()
     connection.send(None)
     _silence()
-    # The parent's clock is the limit. This one is the kernel's and ends a child that hangs with its parent dead.
+    # The parent enforces the timeout. This timer of the kernel ends a child that hangs after its parent died.
     signal.setitimer(signal.ITIMER_REAL, seconds)
     reply = _reply(call)
     signal.setitimer(signal.ITIMER_REAL, 0)
@@ -260,7 +260,7 @@ def _serve_one(connection: Connection, seconds: float) -> None:
 
 
 def _silence() -> None:
-    """From here on C libraries may say on standard error what they think of an image; nobody wants to read it."""
+    """Redirects stderr to /dev/null: C libraries print warnings about images there."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
     os.close(null)
@@ -271,7 +271,7 @@ def _reply(call: Callable[[], Any]) -> tuple[bool, Any]:
         return True, call()
     except MemoryError:
         return False, out_of_memory()
-    except Exception as error:  # noqa: BLE001 - the parent raises it
+    except Exception as error:  # noqa: BLE001 - the parent raises it again
         return False, error
 
 

@@ -1,4 +1,4 @@
-"""The queue's broker: what API and workers both tell Celery. Plain data: nothing here speaks to Redis."""
+"""Celery's configuration of the broker, shared by API and workers. Nothing here connects to Redis."""
 
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit, urlunsplit
@@ -10,7 +10,7 @@ DRAIN = "lookalike.drain"
 
 
 def check_url(redis_url: str) -> None:
-    """Raises `InvalidSetting`, without the URL: it may hold a password."""
+    """Raises `InvalidSetting` if the URL is invalid; the message omits it, since it may contain a password."""
     try:
         parts = urlsplit(redis_url)
         named = parts.path if parts.scheme == "unix" else parts.scheme in ("redis", "rediss")
@@ -25,10 +25,10 @@ def check_url(redis_url: str) -> None:
 
 
 def broker_url(redis_url: str) -> str:
-    """A URL of redis-py as kombu takes it, for the same database, user and checks.
+    """Converts a URL of redis-py to one of kombu, with the same database, user and TLS checks.
 
-    kombu takes a database as a path only (of a socket as `virtual_host`), who we are before the host only, no options
-    but those of TLS, and does not check who the server is unless it is told to.
+    kombu accepts a database only as the path (of a socket as `virtual_host`), credentials only before the host, no
+    options but those of TLS, and verifies the server's certificate only if the URL asks for it.
     """
     parts = urlsplit(redis_url)
     options = dict(parse_qsl(parts.query))
@@ -49,10 +49,11 @@ def _database(parts: SplitResult) -> str:
 
 
 def celery_config(redis_url: str) -> dict[str, Any]:
-    """Celery's settings.
+    """Returns Celery's settings.
 
-    A message is a wake-up and may be lost or come twice; the ledger knows what is to be done. Without `socket_timeout`
-    a publisher can hang for ever; the rest brings back within seconds what a killed worker had not acknowledged.
+    A message only wakes a worker and may be lost or delivered twice; the work itself is in the ledger. Without
+    `socket_timeout` a publisher can hang forever; the other settings redeliver within seconds what a killed worker had
+    not acknowledged.
     """
     return {
         "broker_url": broker_url(redis_url),
@@ -66,7 +67,7 @@ def celery_config(redis_url: str) -> dict[str, Any]:
             "socket_timeout": 10,
             "socket_connect_timeout": 3,
             "health_check_interval": 10,
-            # Of a publisher. Its message is sent again by upkeep; a consumer's connection is made anew for ever.
+            # For publishers: upkeep sends their messages again. Consumers reconnect without limit.
             "max_retries": 0,
         },
         "task_default_queue": QUEUE,
@@ -77,6 +78,6 @@ def celery_config(redis_url: str) -> dict[str, Any]:
         "worker_prefetch_multiplier": 1,
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
-        # Nobody sends workers commands, so nobody can.
+        # Not used, so it is disabled.
         "worker_enable_remote_control": False,
     }

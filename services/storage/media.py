@@ -20,19 +20,21 @@ from services.storage.disk import disk_errors
 
 HASH = re.compile(r"[0-9a-f]{64}")
 ATOMIC = frozenset({"abfs", "abfss", "adl", "az", "gcs", "gs", "memory", "oss", "s3", "s3a"})
-"""Protocols of object stores: there a name appears with all of its bytes, when the upload is complete."""
+"""Protocols of object stores, where a write is atomic: an object appears when its upload is complete."""
 
 
 class Media:
-    """A folder of images. A name is either absent or holds all of its bytes, whoever writes or dies meanwhile.
+    """A folder or bucket of images. Writes are atomic: a file is absent or complete, also with concurrent writers and
+    after a crash.
 
     With `keep="none"` nothing is stored. A hash is 64 hex digits; anything else raises `InvalidInput`. Writing
-    raises `DataFull` or `DataNotWritable`. `user` names whose catalogs it is for. Every user that puts an original,
-    even one that is there already, is recorded in `users/`: what one user no longer needs another may.
+    raises `DataFull` or `DataNotWritable`. `user` identifies the installation whose catalogs use the images. Every user
+    that puts an original, even an existing one, is recorded in `users/`: an original that one user no longer needs may
+    be in use by another.
     """
 
     def __init__(self, url: str | Path, keep: MediaKeep = "all", *, user: str = "catalogs") -> None:
-        # A path is never taken for a URL: fsspec gives "::" in one a meaning.
+        # A path is never passed as a URL, in which fsspec interprets "::".
         if isinstance(url, Path):
             self._files, self._folder = LocalFileSystem(), str(url)
         else:
@@ -45,12 +47,12 @@ class Media:
 
     @property
     def place(self) -> str:
-        """Its identity: the path of its folder, or the bucket and the path in it."""
+        """Identifies the storage: the path of its folder, or the bucket and the path in it."""
         return f"{self._files.fsid if not isinstance(self._files, LocalFileSystem) else 'file'}:{self._folder}"
 
     @property
     def folder(self) -> Path | None:
-        """The local folder that holds them, created where it is missing; None for a bucket."""
+        """The local folder, created if it is missing; None for a bucket."""
         if not isinstance(self._files, LocalFileSystem):
             return None
         with disk_errors(self._folder):
@@ -58,10 +60,10 @@ class Media:
         return Path(self._folder)
 
     def put(self, data: bytes, hash: str | None = None) -> str:
-        """Stores an original, unless it is there, and returns its hash; a caller that has computed that passes it."""
+        """Stores an original unless it exists and returns its hash; a caller that knows the hash passes it."""
         hash = hash or sha256(data).hexdigest()
         path = self._path("originals", hash)
-        # A power cut can leave the name without the bytes.
+        # A power failure can leave a file without its bytes.
         if self._keep == "all":
             self.sign()
             if self._size(path) != len(data) or not self._touched(path):
@@ -69,7 +71,7 @@ class Media:
         return hash
 
     def get(self, hash: str) -> bytes:
-        """Raises `MediaNotFound`."""
+        """Returns the bytes of an original. Raises `MediaNotFound`."""
         data = self._read(self._path("originals", hash))
         if data is None:
             raise MediaNotFound(f"The original {hash} is not stored here; put the product again with its image.")
@@ -79,13 +81,13 @@ class Media:
         return self._size(self._path("originals", hash)) is not None
 
     def remove(self, hash: str) -> None:
-        """Removes the original and its thumbnail; again is harmless."""
+        """Removes the original and its thumbnail. Idempotent."""
         with disk_errors(self._folder):
             for kind in ("originals", "thumbnails"):
                 self._discard(self._path(kind, hash))
 
     def thumbnail(self, hash: str, make: Callable[[bytes], bytes]) -> bytes:
-        """The stored thumbnail; the first time, `make` makes it from the original. Raises `MediaNotFound`."""
+        """Returns the stored thumbnail; the first time, calls `make` with the original. Raises `MediaNotFound`."""
         path = self._path("thumbnails", hash)
         stored = self._read(path)
         if stored is not None:
@@ -95,7 +97,7 @@ class Media:
         return made
 
     def sign(self) -> None:
-        """Records that its user needs originals from here."""
+        """Records that its user needs originals from this storage."""
         if not self._is_signed:
             name = self._user.encode()
             path = f"{self._folder}/users/{sha256(name).hexdigest()[:16]}"
@@ -104,14 +106,21 @@ class Media:
             self._is_signed = True
 
     def others(self) -> list[str]:
-        """The other users who have put originals here."""
+        """The other users that have put originals here."""
         signs = self._files.glob(f"{self._folder}/users/*")
         names = sorted(name.decode() for path in signs if (name := self._read(path)) is not None)
         return [name for name in names if name != self._user]
 
     def collect(self, kept: npt.NDArray[np.uint64], before: datetime) -> int:
-        """Removes the originals, and their thumbnails, that were last put before that time and are not among `kept`
-        (sorted `short`s of their hashes); returns how many. What another writer puts meanwhile stays."""
+        """Removes originals, and their thumbnails, that are no longer used. What another writer puts meanwhile stays.
+
+        Args:
+            kept: The hashes to keep, as sorted values of `short`.
+            before: Only originals that were last put before this time are removed.
+
+        Returns:
+            How many originals were removed.
+        """
         count = 0
         for _, _, files in self._files.walk(f"{self._folder}/originals", detail=True):
             for hash, about in files.items():
@@ -123,7 +132,7 @@ class Media:
         return count
 
     def sweep(self) -> None:
-        """Removes temporary files of writers that were killed. Call it only while nobody else writes."""
+        """Removes temporary files of writers that were killed. Call it only while nothing else writes."""
         with disk_errors(self._folder):
             if self._files.exists(self._unfinished):
                 self._files.rm(self._unfinished, recursive=True)
@@ -144,7 +153,7 @@ class Media:
             return None
 
     def _put_at(self, path: str) -> datetime:
-        """When an original was last put; now, where it is gone."""
+        """When an original was last put; the current time if it does not exist."""
         try:
             modified: datetime = self._files.modified(path)
         except FileNotFoundError:
@@ -152,14 +161,16 @@ class Media:
         return modified if modified.tzinfo else modified.replace(tzinfo=UTC)
 
     def _touched(self, path: str) -> bool:
-        """Makes what is there as new as what is put now, so that it is not collected as a leftover; False where it is
-        gone. A bucket has no such thing; there an original that is put again is written again."""
+        """Updates the modification time of a file, so that it is not collected as unused; returns whether it exists.
+
+        Object stores cannot do that; there an original that is put again is written again.
+        """
         if not isinstance(self._files, LocalFileSystem):
             return False
         try:
             os.utime(path)
         except OSError as error:
-            # Nothing is collected on a read-only disk; elsewhere writing it tells what is wrong.
+            # On a read-only disk nothing is collected; for other errors, the write that follows raises the reason.
             return error.errno == errno.EROFS
         return True
 
@@ -173,7 +184,7 @@ class Media:
         with disk_errors(self._folder):
             self._files.makedirs(_parent(path), exist_ok=True)
             if self._puts_whole:
-                # To move it there would upload it a second time: a bucket knows no renaming.
+                # Written directly: object stores have no rename, so moving a temporary file would upload it twice.
                 self._files.pipe_file(path, data)
             else:
                 self._write_and_rename(path, data)
@@ -200,7 +211,7 @@ def _parent(path: str) -> str:
 
 
 def short(hash: str) -> int:
-    """The first 64 bits of a hash. Two hashes may share them, so they tell what is kept, never what is not."""
+    """The first 64 bits of a hash. Two hashes may share them, so an equal value means that a file may be in use."""
     return int(hash[:16], 16)
 
 

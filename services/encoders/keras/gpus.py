@@ -1,4 +1,4 @@
-"""The GPUs of this machine, and what keeps TensorFlow from them."""
+"""The GPUs of this machine, and why TensorFlow cannot use them."""
 
 import os
 import re
@@ -16,9 +16,13 @@ DRIVER = Path("/proc/driver/nvidia")
 class Gpus:
     """What TensorFlow and NVIDIA's driver report.
 
-    `names` are those that TensorFlow can use, `cards` those that the driver has, as far as it lists them. `driver` and
-    `cuda` are the versions of the driver and of the CUDA that TensorFlow was built for; None: there is none. `absent`
-    are the packages of tensorflow[and-cuda] that are not installed, `visible` is CUDA_VISIBLE_DEVICES.
+    Attributes:
+        names: The GPUs that TensorFlow can use.
+        driver: The version of the driver; None if it is not loaded.
+        cards: The GPUs that the driver lists.
+        cuda: The version of CUDA that TensorFlow is built for; None if it is built without.
+        absent: The packages of tensorflow[and-cuda] that are not installed.
+        visible: The value of CUDA_VISIBLE_DEVICES; None if it is not set.
     """
 
     names: tuple[str, ...] = ()
@@ -29,7 +33,7 @@ class Gpus:
     visible: str | None = None
 
     def obstacle(self) -> str | None:
-        """Why TensorFlow can use none, and the way out, in one sentence; None where it can."""
+        """Why TensorFlow can use no GPU, and how to fix it, in one sentence; None if it can use one."""
         if self.names:
             return None
         none = "TensorFlow finds no GPU here"
@@ -57,7 +61,7 @@ class Gpus:
 
 
 def gpus(driver: Path = DRIVER) -> Gpus:
-    """Asks TensorFlow, which is imported for that, and NVIDIA's driver."""
+    """Queries TensorFlow, which this imports, and NVIDIA's driver."""
     with starting():
         import tensorflow as tf
 
@@ -94,7 +98,7 @@ def _text(path: Path) -> str:
 
 
 def _cuda_packages() -> list[str]:
-    """The names in lines like `nvidia-cudnn-cu12<10.0,>=9.3; extra == "and-cuda"`."""
+    """The package names in requirements like `nvidia-cudnn-cu12<10.0,>=9.3; extra == "and-cuda"`."""
     lines = metadata.requires("tensorflow") or []
     return [re.split(r"[^A-Za-z0-9._-]", line)[0] for line in lines if re.search(r"extra == .and-cuda.", line)]
 

@@ -1,4 +1,4 @@
-"""A Keras model made ready for inference: one TensorFlow graph of constants."""
+"""Conversion of a Keras model for inference: one TensorFlow graph with constant weights."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,15 +13,15 @@ Folded = dict[str, tuple[Any, Any]]
 
 
 def compile(network: Network, model: Any, *, half: bool = False) -> Callable[[Any], Any]:
-    """A function of uint8 pixels (n, size, size, 3), any n, to float32 features (n, dim).
+    """Returns a function from pixels, uint8 (n, size, size, 3), to features, float32 (n, dim), for any n.
 
-    With `half`, weights and activations are float16, and only the mean over the picture is float32, so that features
-    keep its digits. The model is changed by that, and of no other use afterwards. Raises
-    `PrecisionUnavailable` where the weights are out of the range of float16.
+    With `half`, weights and activations are float16; only the mean over the image is float32, so that features keep
+    its precision. This modifies the model, which must not be used afterwards. Raises `PrecisionUnavailable` if the
+    weights are out of the range of float16.
 
-    Batch normalization is folded into the convolution before it and weights become constants, so that oneDNN lays
-    them out once: twice the images a second in bfloat16, and half the start-up time of letting TensorFlow's
-    optimizer find that out (docs/decisions.md).
+    Batch normalization is folded into the convolution before it and weights become constants, so that oneDNN reorders
+    them only once: twice the images per second in bfloat16, and half the start-up time of having TensorFlow's
+    optimizer do it (docs/decisions.md).
     """
     import tensorflow as tf
 
@@ -56,7 +56,7 @@ def _halved(array: Any) -> Any:
 
 
 def _take_halves(model: Any) -> None:
-    """Has the layers compute in float16, but those that pool over a whole picture."""
+    """Switches all layers to float16, except those that pool over the whole image."""
     import keras
 
     for layer in model.layers:
@@ -65,7 +65,7 @@ def _take_halves(model: Any) -> None:
 
 
 def _fold(model: Any) -> tuple[Folded, set[str]]:
-    """Convolutions with the normalization after them folded in, and the names of the layers this makes idle."""
+    """Folds each normalization into the convolution before it; also returns the names of the layers made redundant."""
     import keras
 
     folded: Folded = {}

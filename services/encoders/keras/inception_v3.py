@@ -1,4 +1,4 @@
-"""InceptionV3: 299 x 299, `x / 127.5 - 1`, 2048 features (`avg_pool`).
+"""InceptionV3: 299 x 299 pixels, preprocessed by `x / 127.5 - 1`, to 2048 features (`avg_pool`).
 
 Szegedy et al., Rethinking the Inception Architecture for Computer Vision, CVPR 2016.
 """
@@ -8,7 +8,7 @@ from services.encoders.network import Network
 
 
 def network() -> Network:
-    """The entry of InceptionV3."""
+    """The registry entry of InceptionV3."""
     return application(
         name="inception_v3",
         function="InceptionV3",

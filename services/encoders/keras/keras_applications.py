@@ -17,9 +17,14 @@ from services.errors import WeightsUnreachable
 
 
 def application(*, name: str, function: str, size: int, dim: int, file: str) -> Network:
-    """The entry of one network: `function` of the Keras module `name`.
+    """Makes the registry entry of a network.
 
-    `file` is the name under which Keras caches its ImageNet weights without classifier.
+    Args:
+        name: The module of `keras.applications`, which is also the name of the network.
+        function: The function of that module that builds it.
+        size: Width and height of its input in pixels.
+        dim: Numbers in its feature vectors.
+        file: The name under which Keras caches its ImageNet weights without classifier.
     """
     headless, whole = cached(file), cached(file.replace("_notop", ""))
 
@@ -45,7 +50,7 @@ def application(*, name: str, function: str, size: int, dim: int, file: str) -> 
 
 
 def cached(file: str) -> Path:
-    """Where Keras keeps a downloaded weights file; the script that ran before may have left its own there."""
+    """The path where Keras caches a weights file; one downloaded by the replaced script is used, too."""
     home = os.environ.get("KERAS_HOME")
     return (Path(home) if home else Path.home() / ".keras") / "models" / file
 
@@ -79,9 +84,9 @@ def _reason(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def _patient(patience: Patience) -> Iterator[None]:
-    """Bounds Keras's download, which has no timeout of its own, and keeps its progress bar off stdout.
+    """Adds timeouts to Keras's download, which has none, and keeps its progress bar off stdout.
 
-    The bound on the whole download takes the main thread; elsewhere only silence is bounded.
+    The limit for the whole download works in the main thread only; elsewhere only a stalled connection times out.
     """
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(patience.silence)

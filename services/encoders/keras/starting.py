@@ -1,4 +1,4 @@
-"""TensorFlow's start: what has to be set before, and what its native code prints."""
+"""The start of TensorFlow: environment variables that it needs, and capturing what its native code prints."""
 
 import contextlib
 import os
@@ -10,13 +10,13 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def starting() -> Iterator[None]:
-    """Surrounds TensorFlow's first import and its first steps.
+    """Wraps TensorFlow's first import and first operations.
 
-    It computes with oneDNN, which it does by itself only where the processor has instructions for networks; on one with
-    AVX2 alone that encodes an eighth more images a second (docs/decisions.md). TF_ENABLE_ONEDNN_OPTS=0 says otherwise.
+    It enables oneDNN, which TensorFlow enables by default only on CPUs with instructions for neural networks; with AVX2
+    only, oneDNN encodes an eighth more images per second (docs/decisions.md). TF_ENABLE_ONEDNN_OPTS=0 disables it.
 
-    What it prints is kept off stderr, and shown if the start fails. Its native code writes to descriptor 2 whatever is
-    configured; what Python prints meanwhile is shown as always.
+    Native code writes to file descriptor 2 whatever is configured, so that output is captured, and printed only if
+    the start fails. What Python code writes to stderr meanwhile is printed as usual.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if platform.machine() == "x86_64":

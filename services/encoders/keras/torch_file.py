@@ -1,8 +1,8 @@
-"""Reads the arrays out of a legacy torch.save file, without torch and without trusting the file.
+"""Reads the arrays in a legacy torch.save file, without torch and without trusting the file.
 
-Such a file is a row of pickles (a magic number, a protocol, facts about the machine, the named tensors, the
-keys of their storages) and then the storages: each an int64 count and that many numbers. A pickle may name
-any callable, so this reader knows four names and refuses all others.
+Such a file is a sequence of pickles (a magic number, a protocol version, facts about the machine, the named tensors,
+the keys of their storages) followed by the storages: each an int64 count and that many numbers. A pickle may name
+any callable, so this reader accepts four names and rejects all others.
 """
 
 import io
@@ -26,7 +26,7 @@ DTYPES: dict[str, np.dtype[Any]] = {"FloatStorage": np.dtype("<f4"), "LongStorag
 
 
 def read(path: Path) -> dict[str, Array]:
-    """The named arrays of the file, in its order."""
+    """Reads the named arrays of a file, in the order of the file."""
     try:
         return _arrays(io.BytesIO(path.read_bytes()))
     except WeightsInvalid as error:
@@ -37,7 +37,7 @@ def read(path: Path) -> dict[str, Array]:
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Callable[..., object] | str:
-        """Stand-ins that a pickle cannot bend: a type of C, a function made for this once, a string."""
+        """Returns stand-ins that a pickle cannot modify: a built-in type, a new function, a string."""
         match module, name:
             case "collections", "OrderedDict":
                 return OrderedDict
@@ -66,7 +66,7 @@ def _arrays(stream: io.BytesIO) -> dict[str, Array]:
 
 
 def _load(stream: io.BytesIO) -> Any:
-    # A damaged pickle raises whatever it likes.
+    # A damaged pickle may raise any exception.
     try:
         return _Unpickler(stream).load()
     except WeightsInvalid:
@@ -76,7 +76,7 @@ def _load(stream: io.BytesIO) -> Any:
 
 
 def _dtypes(tensors: dict[str, Any]) -> dict[str, np.dtype[Any]]:
-    """What each storage holds, by its key."""
+    """The dtype of each storage, by its key."""
     pids = [args[0] for args in tensors.values()]
     return {key: DTYPES[kind] for _, kind, key, _, _, _ in pids}
 
@@ -93,7 +93,7 @@ def _storages(stream: io.BytesIO, keys: list[str], dtypes: dict[str, np.dtype[An
 
 
 def _tensor(storages: dict[str, Array], pid: Any, start: int, shape: Any, strides: Any, *_: object) -> Array:
-    """A copy of what a tensor sees of its storage, `strides` being counted in elements."""
+    """A copy of a tensor's view of its storage; `strides` are in elements."""
     _, _, key, _, count, _ = pid
     storage = storages[key]
     if len(storage) != count or len(shape) != len(strides) or min((start, *shape, *strides)) < 0:

@@ -1,4 +1,4 @@
-"""Weights of a network: from a file, of ImageNet, or random; and the hash that tells them apart."""
+"""Loading the weights of a network (from a file, of ImageNet, or random), and the hash that identifies them."""
 
 import hashlib
 from pathlib import Path
@@ -13,7 +13,7 @@ from services.errors import WeightsInvalid
 
 
 def load(network: Network, spec: str, patience: Patience) -> Any:
-    """The Keras model of a network without its classifier, its weights loaded. Raises `WeightsError`s."""
+    """Returns the Keras model of a network without its classifier, with weights. Raises `WeightsError`."""
     spec = checked_spec(spec)
     if spec != IMAGENET and trained(spec):
         return load_file(network, Path(spec))
@@ -25,10 +25,12 @@ def load(network: Network, spec: str, patience: Patience) -> Any:
 
 
 def load_file(network: Network, path: Path) -> Any:
-    """The model with the weights of a Keras file, which may hold the classifier or not.
+    """Returns the model with the weights of a Keras file, which may include the classifier.
 
-    The graph is built in code and only numbers are read from the file: nothing in it is unpickled or run. Raises
-    `WeightsInvalid` where the file is damaged or made for another network.
+    The graph is built in code and only numbers are read from the file: nothing in it is unpickled or executed.
+
+    Raises:
+        WeightsInvalid: The file is damaged or made for another network.
     """
     headless = network.build(False)
     reasons = []
@@ -36,12 +38,12 @@ def load_file(network: Network, path: Path) -> Any:
         model = network.build(True) if top else headless
         try:
             model.load_weights(path)
-        # What h5py, zipfile and Keras raise for files that are no weights is not bounded by one class.
+        # What h5py, zipfile and Keras raise for invalid files has no common base class.
         except (ValueError, OSError, KeyError, RuntimeError, TypeError, AttributeError, EOFError, BadZipFile) as error:
             reasons.append(error)
             continue
         if top:
-            # The classifier comes last.
+            # The weights of the classifier come last.
             headless.set_weights(model.get_weights()[: len(headless.weights)])
         return headless
     raise WeightsInvalid(
@@ -51,10 +53,10 @@ def load_file(network: Network, path: Path) -> Any:
 
 
 def digest(model: Any) -> str:
-    """SHA-256 in hex over shapes and values in the model's order.
+    """SHA-256 in hex over shapes and values, in the order of the model.
 
-    Over the arrays, not over a file: the same weights have one digest in whatever kind of file they came, with the
-    classifier or without.
+    It is computed over arrays, not over a file, so the same weights have the same digest in any file format, with or
+    without the classifier.
     """
     sha = hashlib.sha256()
     for weight in model.weights:
@@ -65,7 +67,7 @@ def digest(model: Any) -> str:
 
 
 def randomize(model: Any, seed: int) -> None:
-    """He-normal kernels (He et al., 2015: standard deviation sqrt(2 / fan in)); the rest as Keras starts it."""
+    """Sets He-normal kernels (He et al., 2015: standard deviation sqrt(2 / fan in)); the rest stays as initialized."""
     random = np.random.default_rng(seed)
     for weight in model.weights:
         if len(weight.shape) >= 2:
