@@ -22,11 +22,11 @@ class Settings(BaseSettings):
     data: Path = Field(Path("lookalike-data"), description="The data folder: catalogs, vectors and originals.")
     precision: Precision = Field(
         "auto",
-        description="Arithmetic of the encoder: float32, bfloat16, float16, or auto, which takes float16 on a GPU, "
-        "else bfloat16 where the processor has AVX512_BF16 or AMX, else float32. Without a GPU, float16 is for tests: "
+        description="Precision of the encoder: float32, bfloat16, float16, or auto, which is float16 on a GPU, "
+        "else bfloat16 if the processor has AVX512_BF16 or AMX, else float32. Without a GPU, float16 is for tests: "
         "most processors are slow at it.",
     )
-    batch_size: int = Field(64, ge=1, le=1024, description="Images that are encoded and written together.")
+    batch_size: int = Field(64, ge=1, le=1024, description="Batch size: images that are encoded and written together.")
     decode_processes: int = Field(
         0,
         ge=0,
@@ -36,86 +36,103 @@ class Settings(BaseSettings):
     )
     decode_timeout: float = Field(10.0, gt=0, le=3600, description="Seconds that decoding one image may take.")
     decode_memory: int = Field(
-        1 << 30, ge=256 << 20, description="Bytes of address space that a decoding child may use."
+        1 << 30, ge=256 << 20, description="Bytes of address space that a decoding process may use."
     )
-    max_image_bytes: int = Field(25_000_000, ge=1, description="Bytes that an image file may have.")
-    max_feed_bytes: int = Field(1_000_000_000, ge=1, description="Bytes that the body of a feed of changes may have.")
-    max_image_pixels: int = Field(50_000_000, ge=1, description="Pixels that an image may have.")
+    max_image_bytes: int = Field(25_000_000, ge=1, description="Maximum size of an image file in bytes.")
+    max_feed_bytes: int = Field(
+        1_000_000_000, ge=1, description="Maximum size of the body of a feed of changes in bytes."
+    )
+    max_image_pixels: int = Field(50_000_000, ge=1, description="Maximum number of pixels in an image.")
     media: str = Field(
-        "", description="Where originals are kept: a folder, or the URL of a bucket (s3://...); empty: the data folder."
+        "",
+        description="Where originals are stored: a folder, or the URL of a bucket (s3://...); empty: the data folder.",
     )
-    media_keep: MediaKeep = Field("all", description="Originals that are kept: all or none.")
+    media_keep: MediaKeep = Field("all", description="Which originals are stored: all or none.")
     min_free_bytes: int = Field(
-        256 << 20, ge=64 << 20, description="Free bytes of the disk below which nothing more is written."
+        256 << 20, ge=64 << 20, description="Free bytes on the disk below which writes are refused."
     )
     redis_url: str = Field(
-        "", description="Redis that carries the queue and the ledger, redis:// or unix://; empty: one of our own."
+        "",
+        description="Redis for the queue and the ledger, redis:// or unix://; empty: one that the service starts.",
     )
     qdrant_url: str = Field(
         "",
         pattern=r"^$|^https?://[^\s/@]+(/\S*)?$",
-        description="Qdrant server that keeps the vectors, http:// or https://; empty: an index in this process.",
+        description="Qdrant server for the vectors, http:// or https://; empty: an index in this process.",
     )
     qdrant_api_key: SecretStr = Field(SecretStr(""), description="API key of the Qdrant server.")
     qdrant_ca_file: Path | None = Field(
         None,
-        description="File of the certificates (PEM) that the Qdrant server's is checked by; empty: the public ones.",
+        description="File of CA certificates (PEM) to verify the Qdrant server with; empty: the public CAs.",
     )
     qdrant_grpc_port: int = Field(
-        0, ge=0, le=65_535, description="Port of the Qdrant server's gRPC, which costs less than REST; 0: REST only."
+        0,
+        ge=0,
+        le=65_535,
+        description="gRPC port of the Qdrant server (less overhead than REST); 0: REST only.",
     )
     qdrant_timeout: int = Field(
-        2, ge=1, le=600, description="Seconds that the Qdrant server may take to answer anything but a write."
+        2, ge=1, le=600, description="Seconds that the Qdrant server may take to answer any request but a write."
     )
     qdrant_prefix: str = Field(
         "lookalike",
         pattern=r"^[A-Za-z0-9_-]{1,64}$",
-        description="What the names of our collections on the Qdrant server begin with.",
+        description="Prefix of the names of our collections on the Qdrant server.",
     )
     qdrant_shards: int = Field(1, ge=1, le=1024, description="Shards of a new collection on the Qdrant server.")
-    qdrant_replicas: int = Field(1, ge=1, le=64, description="Copies of each shard of a new collection.")
+    qdrant_replicas: int = Field(1, ge=1, le=64, description="Replicas of each shard of a new collection.")
     qdrant_write_consistency: int = Field(
-        1, ge=1, le=64, description="Copies that must have taken a write before it counts; of a new collection."
+        1, ge=1, le=64, description="Replicas that must acknowledge a write, for a new collection."
     )
     lease_seconds: float = Field(
-        60.0, gt=0, le=3600, description="Seconds after which the changes of a worker that fell silent are given on."
+        60.0,
+        gt=0,
+        le=3600,
+        description="Seconds without a sign of life after which the changes of a worker are requeued.",
     )
     give_up_seconds: float = Field(
-        3600.0, ge=0, description="Seconds of failing to encode or to write after which changes fail with the reason."
+        3600.0,
+        ge=0,
+        description="Seconds of failed attempts to encode or to write after which changes fail with the reason.",
     )
-    job_retention: int = Field(86_400, ge=1, description="Seconds that a finished job can still be asked for.")
-    max_waiting: int = Field(2_000_000, ge=1, description="Changes that may wait; above it requests are answered 429.")
+    job_retention: int = Field(86_400, ge=1, description="Seconds that a finished job is kept.")
+    max_waiting: int = Field(
+        2_000_000, ge=1, description="Maximum number of waiting changes; above it requests are answered with 429."
+    )
     concurrency: int = Field(
-        3, ge=1, le=64, description="Batches a worker has in hand: one is encoded while others are fetched or written."
+        3,
+        ge=1,
+        le=64,
+        description="Batches that a worker processes at once: one is encoded while others are fetched or written.",
     )
     batch_seconds: float = Field(
-        600.0, ge=1, description="Seconds after which a batch is taken for stuck, and its worker ends."
+        600.0, ge=1, description="Seconds after which a batch counts as stuck, and its worker exits."
     )
     fetch_allow: str = Field(
         "", description="Internal hosts that images may be fetched from: host names and CIDRs, separated by commas."
     )
     fetch_threads: int = Field(16, ge=1, le=256, description="Images of one batch that are fetched at the same time.")
     api_keys_file: Path | None = Field(
-        None, description="File of hashed API keys; needed to listen on anything but loopback."
+        None, description="File of hashed API keys; required to listen on any address but loopback."
     )
     rate_limit: int = Field(
-        0, ge=0, description="Requests that one API key may send in a minute, to each API process; 0: any number."
+        0, ge=0, description="Requests per minute that one API key may send to each API process; 0: no limit."
     )
     api_key: SecretStr = Field(
-        SecretStr(""), description="Key that commands send to a running service which asks for one."
+        SecretStr(""), description="API key that commands send to a running service that requires one."
     )
     service_url: str = Field(
-        "", description="URL of the service that commands talk to; empty: the one that runs on the data folder."
+        "", description="URL of the service that commands use; empty: the one that runs on the data folder."
     )
     metrics_host: str = Field("127.0.0.1", description="Address of a worker's own /metrics.")
     metrics_port: int = Field(0, ge=0, le=65_535, description="Port of a worker's own /metrics; 0: none.")
-    log_format: Literal["console", "json"] = Field("console", description="Form of the logs: console or json.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["console", "json"] = Field("console", description="Format of the logs: console or json.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
     download_timeout: float = Field(
         5.0, gt=0, le=3600, description="Seconds to wait for the server that holds the ImageNet weights to answer."
     )
     download_seconds: float = Field(
-        900.0, gt=0, le=86_400, description="Seconds that fetching the ImageNet weights may take altogether."
+        900.0, gt=0, le=86_400, description="Seconds that downloading the ImageNet weights may take in total."
     )
 
 
