@@ -9,12 +9,16 @@ from threading import Event, Lock
 IN_HAND = 64 << 20
 """Bytes of originals in memory at a time, of all batches and searches together; one larger image is taken alone."""
 
+RESERVE = IN_HAND // 8
+"""Bytes of these that only searches and thumbnails may hold: a batch holds its bytes while slow hosts send them."""
+
 
 @dataclass(eq=False)
 class _Ticket:
     """A place in the queue; `size` is None where nobody knows it yet."""
 
     size: int | None
+    urgent: bool
     held: int = 0
     granted: Event = field(default_factory=Event)
 
@@ -25,11 +29,18 @@ class ByteBudget:
     First come, first served: small images never pass a large one for ever. Urgent ones (someone waits for the answer)
     have a queue of their own, and while both queues wait their heads take turns, so neither can starve the other.
     Thread-safe.
+
+    Args:
+        limit: The number of bytes.
+        reserve: How many of them only urgent ones may hold. Those that fit in there wait for no others, however long
+            these hold theirs.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, reserve: int = 0) -> None:
         self._limit = limit
+        self._reserve = reserve
         self._held = 0
+        self._held_urgently = 0
         self._usual = 0.0
         self._lock = Lock()
         self._urgent: deque[_Ticket] = deque()
@@ -47,13 +58,12 @@ class ByteBudget:
         Yields:
             A function that corrects the number of bytes held. It never waits: whoever holds bytes must be able to end.
         """
-        ticket = _Ticket(size)
+        ticket = _Ticket(size, urgent)
         self._wait(ticket, self._urgent if urgent else self._others)
 
         def correct(size: int) -> None:
             with self._lock:
-                self._held += size - ticket.held
-                ticket.held = size
+                self._set_held(ticket, size)
                 self._usual = max(size, 0.9 * self._usual)
                 self._grant()
 
@@ -78,22 +88,36 @@ class ByteBudget:
 
     def _release(self, ticket: _Ticket) -> None:
         with self._lock:
-            self._held -= ticket.held
-            ticket.held = 0
+            self._set_held(ticket, 0)
             self._grant()
+
+    def _set_held(self, ticket: _Ticket, size: int) -> None:
+        self._held += size - ticket.held
+        if ticket.urgent:
+            self._held_urgently += size - ticket.held
+        ticket.held = size
 
     def _grant(self) -> None:
         """Admits whoever is next while there is room; needs the lock."""
-        while queue := self._next_queue():
-            ticket = queue[0]
-            size = int(self._usual) if ticket.size is None else ticket.size
-            if self._held and self._held + size > self._limit:
-                return
-            queue.popleft()
+        while (queue := self._next_queue()) and self._has_room(queue[0]):
             self._urgent_is_next = queue is self._others
-            self._held += size
-            ticket.held = size
-            ticket.granted.set()
+            self._admit(queue)
+        while self._urgent and self._held_urgently + self._size(self._urgent[0]) <= self._reserve:
+            self._admit(self._urgent)
+
+    def _admit(self, queue: deque[_Ticket]) -> None:
+        ticket = queue.popleft()
+        self._set_held(ticket, self._size(ticket))
+        ticket.granted.set()
+
+    def _size(self, ticket: _Ticket) -> int:
+        return int(self._usual) if ticket.size is None else ticket.size
+
+    def _has_room(self, ticket: _Ticket) -> bool:
+        # What is held of the reserve takes nothing from the others, or they could wait for it for ever.
+        reserve = 0 if ticket.urgent else self._reserve
+        held = self._held - min(self._held_urgently, reserve)
+        return not held or held + self._size(ticket) <= self._limit - reserve
 
     def _next_queue(self) -> deque[_Ticket]:
         first, second = (self._urgent, self._others) if self._urgent_is_next else (self._others, self._urgent)

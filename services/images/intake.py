@@ -12,7 +12,7 @@ from typing import Protocol
 
 from services.errors import Closed, FetchError, ImageError, InvalidInput, NotFound
 from services.failpoints import hit
-from services.images.budget import IN_HAND, ByteBudget
+from services.images.budget import IN_HAND, RESERVE, ByteBudget
 from services.images.decoder import Decoder
 from services.images.files import read
 from services.records import ImageSource, Pixels, RemoteImage, Resample, StoredImage
@@ -82,7 +82,7 @@ class Intake:
         self.max_bytes = max_bytes
         self._threads = threads
         self.check_space = check_space
-        self._budget = budget or ByteBudget(IN_HAND)
+        self._budget = budget or ByteBudget(IN_HAND, RESERVE)
         self.quiet_seconds = quiet_seconds
         # No child is idle with that, and a search or a thumbnail has few before it.
         self._decoding = threading.Semaphore(2 * decoder.processes)

@@ -11,10 +11,10 @@ import pytest
 from waiting import until
 
 from services.catalog.catalog import Catalog
-from services.images.budget import ByteBudget
+from services.images.budget import IN_HAND, ByteBudget
 from services.images.decoder import Decoder, Limits
 from services.images.intake import Intake, nothing
-from services.records import Change
+from services.records import Change, RemoteImage
 from services.storage.media import Media
 from services.testing import StubFetcher, picture
 
@@ -140,6 +140,36 @@ def next_inside(waiting: list[Visitor], admitted: list[Visitor]) -> Visitor:
     raise AssertionError("nobody is admitted")
 
 
+def test_urgent_ones_within_the_reserve_wait_for_no_others() -> None:
+    """Given others that hold all they may for as long as they like, I expect urgent ones to have the reserve."""
+    room = ByteBudget(100, reserve=20)
+    inside = Visitor(room, 80)
+    assert inside.entered
+    waiting = Visitor(room, 1)
+    assert waiting.waits, "the reserve is not for the others"
+    urgent = [Visitor(room, 15, urgent=True)]
+    assert urgent[0].entered
+    urgent.append(Visitor(room, 15, urgent=True))
+    assert urgent[1].waits, "the reserve has an end"
+    urgent[0].leave()
+    assert urgent[1].entered and waiting.waits
+    inside.leave()
+    assert waiting.entered
+    waiting.leave()
+    urgent[1].leave()
+
+
+def test_the_reserve_starves_no_large_one() -> None:
+    """Given urgent ones without a pause, I expect an image larger than the others may hold to come in all the same."""
+    room = ByteBudget(100, reserve=20)
+    urgent = Visitor(room, 20, urgent=True)
+    assert urgent.entered
+    large = Visitor(room, 1000)
+    assert large.entered
+    large.leave()
+    urgent.leave()
+
+
 class ManualDecoder:
     """Decodes nothing until `finish_one` or the end of the block, and notes how many wait for it at a time."""
 
@@ -255,6 +285,45 @@ def test_a_picture_of_a_search_waits_for_room_and_is_answered_before_the_batch_i
             order.append(manual.finish_one())
         assert len(batch.result(SECONDS)) == 12
     assert manual.most == 1
+
+
+class SlowHost:
+    """A fetcher that answers when `answers` is set."""
+
+    def __init__(self) -> None:
+        self.asked, self.answers = threading.Semaphore(0), threading.Event()
+
+    def fetch(self, url: str) -> bytes:
+        self.asked.release()
+        assert self.answers.wait(SECONDS)
+        return b"?"
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def test_a_search_does_not_wait_for_the_slow_hosts_of_a_batch(media: Media, manual: ManualDecoder) -> None:
+    """Given a batch that holds all the bytes it may while its hosts send nothing, I expect a search to be answered."""
+    decoder: Any = manual
+    host = SlowHost()
+    intake = Intake(media, decoder, host, threads=2, max_bytes=1 << 30, check_space=lambda planned: None)
+    large = b"!" * IN_HAND  # after it, images of unknown size are expected to be as large
+    query = b"?" * 1000
+    with ThreadPoolExecutor(2) as pool, manual:
+        known = pool.submit(intake.pictures, [(large, None)], 8, "nearest", nothing)
+        manual.finish_one()
+        assert len(known.result(SECONDS)) == 1
+        batch = pool.submit(intake.pictures, [(RemoteImage("http://slow/1"), None)], 8, "nearest", nothing)
+        assert host.asked.acquire(timeout=SECONDS)
+        search = pool.submit(intake.decode_now, query, 8, "nearest")
+        try:
+            assert manual.finish_one() == query
+            search.result(SECONDS)
+            assert not batch.done()
+        finally:
+            host.answers.set()
+        assert manual.finish_one() == b"?"
+        assert len(batch.result(SECONDS)) == 1
 
 
 @pytest.mark.parametrize("index", ["memory"], indirect=True)
