@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from services.errors import IndexUnavailable, InvalidSetting, LedgerUnavailable
+from services.errors import FormatTooNew, InvalidSetting, LookalikeError
 from services.settings import Settings
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def own_redis(configured: Settings, stack: ExitStack) -> str:
 def upgrade_at_start(configured: Settings, ledger: "Ledger") -> None:
     """Upgrades what older versions wrote, before anything else is asked of it. Raises `FormatTooNew`.
 
-    What does not answer yet is upgraded at its first use, and whoever uses it reports that it does not answer.
+    What does not answer yet, or refuses, is upgraded at its first use, and whoever uses it reports what is wrong.
     """
     from services import bootstrap
 
@@ -54,7 +54,9 @@ def upgrade_at_start(configured: Settings, ledger: "Ledger") -> None:
         for each in bootstrap.upgrade(configured, ledger):
             for step in each.steps:
                 log.info("upgraded", place=each.place, format=each.current, step=step)
-    except (LedgerUnavailable, IndexUnavailable) as error:
+    except FormatTooNew:
+        raise
+    except LookalikeError as error:
         log.debug("formats are checked later", code=error.code, reason=str(error))
 
 
