@@ -1,4 +1,4 @@
-"""A backup of the service, while it serves."""
+"""Backups of the running service."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -38,7 +38,7 @@ def post() -> Response:
     """
     here = context()
     stream = backup(here.catalogs, here.ledger)
-    # What cannot begin is answered as a problem; what breaks off later can only be cut.
+    # An error before the first bytes is answered as a problem; later the response can only be aborted.
     first = next(stream)
     response = Response(_logged(chain([first], stream)), content_type=TAR)
     response.headers["Content-Disposition"] = f'attachment; filename="{FILE.format(datetime.now(UTC))}"'
@@ -46,7 +46,7 @@ def post() -> Response:
 
 
 def _logged(stream: Iterator[bytes]) -> Iterator[bytes]:
-    """Logs why an answer breaks off, since its caller cannot be answered any more."""
+    """Logs why a response is aborted, since the caller can no longer receive an error."""
     try:
         yield from stream
     except Exception as error:

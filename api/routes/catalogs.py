@@ -1,4 +1,4 @@
-"""Catalogs: made, changed, read, removed."""
+"""Routes of catalogs: create, change, read, list and remove."""
 
 from apiflask import APIBlueprint
 from flask import Response, url_for
@@ -112,7 +112,7 @@ def to_schema(catalog: Catalog) -> schemas.Catalog:
 
 
 def _index(catalog: Catalog, wanted: models.NewCatalog) -> None:
-    """Raises `Conflict` where an attribute is indexed as another kind."""
+    """Indexes the attributes. Raises `Conflict` if one is already indexed as another kind."""
     kinds = {name: AttributeKind(kind) for name, kind in wanted.indexed_attributes.items()}
     for name, kind in kinds.items():
         if (has := catalog.spec.indexed_attributes.get(name, kind)) is not kind:

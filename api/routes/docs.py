@@ -1,4 +1,4 @@
-"""The description of the API: for programs as OpenAPI, for people as a page that loads nothing from elsewhere."""
+"""The documentation of the API: an OpenAPI document, and a page for people that loads nothing from other hosts."""
 
 import re
 from http import HTTPStatus
@@ -31,7 +31,7 @@ def openapi() -> Response:
 @bp.get("/docs")
 @opened_by(*Scope)
 def page() -> Response:
-    """The same for people."""
+    """The documentation as a page for people."""
     spec = document()
     text = render_template(
         "docs.html",
@@ -56,7 +56,7 @@ def document() -> dict[str, Any]:
 
 
 def kind(schema: dict[str, Any]) -> Markup:
-    """What a schema takes, in a few words; models are links."""
+    """A short description of the values that a schema accepts; models are links."""
     if "$ref" in schema:
         name = schema["$ref"].removeprefix(PREFIX)
         return Markup('<a href="#schema-{0}">{0}</a>').format(name)
@@ -73,7 +73,7 @@ def kind(schema: dict[str, Any]) -> Markup:
 
 
 def code(text: str) -> Markup:
-    """The text, what stands in backticks as code."""
+    """The text as HTML; parts in backticks become code."""
     return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))
 
 
@@ -84,7 +84,7 @@ def _bounds(schema: dict[str, Any]) -> str:
 
 
 def _groups(spec: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """Operations by tag; those of one path stand together."""
+    """Operations by tag, grouped by path."""
     groups: dict[str, list[dict[str, Any]]] = {tag["name"]: [] for tag in spec["tags"]}
     for path, operations in spec["paths"].items():
         for method, operation in operations.items():
@@ -94,7 +94,7 @@ def _groups(spec: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _curl(method: str, path: str, operation: dict[str, Any]) -> str:
-    """A line for the shell that does it."""
+    """An example command for the operation, with curl."""
     for name, sample in SAMPLES.items():
         path = path.replace(name, sample)
     options = operation.get("x-curl", {"post": "-X POST", "delete": "-X DELETE"}.get(method, ""))

@@ -1,4 +1,4 @@
-"""Whether the service lives, is ready, and how it does."""
+"""Health checks, statistics and metrics."""
 
 from collections.abc import Callable
 
@@ -70,7 +70,7 @@ def metrics() -> Response:
 
 
 def _state(check: Callable[[], object]) -> str:
-    """A code and no more: whoever asks need not have a key."""
+    """The result of a check as `ok` or an error code. No details, since these routes need no key."""
     try:
         check()
     except LookalikeError as error:

@@ -1,4 +1,4 @@
-"""The images of products, served so that a browser shows them and does nothing else."""
+"""The images of products, served with headers that keep a browser from executing them."""
 
 from collections.abc import Callable
 
@@ -37,7 +37,7 @@ def thumbnail(catalog: str, product_id: str) -> Response:
 
 
 def _served(tag: str, read: Callable[[], bytes]) -> Response:
-    """The image, or 304 where the caller has it; `tag` names its bytes."""
+    """Responds with the image, or with 304 if the caller has it already; `tag` becomes the ETag."""
     if request.if_none_match.contains_weak(tag):
         response = Response(status=304)
     else:

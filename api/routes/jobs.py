@@ -1,4 +1,4 @@
-"""Jobs: what became of the changes of a request."""
+"""Routes of jobs, which report the outcomes of the changes of a request."""
 
 from apiflask import APIBlueprint
 
@@ -90,7 +90,7 @@ def retry(job: str) -> Answer:
 
 
 def _check(id: str) -> None:
-    """Raises `JobNotFound` where the caller's key is not for the job's catalog, in the words for a job that is not."""
+    """Raises `JobNotFound`, as for a missing job, if the caller's key does not cover the job's catalog."""
     if asking().catalogs is None:
         return
     try:

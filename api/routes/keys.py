@@ -1,4 +1,4 @@
-"""API keys: made, listed, rotated and revoked while the service runs."""
+"""Routes of API keys: create, list, rotate and revoke while the service is running."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -79,7 +79,7 @@ def delete(name: str) -> Response:
 
 
 def _changed(change: Callable[[Path], Result]) -> Result:
-    """Raises `Conflict` where the file is not this service's to change; the reason names the operator's disk."""
+    """Applies a change to the keys file. Raises `Conflict` if it cannot be written; the reason is only logged."""
     file = _ring().path
     try:
         return change(file)
@@ -92,7 +92,7 @@ def _changed(change: Callable[[Path], Result]) -> Result:
 
 
 def _ring() -> Keyring:
-    """Raises `Conflict` where the service has no keys."""
+    """The keys of the service. Raises `Conflict` if it runs without keys."""
     found = context().keyring
     if found is None:
         raise Conflict(

@@ -1,4 +1,4 @@
-"""Products: put, changed and removed, one or many at a time; read."""
+"""Routes of products: put, patch and delete, one or many at a time; read and list."""
 
 from contextlib import closing
 
@@ -21,7 +21,7 @@ bp = APIBlueprint("products", __name__, url_prefix="/v1/catalogs/<segment:catalo
 
 LINES = ("application/x-ndjson", "application/jsonl", "application/ndjson")
 MAX_ARRAY = 32_000_000
-"""Bytes of a feed that is one JSON array, which is in memory as a whole."""
+"""Maximum bytes of a feed that is one JSON array, since it is held in memory as a whole."""
 
 JOB = "Accepted: the job tells what becomes of it."
 WAITED = {200: ("With `wait`: it has ended well.", {"application/json": schemas.Job})}

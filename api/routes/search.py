@@ -1,4 +1,4 @@
-"""Search: what looks like a product, a picture or a vector."""
+"""Routes of search: products that look like a product, an image or a vector."""
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -108,7 +108,7 @@ def _by_picture(catalog: Catalog, picture: bytes, options: Options) -> schemas.N
 
 
 def _page(by: str, options: Options, find: Callable[..., list[Neighbor]]) -> schemas.Neighbors:
-    """A page, and the cursor of the next: one more is asked for to know whether there is one, where one may be."""
+    """A page and the cursor of the next. Requests one neighbor more than the page has, to know if there is a next."""
     offset = _offset(options)
     limit = min(options.limit + 1, MAX_LIMIT)
     with context().timers.searches.labels(by).time():
