@@ -59,11 +59,11 @@ def read(catalog: str) -> schemas.Catalog:
 )
 @bp.output(schemas.Catalog, description="It was there, with this encoder; new indexed attributes were added.")
 def put(catalog: str) -> tuple[schemas.Catalog, int, dict[str, str]]:
-    """Make a catalog, or index more attributes of one
+    """Create a catalog, or index more attributes of one
 
-    What is left out is `inception_v3`, `imagenet`, `nearest` and no quantization for a new catalog, and what it has for
-    one that is there. A catalog keeps its encoder: another `encoder`, `weights`, `resample` or `quantization` is a
-    conflict, and so is another kind of an indexed attribute.
+    The defaults of a new catalog are `inception_v3`, `imagenet`, `nearest` and no quantization; fields that are left
+    out keep their values in an existing one. A catalog keeps its encoder: another `encoder`, `weights`, `resample` or
+    `quantization` is a conflict, and so is another kind of an indexed attribute.
     """
     wanted = json_body(models.NewCatalog)
     if refused := [name for name in wanted.indexed_attributes if not is_key(name)]:
@@ -87,7 +87,7 @@ def put(catalog: str) -> tuple[schemas.Catalog, int, dict[str, str]]:
 @bp.doc(extensions=more(404, 503))
 @bp.output({}, status_code=204, description="It is gone.")
 def delete(catalog: str) -> Response:
-    """Remove a catalog with its products; what still waits for it is canceled"""
+    """Remove a catalog with its products; its waiting changes are canceled"""
     here = context()
     spec = here.catalog(catalog).spec
     here.ledger.drop(spec.id, lambda: here.catalogs.remove(spec.name, spec.id))

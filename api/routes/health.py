@@ -22,7 +22,7 @@ bp = APIBlueprint("health", __name__, tag="Service")
 @bp.doc(extensions=more(is_open=True))
 @bp.output(schemas.Liveness)
 def livez() -> schemas.Liveness:
-    """Tell that this process answers; nothing is looked at"""
+    """Report that this process answers; checks nothing else"""
     return schemas.Liveness(status="ok")
 
 
@@ -31,7 +31,7 @@ def livez() -> schemas.Liveness:
 @bp.doc(extensions=more(is_open=True, answers={503: ("Something is away.", {"application/json": schemas.Readiness})}))
 @bp.output(schemas.Readiness)
 def readyz() -> tuple[schemas.Readiness, int]:
-    """Tell whether ledger and index answer"""
+    """Report whether ledger and index answer"""
     here = context()
     ledger, index = _state(here.ledger.ping), _state(here.catalogs.registry.check)
     is_ready = ledger == index == "ok"
@@ -45,9 +45,9 @@ def readyz() -> tuple[schemas.Readiness, int]:
 @bp.doc(extensions=more(503))
 @bp.output(schemas.Stats)
 def stats() -> schemas.Stats:
-    """Tell how much there is to do, and who does it
+    """Read the size of the queue and the number of workers
 
-    Of all catalogs and workers: what to scale workers by.
+    For all catalogs and workers together; the numbers to scale workers by.
     """
     found = context().ledger.stats()
     drain = found.drain_seconds

@@ -68,9 +68,9 @@ def items(job: str, page: models.ItemsPage) -> schemas.Items:
 @bp.doc(extensions=more(404, 503))
 @bp.output(schemas.Job)
 def cancel(job: str) -> schemas.Job:
-    """Cancel what still waits of a job
+    """Cancel the waiting changes of a job
 
-    What a worker has in hand ends by itself. Again is harmless.
+    Changes that a worker is processing are finished. Repeating the request is harmless.
     """
     _check(job)
     return to_schema(context().ledger.cancel(job))
@@ -81,7 +81,7 @@ def cancel(job: str) -> schemas.Job:
 @bp.doc(extensions=more(404, 409, 429, 503, headers={"Location": "The new job."}, accepts=True))
 @bp.output(schemas.Job, status_code=202)
 def retry(job: str) -> Answer:
-    """Try again what failed of a finished job
+    """Retry the failed changes of a finished job
 
     The answer is a new job of those changes, each at its old version: newer changes win.
     """

@@ -61,9 +61,9 @@ def post() -> tuple[schemas.MadeKey, int]:
 @bp.post("/<segment:name>/rotate")
 @opened_by(Scope.ADMIN, everywhere=True)
 @bp.doc(extensions=more(404, 409))
-@bp.output(schemas.MadeKey, description="The old secret is none any more; `key` is shown this once.")
+@bp.output(schemas.MadeKey, description="The old secret is no longer valid; `key` is shown only this once.")
 def rotate(name: str) -> schemas.MadeKey:
-    """Give an API key another secret"""
+    """Replace the secret of an API key"""
     key, secret = _changed(lambda file: keys_file.rotate(file, name))
     return schemas.MadeKey(**key.to_json(), key=secret)
 

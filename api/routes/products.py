@@ -23,7 +23,7 @@ LINES = ("application/x-ndjson", "application/jsonl", "application/ndjson")
 MAX_ARRAY = 32_000_000
 """Maximum bytes of a feed that is one JSON array, since it is held in memory as a whole."""
 
-JOB = "Accepted: the job tells what becomes of it."
+JOB = "Accepted: the job reports the outcome."
 WAITED = {200: ("With `wait`: it has ended well.", {"application/json": schemas.Job})}
 LOCATION = {"Location": "The job."}
 

@@ -27,7 +27,7 @@ class Metrics:
             buckets=_SECONDS,
         )
         self._batches = Histogram(
-            "lookalike_batch_changes", "Changes a batch held.", registry=self.registry, buckets=_SIZES
+            "lookalike_batch_changes", "Changes in a batch.", registry=self.registry, buckets=_SIZES
         )
         self._images = Counter("lookalike_images_encoded", "Images encoded.", registry=self.registry)
 
@@ -76,7 +76,7 @@ class _LedgerCollector(Collector):
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        up = GaugeMetricFamily("lookalike_ledger_up", "1 where Redis answers, else 0.")
+        up = GaugeMetricFamily("lookalike_ledger_up", "1 if Redis answers, else 0.")
         try:
             stats = self._ledger.stats()
         except LedgerUnavailable:
@@ -86,19 +86,19 @@ class _LedgerCollector(Collector):
         up.add_metric([], 1)
         yield up
         counts = stats.counts
-        yield GaugeMetricFamily("lookalike_changes_waiting", "Changes that wait.", value=counts.waiting)
-        yield GaugeMetricFamily(
-            "lookalike_changes_in_flight", "Changes that workers have in hand.", value=counts.in_flight
-        )
+        yield GaugeMetricFamily("lookalike_changes_waiting", "Changes waiting.", value=counts.waiting)
+        yield GaugeMetricFamily("lookalike_changes_in_flight", "Changes in progress.", value=counts.in_flight)
         if stats.drain_seconds is not None:
             # Omitted if unknown, so that the series ends: NaN would make every average over time NaN.
             yield GaugeMetricFamily(
                 "lookalike_drain_seconds",
-                "Seconds until nothing waits or is in hand, at the rate of the last minute.",
+                "Seconds until nothing is waiting or in progress, at the rate of the last minute.",
                 value=stats.drain_seconds,
             )
-        yield GaugeMetricFamily("lookalike_workers", "Workers that live.", value=stats.workers)
-        yield GaugeMetricFamily("lookalike_slots", "Batches that living workers can have in hand.", value=stats.slots)
+        yield GaugeMetricFamily("lookalike_workers", "Live workers.", value=stats.workers)
+        yield GaugeMetricFamily(
+            "lookalike_slots", "Batches that live workers can process at the same time.", value=stats.slots
+        )
         ended = CounterMetricFamily("lookalike_changes", "Changes that have ended, by state.", labels=["state"])
         for state, count in counts.ended.items():
             ended.add_metric([state.value], count)
