@@ -26,9 +26,9 @@ from services.errors import InvalidSource
 from services.records import AttributeKind, CatalogSpec, ChangeKind, Lane, Quantization, Resample, Vectors
 
 FORMAT = 1
-"""Grows with what an older version would misread; v0.1 wrote 1."""
+"""The version of the file format, increased by incompatible changes; v0.1 wrote 1."""
 AT_ONCE = 500
-"""Products, or changes, of a member."""
+"""Maximum number of products, or changes, in one member."""
 
 BLOCK = 512
 END = bytes(2 * BLOCK)
@@ -238,13 +238,13 @@ def verified(path: Path) -> Manifest:
 
 def _manifest(path: Path, data: bytes) -> Manifest:
     try:
-        told = json.loads(data)
-        if isinstance(told, dict) and told.get("format") != FORMAT:
+        found = json.loads(data)
+        if isinstance(found, dict) and found.get("format") != FORMAT:
             raise InvalidSource(
-                f"{path} is a backup of format {told.get('format')} made by Lookalike {told.get('made_by')}, and this "
-                f"version reads format {FORMAT}: restore it with that version."
+                f"{path} is a backup of format {found.get('format')} made by Lookalike {found.get('made_by')}, and "
+                f"this version reads format {FORMAT}: restore it with that version."
             )
-        return Manifest.model_validate(told)
+        return Manifest.model_validate(found)
     except ValidationError as error:
         raise InvalidSource(f"The manifest of {path} is none ({_first(error)}).") from error
     except ValueError as error:

@@ -9,7 +9,7 @@ from services.encoders.network import Network
 from services.errors import PrecisionUnavailable
 
 Folded = dict[str, tuple[Any, Any]]
-"""Kernel and bias of a convolution, by the layer's name."""
+"""Kernel and bias of each convolution, by the name of its layer."""
 
 
 def compile(network: Network, model: Any, *, half: bool = False) -> Callable[[Any], Any]:
