@@ -14,12 +14,12 @@ def checked_product_id(product_id: str) -> str:
         InvalidProductID: It is empty, too long, or not encodable as UTF-8.
     """
     if not product_id:
-        raise InvalidProductID("A product ID is empty; give each product a name of its own.")
+        raise InvalidProductID("A product ID is empty; give each product an ID of its own.")
     try:
         size = len(product_id.encode())
     except UnicodeEncodeError:
         raise InvalidProductID(
-            f"The product ID {product_id!r} is no valid Unicode text; rename it so that it is UTF-8."
+            f"The product ID {product_id!r} is not valid Unicode text; rename it so that it is UTF-8."
         ) from None
     if size > MAX_PRODUCT_ID_BYTES:
         raise InvalidProductID(

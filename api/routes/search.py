@@ -134,7 +134,7 @@ def _offset(options: Options) -> int:
     except (Error, ValueError):
         text = ""
     if not re.fullmatch(r"o[0-9]{1,6}", text) or (offset := int(text[1:])) > models.MAX_OFFSET:
-        raise _refused("cursor", "this is none; take `next` of the page before")
+        raise _refused("cursor", "it is invalid; take `next` of the previous page")
     return offset
 
 

@@ -185,7 +185,9 @@ def attributes_of(text: str, path: Path, row: int) -> Attributes:
     try:
         attributes = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidSource(f"The attributes in row {row} of {path} are no JSON ({error}); write an object.") from error
+        raise InvalidSource(
+            f"The attributes in row {row} of {path} are not valid JSON ({error}); write an object."
+        ) from error
     if not isinstance(attributes, dict):
         raise InvalidSource(f"The attributes in row {row} of {path} must be a JSON object.")
     return attributes

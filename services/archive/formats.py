@@ -23,7 +23,7 @@ def _format_of(path: Path) -> str:
     if path.is_dir():
         return "script"
     if path.exists() and not path.is_file():
-        raise InvalidSource(f"{path} is no file and no folder; give an archive.")
+        raise InvalidSource(f"{path} is neither a file nor a folder; give an archive.")
     try:
         with path.open("rb") as stream:
             start = stream.read(4)
@@ -33,5 +33,6 @@ def _format_of(path: Path) -> str:
         if start.startswith(magic):
             return name
     raise InvalidSource(
-        f"{path} is no archive: give a folder with {script.EMBEDDINGS} and {script.INDEXES}, a .npz or a Parquet file."
+        f"{path} is not an archive: give a folder with {script.EMBEDDINGS} and {script.INDEXES}, a .npz or "
+        "a Parquet file."
     )

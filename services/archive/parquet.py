@@ -200,5 +200,5 @@ def _opened(path: Path) -> Iterator[Any]:
     # Arrow's own errors have several bases: ValueError, OSError, NotImplementedError, KeyError.
     except (pa.lib.ArrowException, OSError, ValueError, OverflowError) as error:
         raise InvalidSource(
-            f"{path} is no Parquet file or a damaged one ({reason(error)}); export it again."
+            f"{path} is not a Parquet file, or it is damaged ({reason(error)}); export it again."
         ) from error

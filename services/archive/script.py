@@ -144,4 +144,4 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     except OSError as error:
         raise InvalidSource(f"{path} cannot be read ({error.strerror}); check its rights.") from error
     except UnicodeDecodeError as error:
-        raise InvalidSource(f"{path} is no text in UTF-8 ({error}); save it as such.") from error
+        raise InvalidSource(f"{path} is not text in UTF-8 ({error}); save it as UTF-8.") from error

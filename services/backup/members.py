@@ -167,7 +167,7 @@ def lines(kind: type[Line], name: str, data: bytes) -> list[Line]:
     try:
         return [kind.model_validate_json(line) for line in data.splitlines()]
     except ValidationError as error:
-        raise InvalidSource(f"{name} of the backup holds a line that is none ({_first(error)}).") from error
+        raise InvalidSource(f"{name} of the backup has an invalid line ({_first(error)}).") from error
 
 
 def npy(vectors: Vectors) -> bytes:
@@ -182,7 +182,7 @@ def array(name: str, data: bytes) -> Vectors:
     try:
         found = np.load(BytesIO(data), allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        raise InvalidSource(f"{name} of the backup is no array of numpy.") from error
+        raise InvalidSource(f"{name} of the backup is not a numpy array.") from error
     if not isinstance(found, np.ndarray) or found.ndim != 2 or found.dtype != np.float32:
         raise InvalidSource(f"{name} of the backup does not hold vectors.")
     return found
@@ -201,7 +201,7 @@ def unpacked(path: Path) -> Iterator[tuple[str, bytes]]:
                     raise InvalidSource(f"{path} is damaged at {about.name!r}: take another backup.")
                 yield about.name, data
     except tarfile.TarError as error:
-        raise InvalidSource(f"{path} is no backup, or damaged ({error}): take another.") from error
+        raise InvalidSource(f"{path} is not a backup, or it is damaged ({error}): take another.") from error
     except OSError as error:
         raise InvalidSource(f"{path} cannot be read ({error.strerror or error}); check the path.") from error
 
@@ -218,7 +218,7 @@ def verified(path: Path) -> Manifest:
     for name, data in unpacked(path):
         hash = sha256(data).hexdigest()
         if manifest:
-            raise InvalidSource(f"{path} goes on after its manifest, with {name!r}, so it is none of ours.")
+            raise InvalidSource(f"{path} has {name!r} after its manifest, so Lookalike did not write it.")
         if found := ORIGINAL.fullmatch(name) or _MANIFEST.fullmatch(name):
             if found[1] != hash:
                 raise InvalidSource(f"{path} is damaged at {name!r}, whose bytes have changed: take another backup.")
@@ -228,7 +228,7 @@ def verified(path: Path) -> Manifest:
         else:
             hashes[name] = hash
     if manifest is None:
-        raise InvalidSource(f"{path} has no manifest at its end, so it was broken off: take another backup.")
+        raise InvalidSource(f"{path} has no manifest at its end, so it is incomplete: take another backup.")
     wrong = {*hashes.items()} ^ {*manifest.members.items()}
     if wrong or originals != manifest.originals:
         at = f"{min(wrong)[0]!r}" if wrong else "its originals"
@@ -246,9 +246,9 @@ def _manifest(path: Path, data: bytes) -> Manifest:
             )
         return Manifest.model_validate(found)
     except ValidationError as error:
-        raise InvalidSource(f"The manifest of {path} is none ({_first(error)}).") from error
+        raise InvalidSource(f"The manifest of {path} is invalid ({_first(error)}).") from error
     except ValueError as error:
-        raise InvalidSource(f"The manifest of {path} is no JSON.") from error
+        raise InvalidSource(f"The manifest of {path} is not valid JSON.") from error
 
 
 def _first(error: ValidationError) -> str:

@@ -102,7 +102,7 @@ def _put(members: Members, catalogs: Catalogs) -> None:
 
 def _points(name: str, number: str, vectors: tuple[str, Vectors] | None, products: list[ProductLine]) -> list[Point]:
     if vectors is None or vectors[0] != number or len(vectors[1]) != len(products):
-        raise InvalidSource(f"{name} of the backup does not follow its vectors, so it is none of ours.")
+        raise InvalidSource(f"{name} of the backup does not follow its vectors, so Lookalike did not write it.")
     return [
         Point(each.product_id, each.version, vector, each.norm, each.attributes, each.image)
         for each, vector in zip(products, vectors[1], strict=True)

@@ -160,7 +160,7 @@ def _image(path: Path, line: int, name: str) -> Path:
 
 def _check_file(path: Path) -> None:
     if not path.is_file():
-        raise InvalidSource(f"{path} is no file; give a CSV or NDJSON file.")
+        raise InvalidSource(f"{path} is not a file; give a CSV or NDJSON file.")
 
 
 def _csv_rows(path: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:

@@ -148,7 +148,7 @@ def _named(error: Exception) -> LookalikeError:
     if status in (401, 403):
         return IndexUnavailable("Qdrant, which keeps the vectors, refuses the key in LOOKALIKE_QDRANT_API_KEY.")
     if status and 400 <= status < 500 and status not in (408, 429):
-        return IndexRefused(f"Qdrant, which keeps the vectors, refuses what it is asked ({_reason(error)}).")
+        return IndexRefused(f"Qdrant, which keeps the vectors, refuses the request ({_reason(error)}).")
     return IndexUnavailable(
         f"Qdrant, which keeps the vectors, does not answer ({_reason(error)}); try again in a moment."
     )

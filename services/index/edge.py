@@ -61,7 +61,7 @@ class EdgeIndex:
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise DataNotWritable(f"The index folder {path} cannot be made: {error.strerror}.") from error
+            raise DataNotWritable(f"The index folder {path} cannot be created: {error.strerror}.") from error
         with _translated(lambda reason: _not_opened(path, dim, reason)):
             shard = qdrant.EdgeShard.load(str(path), edge_points.config(dim, quantization))
             index = cls(shard, path, dim, quantization, flush_seconds)
@@ -195,7 +195,9 @@ class EdgeIndex:
         """Yields the shard, which `close` keeps open until the block ends."""
         with self._change:
             if self._closed:
-                raise IndexUnavailable("The index was closed: its catalog was removed, or the process ends.")
+                raise IndexUnavailable(
+                    "The index was closed: its catalog was removed, or the process is shutting down."
+                )
             self._calls += 1
         try:
             with _translated():
@@ -257,7 +259,7 @@ def _sync(folder: Path) -> None:
         except FileNotFoundError:
             continue
         except OSError as error:
-            raise IndexUnavailable(f"The index cannot be brought to the disk: {error.strerror}.") from error
+            raise IndexUnavailable(f"The index cannot be synced to the disk: {error.strerror}.") from error
 
 
 def _pages(length: int) -> Iterator[slice]:

@@ -240,7 +240,9 @@ def _applied(point: Point | Tombstone, stored: int | None) -> bool:
     if stored is None and isinstance(point, Tombstone):
         return True
     if stored is None or stored < point.version:
-        raise IndexUnavailable("Qdrant does not show what it has taken: a copy of it is behind; try again in a moment.")
+        raise IndexUnavailable(
+            "Qdrant does not show a write that it acknowledged: a replica is behind; try again in a moment."
+        )
     return stored == point.version
 
 

@@ -44,7 +44,7 @@ def checked_cursor(cursor: str | None) -> str | None:
     with suppress(ValueError):
         if cursor == str(uuid.UUID(cursor)):
             return cursor
-    raise InvalidInput(f"The cursor {cursor[:80]!r} is none that this catalog gave out; start again without one.")
+    raise InvalidInput(f"The cursor {cursor[:80]!r} was not returned by this catalog; start again without one.")
 
 
 def checked_attributes(names: Iterable[str]) -> None:

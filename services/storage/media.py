@@ -143,7 +143,7 @@ class Media:
 
     def _path(self, kind: str, hash: str) -> str:
         if not HASH.fullmatch(hash):
-            raise InvalidInput(f"{hash!r} is no hash of an image: that has 64 hex digits.")
+            raise InvalidInput(f"{hash!r} is not the hash of an image, which has 64 hex digits.")
         return f"{self._folder}/{kind}/{hash[:2]}/{hash[2:4]}/{hash}"
 
     def _size(self, path: str) -> int | None:

@@ -189,7 +189,7 @@ def test_a_refused_import_leaves_no_catalog(run, source, tmp_path) -> None:
         "weights_not_found": [path, *lite0, "--weights", "nowhere.h5"],
         "both product 'p/8.x'": [script, *lite0],
         "catalog_invalid": [path, *lite0, "--catalog", "No Name"],
-        "no archive": [Path(__file__)],
+        "not an archive": [Path(__file__)],
         "img_embeddings.txt": [tmp_path],
         "cannot be read": [tmp_path / "nowhere"],
     }

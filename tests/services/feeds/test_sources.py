@@ -73,9 +73,9 @@ def test_a_name_that_is_too_long_is_refused(tmp_path: Path) -> None:
 
 def test_a_list_that_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "list.csv")
-    with pytest.raises(InvalidSource, match="no file"):
+    with pytest.raises(InvalidSource, match="not a file"):
         sources([tmp_path / "list.csv"])
-    with pytest.raises(InvalidSource, match="no file"):
+    with pytest.raises(InvalidSource, match="not a file"):
         attributes_table(tmp_path / "list.csv")
 
 

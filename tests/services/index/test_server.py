@@ -172,7 +172,7 @@ def test_what_the_server_refuses_is_not_tried_again(server: Collections) -> None
     spec = new_spec(4)
     server.create(spec)
     point = models.PointStruct(id=1, vector={"image": [1.0, 2.0]}, payload={})
-    with pytest.raises(IndexRefused, match=r"refuses what it is asked \(400"):
+    with pytest.raises(IndexRefused, match=r"refuses the request \(400"):
         server._client.call("upsert", f"lookalike-test.{spec.name}.{spec.generation}", [point])
 
 
