@@ -22,7 +22,7 @@ _BFLOAT16 = "auto_mixed_precision_onednn_bfloat16"
 class TensorFlowEncoder:
     """A network on TensorFlow, compiled once, on the first GPU visible to the process, or else on the CPU.
 
-    `pace` sets the batch sizes; None chooses them for the device. bfloat16 is a setting of the whole process.
+    `pace` sets threads and batch sizes; None chooses them for the device. bfloat16 is a setting of the whole process.
 
     Raises:
         WeightsError: The weights cannot be loaded; a subclass says why.
