@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -53,6 +53,12 @@ def disk_path() -> Iterator[Path]:
     """A temporary folder on a disk, for tests of what outlives a power cut or kill; `tmp_path` may be in memory."""
     with TemporaryDirectory(prefix="lookalike-", ignore_cleanup_errors=True) as folder:
         yield Path(folder).resolve()
+
+
+@pytest.fixture
+def record_property(record_property: Callable[[str, object], None]) -> Callable[[str, object], None]:
+    """Keeps a figure with the report of a test, as text: xdist passes only plain types from process to process."""
+    return lambda name, value: record_property(name, str(value))
 
 
 @pytest.fixture(scope="session")
