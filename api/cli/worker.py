@@ -17,7 +17,7 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 @click.command("worker")
 @data_option
-@click.option("--concurrency", metavar="N", type=click.IntRange(1, 64), help="Batches in hand at once.  [default: 3]")
+@click.option("--concurrency", metavar="N", type=click.IntRange(1, 64), help="Batches at a time.  [default: 3]")
 @click.option(
     "--device", metavar="D", default="cpu", show_default=True, help="cpu, or gpu:0 for the first GPU, and so on."
 )
@@ -25,7 +25,7 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 def worker_command(data: str | None, concurrency: int | None, device: str) -> None:
     """Run a worker: it takes changes from the queue in LOOKALIKE_REDIS_URL.
 
-    One process for each device. SIGTERM or Ctrl-C ends it: what it has in hand is finished, or given back after 20
+    One process for each device. SIGTERM or Ctrl-C ends it: its batches are finished, or requeued after 20
     seconds, or at once at a second Ctrl-C.
     """
     from services.telemetry.logs import configure

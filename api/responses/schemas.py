@@ -112,16 +112,16 @@ class Items(_Response):
 
 class Stats(_Response):
     waiting: Annotated[Count, Field(description="Changes that wait.")]
-    in_flight: Annotated[Count, Field(description="Changes that workers have in hand.")]
+    in_flight: Annotated[Count, Field(description="Changes that workers are applying.")]
     changes_per_second: Annotated[
         float, Field(ge=0, description="How many ended, in the last minute or since it began.")
     ]
     drain_seconds: Annotated[
         float | None,
-        Field(ge=0, description="Until nothing waits or is in hand, at that rate; null: nothing ended lately."),
+        Field(ge=0, description="Until nothing waits or is in progress, at that rate; null: nothing ended lately."),
     ]
     workers: Annotated[Count, Field(description="Workers that live.")]
-    slots: Annotated[Count, Field(description="Batches that they can have in hand.")]
+    slots: Annotated[Count, Field(description="Batches that they can work on at once.")]
 
 
 class Readiness(_Response):

@@ -68,7 +68,7 @@ class EmbeddedServer:
         self._thread.start()
 
     def hang_up(self) -> None:
-        """Closes all connections, and listens no more. Requests in progress get no answer. Again is harmless."""
+        """Closes all connections, and listens no more. Requests in progress get no answer. Idempotent."""
         if self._hung_up.is_set():
             return
         self._hung_up.set()

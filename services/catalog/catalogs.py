@@ -177,7 +177,7 @@ class Catalogs:
             return self._encoders[key]
 
     def close(self) -> None:
-        """Closes every catalog and encoder, and lets other processes work on the data. Again is harmless."""
+        """Closes every catalog and encoder, and lets other processes work on the data. Idempotent."""
         with self._lock:
             for catalog in self._open.values():
                 catalog.close()

@@ -88,7 +88,7 @@ class SharedEncoder:
             return len(self._urgent), len(self._batches)
 
     def close(self) -> None:
-        """Closes the encoder after the turns in progress; calls that wait raise `Closed`. Again is harmless."""
+        """Closes the encoder after the turns in progress; calls that wait raise `Closed`. Idempotent."""
         with self._changed:
             if self._closed:
                 return
