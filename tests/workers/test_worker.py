@@ -16,7 +16,14 @@ from redis import Redis
 from workshop import DIM, Shop, Stub, draining, until
 
 from services.encoders.encoder import Encoder
-from services.errors import EncoderMismatch, LedgerUnavailable, LookalikeError, WeightsNotFound, WeightsUnreachable
+from services.errors import (
+    EncoderMismatch,
+    FormatTooNew,
+    LedgerUnavailable,
+    LookalikeError,
+    WeightsNotFound,
+    WeightsUnreachable,
+)
 from services.failpoints import enabled
 from services.ledger import Claim, Claimed, Claims, Store
 from services.queue.valkey import ValkeyServer
@@ -131,6 +138,24 @@ def test_changes_fail_with_the_reason_when_a_backend_stays_dead(make_shop: MakeS
     again = shop.ledger.retry(job.id)
     finish(shop, worker, again)
     assert shop.job(again).applied == 70
+
+
+def test_a_worker_too_old_for_a_catalog_leaves_its_changes_to_newer_ones(make_shop: MakeShop, logs: list[Any]) -> None:
+    """Given a newer version that has upgraded a catalog, I expect an older worker beside it to fail nothing, ever."""
+    load = Failing(*[FormatTooNew("The catalog was written by a newer Lookalike.")] * 1000)
+    shop = make_shop(load)
+    job = shop.accept(shop.puts(70))
+    older = shop.worker(give_up=0.0, backoff=quick())
+
+    def tries() -> int:
+        older.drain()
+        return len([each for each in logs if each["event"] == "a batch is put off"])
+
+    until(lambda: tries() >= 3)
+    assert (shop.job(job).done, shop.counts().waiting) == (0, 70)
+    load.errors.clear()
+    finish(shop, shop.worker(), job)
+    assert shop.job(job).applied == 70
 
 
 def test_trouble_that_was_over_does_not_count_for_the_next(make_shop: MakeShop) -> None:
