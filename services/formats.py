@@ -75,14 +75,16 @@ class Format(Generic[Place]):
         Only one process at a time may do this. Interrupted anywhere, it goes on with the migration that was cut off.
 
         Args:
-            check_space: Raises where so many bytes more do not fit; it is called before anything is changed.
+            check_space: Raises where so many bytes more do not fit. It is called before anything is changed, and not
+                where the migrations write no more than the number.
 
         Raises: `FormatTooNew`, and whatever `check_space` and the migrations raise.
         """
         pending = self.pending()
         missing = self.migrations[pending.found :]
-        if missing:
-            check_space(sum(each.needed_bytes(self.place) for each in missing))
+        # One that only stores its number must not close a full disk to those who read.
+        if needed := sum(each.needed_bytes(self.place) for each in missing):
+            check_space(needed)
         for number, each in enumerate(missing, pending.found + 1):
             each.run(self.place)
             self.write(number)

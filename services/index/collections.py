@@ -207,7 +207,9 @@ class Collections:
 
         def read() -> int:
             found = info or self._client.call("get_collection", collection)
-            return int((found.config.metadata or {}).get("format", 0))
+            number = (found.config.metadata or {}).get("format", 0)
+            # Whoever made a collection in which that is no number, it was not Lookalike: `_spec` says so.
+            return number if isinstance(number, int) else 0
 
         def write(number: int) -> None:
             self._client.call("update_collection", collection, metadata={"format": number}, timeout=WRITE_SECONDS)

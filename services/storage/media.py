@@ -19,7 +19,7 @@ from services.settings import MediaKeep
 from services.storage.disk import disk_errors
 
 HASH = re.compile(r"[0-9a-f]{64}")
-ATOMIC = frozenset({"abfs", "abfss", "adl", "az", "gcs", "gs", "memory", "oss", "s3", "s3a"})
+ATOMIC = frozenset({"abfs", "abfss", "az", "gcs", "gs", "memory", "oss", "s3", "s3a"})
 """Protocols of object stores, where a write is atomic: an object appears when its upload is complete."""
 
 

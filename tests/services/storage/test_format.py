@@ -62,12 +62,16 @@ def test_a_migration_that_was_cut_off_is_repeated(old: Path) -> None:
 
 
 def test_on_a_full_disk_an_older_folder_is_left_as_it_is(old: Path) -> None:
+    """Where there is something to write: else it is opened, as what has the current format is."""
+    writing = [*MIGRATIONS, Migration("Copy all.", needed_bytes=lambda folder: 1)]
     with pytest.raises(DataFull, match="LOOKALIKE_MIN_FREE_BYTES"):
-        DataFolder(old, min_free_bytes=1 << 60)
+        DataFolder(old, min_free_bytes=1 << 60, migrations=writing)
     assert not (old / "format").exists()
-    DataFolder(old).close()
-    # What has the current format can be read.
     DataFolder(old, min_free_bytes=1 << 60).close()
+    assert (old / "format").read_text() == "1\n"
+    DataFolder(old, migrations=writing).close()
+    DataFolder(old, min_free_bytes=1 << 60, migrations=writing).close()
+    assert (old / "format").read_text() == "2\n"
 
 
 @pytest.mark.parametrize("text", ["", "one", "-1", "1.5", "²"])
