@@ -82,7 +82,8 @@ def test_the_checker_sees_what_is_lost_wrong_or_there_too_often(
     service = make_stack(1)
     service.start()
     service.create_catalog()
-    callers = Callers(service, pictures, 40, rng)
+    # Sixteen tens, each of which has a product deleted or not: one of them will.
+    callers = Callers(service, pictures, 160, rng)
     callers.start()
     callers.join(60)
     closed(service, callers.log, 60)
