@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,10 +24,14 @@ NEEDED_BYTES = 2 << 30
 
 
 def pytest_configure() -> None:
-    """Puts temporary folders in memory where there is room: most tests wait for `fsync` longer than they compute.
+    """Listens to Ctrl-C, and puts temporary folders in memory where there is room: most tests wait for `fsync` longer
+    than they compute.
 
     A temporary folder that the caller has chosen stays, and so does their LOOKALIKE_MIN_FREE_BYTES.
     """
+    # What a shell starts in the background ignores Ctrl-C, and commands that tests interrupt would inherit that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if "PYTEST_DEBUG_TEMPROOT" in os.environ or not _has_room(MEMORY):
         return
     os.environ["PYTEST_DEBUG_TEMPROOT"] = str(MEMORY)

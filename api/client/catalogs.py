@@ -27,7 +27,7 @@ class RemoteCatalogs:
         self.url = url
         self._settings = settings
         self._timings = timings
-        self._client = Client(url, settings.api_key.get_secret_value())
+        self._client = Client(url, settings.api_key.get_secret_value(), timings.away)
 
     def specs(self) -> list[CatalogSpec]:
         """The descriptions of all catalogs, by name."""

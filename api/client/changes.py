@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from httpx2 import Response
 
-from api.client.connection import Client, kind_of, problem
+from api.client.connection import AWAY_SECONDS, Client, kind_of, problem
 from api.client.wire import product_path, put_body
 from services.attributes import checked_attributes
 from services.errors import Closed, ImageError, InvalidInput, ProductNotFound
@@ -34,12 +34,14 @@ class Timings:
         poll: Between two questions for the outcome of a change that takes longer.
         patience: In which a change that the service cannot take now is sent again: the service may be restarting, and
             for half a minute it takes a request that was begun before for one in progress.
+        away: In which a service is waited for that does not answer at all.
         silence: Without any outcome, after which the encoder is asked for: perhaps it cannot be loaded.
     """
 
     wait: float = 5
     poll: float = 0.5
     patience: float = 150.0
+    away: float = AWAY_SECONDS
     silence: float = 10.0
 
 

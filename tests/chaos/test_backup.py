@@ -41,7 +41,8 @@ def test_a_stack_under_load(
 ) -> None:
     """Products whose callers were answered before it began: each there once, with the right vector and image, those
     deleted not, whether done or still waiting then. Others may be there, too."""
-    first = make_stack(2, seconds_per_batch=0.5)
+    # Many callers and little machine are no outage of Qdrant.
+    first = make_stack(2, seconds_per_batch=0.5, LOOKALIKE_QDRANT_TIMEOUT="60")
     first.start()
     first.create_catalog()
     before = Callers(first, pictures, scale(2000, 240), rng, prefix="before-")
