@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow
 from ingest import LOOKALIKE, family, make_pictures, make_weights
 from results import keep
 from service import make_catalog, picture_server, put_feed, serving
@@ -197,14 +196,15 @@ def phases(weights: str, began: float, precision: str) -> dict[str, float]:
 
     timed("TensorFlow and Keras", imports)
 
+    from services.encoders.keras import encoder as keras_encoder
     from services.encoders.keras import weights as network_weights
     from services.encoders.network import Patience
 
     network = networks.network("inception_v3")
-    tensorflow.start_tensorflow(precision)
+    keras_encoder.start_tensorflow(precision)
     model = timed("network and weights", lambda: network_weights.load(network, weights, Patience()))
     timed("hash of the weights", lambda: network_weights.digest(model))
-    compiled = timed("graph", lambda: tensorflow.compiled(network, model, precision))
+    compiled = timed("graph", lambda: keras_encoder.compiled(network, model, precision))
     import tensorflow as tf
 
     for name, count in (("first call", 1), ("first call of eight", TURN)):
