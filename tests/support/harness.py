@@ -236,6 +236,12 @@ class Pictures:
     requests: list[str] = field(default_factory=list)
 
 
+class _PictureServer(ThreadingHTTPServer):
+    # As many as a web server has. With Python's 5 a burst of connections on a busy machine is dropped and times out.
+    request_queue_size = 511
+    daemon_threads = True
+
+
 @contextmanager
 def serving(address: str = "127.0.0.1") -> Iterator[Pictures]:
     """A web server at an address of this machine while the block runs."""
@@ -251,8 +257,7 @@ def serving(address: str = "127.0.0.1") -> Iterator[Pictures]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer((address, 0), Handler) as server:
-        server.daemon_threads = True
+    with _PictureServer((address, 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         served.url = f"http://{address}:{server.server_port}"
         yield served
