@@ -217,7 +217,9 @@ def _vectors_of(stream: IO[bytes], column: _Column) -> Iterator[Vector]:
     for count, data in _chunks(stream, column):
         vectors = np.frombuffer(data, column.dtype).reshape(count, *column.shape[1:])
         with np.errstate(over="ignore"):
-            yield from vectors.astype(np.float32)
+            converted = vectors.astype(np.float32)
+        # Outside of that block: it belongs to a context, and a generator may be closed in another one.
+        yield from converted
 
 
 def _texts_of(stream: IO[bytes], column: _Column) -> Iterator[str]:
