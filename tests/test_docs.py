@@ -280,7 +280,7 @@ def _finished(job: str) -> dict[str, Any]:
     def told() -> dict[str, Any]:
         return dict(httpx2.get(f"{URL}/v1/jobs/{job}", trust_env=False).json())
 
-    until(lambda: bool(told()["finished_at"]), 60, told)
+    until(lambda: bool(told()["finished_at"]), 300, told)
     return told()
 
 

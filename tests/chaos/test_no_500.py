@@ -4,6 +4,7 @@ import json
 import random
 import re
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -83,6 +84,10 @@ def test_nothing_malformed_is_answered_with_500(
         request = bent(request, own)
         raw = request.raw()
         answer = asked(port, raw, own)
+        # A busy machine keeps the queue from answering in time, which no request can help: it is asked again.
+        until = time.monotonic() + 60
+        while b"ledger_unavailable" in answer and time.monotonic() < until:
+            answer = asked(port, raw, own)
         told = [int(status) for status in STATUS.findall(answer)] or [0]
         head, _, _ = answer.partition(b"\r\n\r\n")
         is_problem = b"application/problem+json" in head
