@@ -28,7 +28,8 @@ from service import make_catalog, picture_server, put_feed, serving
 
 from services import bootstrap, settings
 from services.encoders import networks
-from services.images.decoder import Decoder, Limits
+from services.images.decoder import Decoder
+from services.images.limits import Limits
 from services.index.edge import EdgeIndex
 from services.outbound.fetcher import Fetcher
 from services.records import Point, Vectors

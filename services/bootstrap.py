@@ -18,8 +18,9 @@ from services.encoders.network import Patience
 from services.encoders.networks import network
 from services.encoders.shared import SharedEncoder
 from services.errors import DataCorrupt
-from services.images.decoder import Decoder, Limits
+from services.images.decoder import Decoder
 from services.images.intake import Intake, Observe, nothing
+from services.images.limits import Limits
 from services.index.edge import EdgeIndex
 from services.index.vector_index import VectorIndex
 from services.ledger import Claims, Ledger, connect

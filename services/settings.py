@@ -36,7 +36,9 @@ class Settings(BaseSettings):
     )
     decode_timeout: float = Field(10.0, gt=0, le=3600, description="Seconds that decoding one image may take.")
     decode_memory: int = Field(
-        1 << 30, ge=256 << 20, description="Bytes of address space that a decoding process may use."
+        1 << 30,
+        ge=256 << 20,
+        description="Bytes of address space that a decoding process may use for an image, itself included.",
     )
     max_image_bytes: int = Field(25_000_000, ge=1, description="Maximum size of an image file in bytes.")
     max_feed_bytes: int = Field(

@@ -14,6 +14,7 @@ STAND_ON = "api and workers stand on services, never the other way round"
 SERVICES = "The rooms of services form layers"
 API = "The rooms of api form layers"
 CIRCLES = "Modules of one package do not import each other in circles"
+PICTURES = "Pillow, libvips and libheif live in services.images; demo and testing draw, too"
 CONCRETE = "Only bootstrap names concrete classes"
 
 PLANTED = {
@@ -31,10 +32,8 @@ PLANTED = {
     "api.openapi.imports_a_room_beside": (API, "import api.ingest"),
     "services.query.imports_tensorflow": ("TensorFlow and Keras live in services.encoders.keras", "import tensorflow"),
     "api.routes.imports_keras": ("TensorFlow and Keras live in services.encoders.keras", "import keras"),
-    "services.query.imports_pillow": (
-        "Pillow lives in services.images; demo and testing draw, too",
-        "import PIL.Image",
-    ),
+    "services.query.imports_pillow": (PICTURES, "import PIL.Image"),
+    "services.catalog.imports_libvips": (PICTURES, "import pyvips"),
     "services.query.imports_qdrant": ("The vector index lives in services.index", "import qdrant_edge"),
     "services.query.imports_redis": ("Redis lives in services.ledger", "import redis"),
     "api.routes.imports_httpx2": (

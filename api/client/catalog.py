@@ -12,7 +12,8 @@ from api.client.wire import catalog_path, filter_json, product_path, search_json
 from services.catalog.search import MAX_LIMIT, SearchOptions
 from services.encoders.specs import trained
 from services.errors import ImageError
-from services.images.decoder import Decoder, Limits
+from services.images.decoder import Decoder
+from services.images.limits import Limits
 from services.names import checked_product_id
 from services.paging import paginate
 from services.query.filters import Filter

@@ -7,7 +7,7 @@ from api.errors import BodyTooLarge
 from api.requests.body import Body
 from api.requests.form import digest, parts
 from services.errors import ImageTooLarge, ImageUnsupported
-from services.images.formats import media_type
+from services.signatures import media_type, not_an_image
 
 BESIDE = 64 << 10
 """Bytes that a form may have beside its parts: boundaries and headers."""
@@ -18,7 +18,7 @@ def checked_picture(data: bytes) -> bytes:
     if not data:
         raise ImageUnsupported("The image is empty; send its bytes.")
     if media_type(data) is None:
-        raise ImageUnsupported("This is no JPEG, PNG, WebP, GIF, BMP or TIFF image; convert it to one of these.")
+        raise ImageUnsupported(not_an_image(data))
     return data
 
 

@@ -11,8 +11,8 @@ from api.context import context
 from api.openapi import handwritten
 from api.openapi.document import more
 from services.errors import MediaNotFound
-from services.images.formats import media_type
 from services.records import Product
+from services.signatures import media_type
 
 bp = APIBlueprint("images", __name__, url_prefix="/v1/catalogs/<segment:catalog>/products", tag="Products")
 

@@ -9,10 +9,12 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
 from functools import partial
+from importlib import import_module
 from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any, NamedTuple, ParamSpec, Self, TypeVar
@@ -23,6 +25,17 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 START_SECONDS = 60.0
+GROWTH = 64 << 20
+"""Bytes of address space that a child may keep of the tasks that it has done; with more it is replaced."""
+ENVIRONMENT = {
+    # There is a process for each processor, and a thread more reserves address space: its stack, its share of the heap.
+    "OPENBLAS_NUM_THREADS": "1",
+    "VIPS_CONCURRENCY": "1",
+    "MALLOC_ARENA_MAX": "1",
+    # Without these glibc learns from large blocks to keep them, in pieces that the next large one does not fit into.
+    "MALLOC_MMAP_THRESHOLD_": str(4 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(16 << 20),
+}
 
 
 class _Task(NamedTuple):
@@ -33,15 +46,25 @@ class _Task(NamedTuple):
 class Children:
     """A pool of `processes` children, each started when first needed and replaced after `recycle` tasks.
 
-    A task that takes more than `timeout` seconds or ends its child (by using more than `memory` bytes of address space,
-    or by a crash in a C library) affects no other task: its future raises `ImageDecodeTimeout` or `ImageDecodeCrashed`.
+    A task that takes more than `timeout` seconds or ends its child (by using more memory than it may, or by a crash in
+    a C library) affects no other task: its future raises `ImageDecodeTimeout` or `ImageDecodeCrashed`.
+
+    Args:
+        processes: How many children there are.
+        timeout: Seconds that a task may take.
+        memory: Bytes of address space that a fresh child may have. What that leaves for a task is what every task may
+            use, whatever its child has done before; so a used child may have up to `GROWTH` more.
+        modules: Modules that a child imports when it starts. What a task imports counts as left behind by it.
+        recycle: How many tasks a child does.
     """
 
-    def __init__(self, processes: int, *, timeout: float, memory: int, recycle: int = 1000) -> None:
+    def __init__(
+        self, processes: int, *, timeout: float, memory: int, modules: Sequence[str] = (), recycle: int = 1000
+    ) -> None:
         self._tasks: SimpleQueue[_Task | None] = SimpleQueue()
         self._lock = Lock()
         self._closed = False
-        self._children = [_Child(timeout, memory, recycle) for _ in range(processes)]
+        self._children = [_Child(timeout, memory, modules, recycle) for _ in range(processes)]
         self._threads = [Thread(target=self._serve, args=(child,), daemon=True) for child in self._children]
         for thread in self._threads:
             thread.start()
@@ -105,9 +128,10 @@ class Children:
 class _Child:
     """One process at a time: started when needed; ended after a timeout, `recycle` tasks, or in an unknown state."""
 
-    def __init__(self, timeout: float, memory: int, recycle: int) -> None:
+    def __init__(self, timeout: float, memory: int, modules: Sequence[str], recycle: int) -> None:
         self._timeout = timeout
         self._memory = memory
+        self._modules = modules
         self._recycle = recycle
         self._tasks = 0
         self._lock = Lock()
@@ -182,7 +206,7 @@ class _Child:
 
     def _start(self) -> Connection:
         ours, theirs = Pipe()
-        limits = f"{theirs.fileno()}, {self._memory}, {2 * self._timeout}"
+        limits = f"{theirs.fileno()}, {self._memory}, {2 * self._timeout}, {tuple(self._modules)!r}"
         code = f"import sys; sys.path[:] = {sys.path!r}; from services.images.processes import serve; serve({limits})"
         with theirs, self._lock:
             if self._closed:
@@ -193,8 +217,7 @@ class _Child:
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
-                    # OpenBLAS reserves address space for each thread.
-                    env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+                    env=os.environ | ENVIRONMENT,
                     # Ctrl-C in a terminal signals the process group of this process, which ends its children itself.
                     process_group=0,
                 )
@@ -234,24 +257,37 @@ def _not_to_be_had(error: OSError) -> DecodingUnavailable:
     )
 
 
-def serve(fd: int, memory: int, seconds: float) -> None:
-    """The main loop of a child: runs tasks from the connection until that closes."""
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+def serve(fd: int, memory: int, seconds: float, modules: Sequence[str]) -> None:
+    """The main loop of a child: runs tasks from the connection until that closes or the tasks leave too much behind."""
+    hard = memory + GROWTH
+    resource.setrlimit(resource.RLIMIT_AS, (memory, hard))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    for module in modules:
+        import_module(module)
+    fresh = _address_space()
     try:
         with Connection(fd) as connection:
-            while True:
-                _serve_one(connection, seconds)
+            while (held := _address_space()) <= fresh + GROWTH:
+                _serve_one(connection, seconds, (held - fresh + memory, hard))
     except (EOFError, ConnectionError):
         return
 
 
-def _serve_one(connection: Connection, seconds: float) -> None:
+def _address_space() -> int:
+    """The bytes of address space that this process has; 0 where the system does not say (only Linux does)."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except FileNotFoundError:
+        return 0
+
+
+def _serve_one(connection: Connection, seconds: float, memory: tuple[int, int]) -> None:
     call = connection.recv()
     connection.send(None)
     _silence()
+    resource.setrlimit(resource.RLIMIT_AS, memory)
     # The parent enforces the timeout. This timer of the kernel ends a child that hangs after its parent died.
     signal.setitimer(signal.ITIMER_REAL, seconds)
     reply = _reply(call)

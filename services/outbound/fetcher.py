@@ -22,6 +22,7 @@ from services.errors import (
     FetchTimeout,
     FetchTooLarge,
     FetchUnreachable,
+    ImageUnsupported,
 )
 from services.outbound.addresses import Allowed
 from services.outbound.connections import (
@@ -38,11 +39,17 @@ from services.outbound.connections import (
 from services.outbound.hosts import Hosts
 from services.outbound.packing import too_large, unpacked
 from services.outbound.urls import display, parsed, redirected
+from services.signatures import description, is_document
 
 MAX_REDIRECTS = 3
 CONNECTIONS = 64
 # So a slow host leaves half of the connections to other hosts.
 OF_ONE_HOST = CONNECTIONS // 2
+# What is read. A host that chooses by this sends one of the first, which decode fastest.
+ACCEPT = (
+    b"image/jpeg, image/png, image/webp, image/gif, image/bmp, image/tiff, "
+    b"image/avif;q=0.9, image/heic;q=0.8, image/heif;q=0.8, */*;q=0.1"
+)
 
 
 class Fetcher:
@@ -87,6 +94,7 @@ class Fetcher:
 
         Raises:
             FetchError: One of its subclasses says why.
+            ImageUnsupported: The answer is a document, such as a page that asks for a login.
         """
         visit = _Visit(self._pool, self._hosts, url, self._max_bytes, self._total_seconds)
         for attempts in count(1):
@@ -181,7 +189,7 @@ class _Visit:
             headers=[
                 (b"Host", url.netloc),
                 (b"User-Agent", _user_agent()),
-                (b"Accept", b"*/*"),
+                (b"Accept", ACCEPT),
                 (b"Accept-Encoding", b"identity"),
             ],
             # `services.outbound.connections` expects a point in time, the pool itself seconds.
@@ -212,6 +220,11 @@ class _Visit:
         image = unpacked(bytes(data), headers.get("content-encoding", ""), self._max_bytes, what)
         if not image:
             raise FetchNotFound(f"{what} is answered with no bytes; check that it is an image.")
+        if is_document(image):
+            raise ImageUnsupported(
+                f"{what} is answered with {description(image)} ({_content_type(headers)}), not with an image: perhaps "
+                "a login, a check for robots or an error; give a URL that needs none of these."
+            )
         return image
 
 
@@ -225,6 +238,12 @@ def _reason(error: httpcore2.ConnectError) -> str:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"certificate refused: {cause.verify_message}".rstrip(".")
     return cause.strerror if isinstance(cause, OSError) and cause.strerror else "no connection"
+
+
+def _content_type(headers: httpx2.Headers) -> str:
+    """What the host calls its answer; shortened, and only what a media type consists of."""
+    told = "".join(each for each in headers.get("content-type", "") if each.isascii() and each.isprintable())
+    return f"as {told[:80]}" if told else "without a content type"
 
 
 def _seconds_until(retry_after: str) -> float:

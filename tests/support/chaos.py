@@ -19,7 +19,8 @@ from PIL import Image
 from waiting import until
 
 from services import bootstrap, settings
-from services.images.decoder import Limits, decode
+from services.images.decoder import decode
+from services.images.limits import Limits
 
 Features = np.ndarray[tuple[int], np.dtype[Any]]
 

@@ -8,7 +8,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageCms
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 
 
 def photo(mode: str = "RGB", width: int = 61, height: int = 43) -> Image.Image:
@@ -50,20 +50,6 @@ def png_of(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
     )
-
-
-def bombs() -> dict[str, bytes]:
-    side = 65_535
-    screen = struct.pack("<HHBBB", side, side, 0x80, 0, 0) + bytes(6)
-    gif = b"GIF89a" + screen + b"," + struct.pack("<HHHHB", 0, 0, side, side, 0) + b"\x02\x02\x4c\x01\0;"
-    bmp = b"BM" + struct.pack("<IHHIIiiHHIIiiII", 1054, 0, 0, 54, 40, side, side, 1, 24, *[0] * 6) + bytes(1000)
-    jpeg = bytearray(saved(photo(), "JPEG"))
-    size = jpeg.index(b"\xff\xc0") + 5
-    jpeg[size : size + 4] = struct.pack(">HH", side, side)
-    tiff = saved(plain(0, "L", (258, 259)), "TIFF").replace(struct.pack("<H", 258) + b"\0\0", b"\xff\xff\0\0")
-    frame = b"\x2f" + struct.pack("<I", 16382 | 16382 << 14) + bytes(50)
-    webp = b"RIFF" + struct.pack("<I", 12 + len(frame)) + b"WEBPVP8L" + struct.pack("<I", len(frame)) + frame
-    return {"PNG": png_of(side, side), "GIF": gif, "BMP": bmp, "JPEG": bytes(jpeg), "WEBP": webp, "TIFF": tiff}
 
 
 def samples() -> Iterator[tuple[str, bytes]]:

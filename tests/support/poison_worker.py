@@ -15,7 +15,8 @@ import stub_worker
 
 from services.encoders import networks
 from services.images import decoder as images
-from services.images.decoder import Decoder, Limits
+from services.images.decoder import Decoder
+from services.images.limits import Limits
 from services.records import Pixels, Resample, Vectors
 from services.testing import StubEncoder
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.images.formats import media_type
+from services.signatures import media_type
 
 URL = "https://images.example.com/1.jpg"
 SHOES = "/v1/catalogs/shoes"

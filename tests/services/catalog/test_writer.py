@@ -28,8 +28,9 @@ from services.errors import (
     FetchNotFound,
     IndexUnavailable,
 )
-from services.images.decoder import Decoder, Limits
+from services.images.decoder import Decoder
 from services.images.intake import Intake
+from services.images.limits import Limits
 from services.index.vector_index import VectorIndex
 from services.records import Change, ChangeKind, Outcome, Point, RemoteImage, State, StoredImage, Tombstone
 from services.storage.media import Media

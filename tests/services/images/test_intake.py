@@ -12,8 +12,9 @@ from waiting import until
 
 from services.catalog.catalog import Catalog
 from services.images.budget import IN_HAND, ByteBudget
-from services.images.decoder import Decoder, Limits
+from services.images.decoder import Decoder
 from services.images.intake import Intake, nothing
+from services.images.limits import Limits
 from services.records import Change, RemoteImage
 from services.storage.media import Media
 from services.testing import StubFetcher, picture

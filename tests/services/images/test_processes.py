@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from bisect import bisect
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import suppress
@@ -90,6 +91,46 @@ def test_memory_over_the_limit_is_refused_and_the_child_goes_on() -> None:
         with pytest.raises(ImageDecodeCrashed, match="LOOKALIKE_DECODE_MEMORY"):
             children.submit(eval, f"len(bytearray({MEMORY}))").result()
         assert children.submit(eval, f"len(bytearray({MEMORY // 4}))").result() == MEMORY // 4
+
+
+LEAK = "import builtins; builtins.kept = [*getattr(builtins, 'kept', []), bytearray(%d << 20)]"
+
+
+def can_take(children: Children, mebibytes: int) -> bool:
+    try:
+        return children.submit(eval, f"len(bytearray({mebibytes} << 20))").result() == mebibytes << 20
+    except ImageDecodeCrashed:
+        return False
+
+
+def test_a_task_may_take_as_much_memory_as_in_a_fresh_child_whatever_that_did_before() -> None:
+    with Children(1, timeout=20, memory=MEMORY) as children:
+        assert can_take(children, 400) and not can_take(children, 512)
+        most = 399 + bisect(range(400, 512), False, key=lambda each: not can_take(children, each))
+        for _ in range(2):
+            children.submit(exec, LEAK % 24).result()
+            assert can_take(children, most - 1) and not can_take(children, most + 2)
+
+
+def test_a_child_that_keeps_much_of_its_tasks_is_replaced() -> None:
+    with Children(1, timeout=20, memory=MEMORY) as children:
+        first = children.submit(os.getpid).result()
+        children.submit(exec, LEAK % 48).result()
+        assert children.submit(os.getpid).result() == first
+        children.submit(exec, LEAK % 48).result()
+        assert children.submit(os.getpid).result() != first
+        until(lambda: is_gone(first), 10.0)
+
+
+def test_large_blocks_that_were_freed_leave_no_address_space_behind() -> None:
+    """In pieces of a heap they would: glibc comes to keep blocks as large as those that it has seen freed."""
+    pieces = "[bytes(size << 20) for _ in range(3) for size in (20, 9, 30, 14)][::2] and None"
+    size = "int(open('/proc/self/statm').read().split()[0]) >> 8"
+    with Children(1, timeout=20, memory=MEMORY) as children:
+        before = children.submit(eval, size).result()
+        for _ in range(5):
+            children.submit(eval, pieces).result()
+        assert children.submit(eval, size).result() <= before + 20
 
 
 def test_a_child_that_cannot_start_is_no_fault_of_an_image() -> None:

@@ -28,13 +28,16 @@ from services.errors import (
     FetchTimeout,
     FetchTooLarge,
     FetchUnreachable,
+    ImageUnsupported,
     InvalidSetting,
 )
 from services.outbound.addresses import Address
 from services.outbound.fetcher import Fetcher
 from services.outbound.urls import checked_url
+from services.signatures import SIGNATURES
 
 IMAGE = b"the bytes of an image"
+MEDIA_TYPES = {*SIGNATURES.values(), "image/webp", "image/avif", "image/heic"}
 PUBLIC = ip_address("93.184.215.14")
 
 Talk = Callable[[socket.socket], None]
@@ -240,6 +243,8 @@ def test_a_request_tells_who_asks_and_nothing_else(monkeypatch: pytest.MonkeyPat
         names = {header.partition(":")[0] for header in headers}
         assert names == {"Host", "User-Agent", "Accept", "Accept-Encoding"}
         assert "Accept-Encoding: identity" in headers
+        [accept] = [header.removeprefix("Accept: ") for header in headers if header.startswith("Accept: ")]
+        assert {each.partition(";")[0] for each in accept.split(", ")} == {*MEDIA_TYPES, "image/heif", "*/*"}
         assert any(header.startswith("User-Agent: lookalike/0.") for header in headers)
 
 
@@ -850,6 +855,56 @@ def test_an_answer_without_an_image_is_not_asked_for_again(answer: bytes) -> Non
         with pytest.raises(FetchNotFound):
             fetch(server.url, attempts=3)
         assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        (b"<!DOCTYPE html><title>Sign in</title>", "an HTML page"),
+        (b"\xef\xbb\xbf\n <HTML lang=en>", "an HTML page"),
+        (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "an XML document"),
+        (b'{"error": "expired"}', "a JSON document"),
+    ],
+)
+def test_a_document_in_place_of_an_image_is_told_with_host_and_content_type(document: bytes, told: str) -> None:
+    with Server(reply(document, "Content-Type: text/html; charset=utf-8")) as server:
+        with pytest.raises(ImageUnsupported) as caught:
+            fetch(server.url, attempts=3)
+        assert server.connections == 1
+    assert str(caught.value) == (
+        f"{server.url} is answered with {told} (as text/html; charset=utf-8), not with an image: perhaps a login, "
+        "a check for robots or an error; give a URL that needs none of these."
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ("X: y", "without a content type"),
+        ("Content-Type: " + "x" * 200, f"as {'x' * 80}"),
+        ("Content-Type: text/\x1b[31mhtml", "as text/[31mhtml"),
+    ],
+)
+def test_what_a_host_calls_a_document_is_told_short_and_printable(header: str, told: str) -> None:
+    with Server(reply(b"<html>", header)) as server, pytest.raises(ImageUnsupported) as caught:
+        fetch(server.url)
+    assert f"an HTML page ({told})," in str(caught.value)
+
+
+def test_a_login_behind_a_redirect_is_told_without_the_place_it_leads_to() -> None:
+    with Server(reply(b"<html>", "Content-Type: text/html")) as login:
+        redirect = f"HTTP/1.1 302 Found\r\nLocation: {login.url}/secret\r\n\r\n".encode()
+        told = r"^The redirect of {} is answered with an HTML page"
+        with Server(redirect) as server, pytest.raises(ImageUnsupported, match=told.format(server.url)) as caught:
+            fetch(server.url)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_document_that_is_called_an_image_and_an_image_that_is_called_a_page_are_what_they_are() -> None:
+    with Server(reply(b"<html>", "Content-Type: image/jpeg")) as server, pytest.raises(ImageUnsupported):
+        fetch(server.url)
+    with Server(reply(IMAGE, "Content-Type: text/html")) as server:
+        assert fetch(server.url) == IMAGE
 
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "deflate,gzip", "gzip, br", "compress"])

@@ -1,0 +1,136 @@
+"""Opening of image bytes: which library decodes them, and what has to be done to the bytes before and after."""
+
+import re
+import struct
+from io import BytesIO
+
+# Imported here, since Image.open imports all plugins if one of these is missing.
+from PIL import AvifImagePlugin, Image, WebPImagePlugin  # noqa: F401
+
+from services.errors import ImageUnsupported
+from services.images import jpeg, libvips, png, tiff, webp
+from services.images.colors import eight_bits
+from services.images.limits import Limits
+from services.signatures import media_type, not_an_image
+
+ORIENTATION = 0x0112
+# The type of an item in its entry (ISO/IEC 14496-12, `infe`), after version, flags, ID and protection.
+EXIF_OF_AVIF = re.compile(rb"(infe[\x02\x03].{7}(?:..)?)Exif", re.DOTALL)
+TRANSPOSITIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def upright(data: bytes, limits: Limits, draft: int | None = None) -> Image.Image:
+    """The image upright, with 8 bits a channel; its ICC profile, if any, is `info["icc_profile"]`.
+
+    A JPEG may be scaled down, to no less than `draft` pixels a side.
+
+    Raises:
+        ImageError: A subclass says what is wrong with the image.
+        Exception: Whatever Pillow, libvips and libheif raise for damaged bytes.
+    """
+    limits.check_bytes(len(data))
+    # Replaces Pillow's own limit, which only warns at first, by ours.
+    Image.MAX_IMAGE_PIXELS = None
+    match media_type(data):
+        case None:
+            raise ImageUnsupported(not_an_image(data))
+        case "image/jpeg":
+            image = _jpeg(jpeg.reduced(data), limits, draft)
+        case "image/png":
+            image = _png(data, limits)
+        case "image/tiff":
+            image = tiff.opened(data, limits)
+        case "image/heic":
+            image = _heic(data, limits)
+        case "image/webp":
+            reduced = webp.reduced(data)
+            # Pillow allocates two canvases of a WebP before it reports the size.
+            limits.check_pixels(*webp.size(reduced))
+            image = Image.open(BytesIO(reduced), formats=("WEBP",))
+        case "image/avif":
+            # libavif refuses the picture where EXIF is damaged, which says nothing of one: `irot` and `imir` turn it.
+            image = Image.open(BytesIO(EXIF_OF_AVIF.sub(rb"\1free", data)), formats=("AVIF",))
+        case "image/gif":
+            image = _gif(data, limits)
+        case _:
+            image = Image.open(BytesIO(data), formats=("BMP",))
+    limits.check_pixels(*image.size)
+    image.load()
+    return eight_bits(_turned(image))
+
+
+def _jpeg(data: bytes, limits: Limits, draft: int | None) -> Image.Image:
+    try:
+        return _loaded_jpeg(data, limits, draft)
+    except OSError:
+        # It lacks its end marker, or more than that.
+        whole = jpeg.ended(data)
+        if not (jpeg.has_all_scans(whole) and libvips.decodes_without_warning(whole)):
+            raise
+    return _loaded_jpeg(whole, limits, draft)
+
+
+def _loaded_jpeg(data: bytes, limits: Limits, draft: int | None) -> Image.Image:
+    image = Image.open(BytesIO(data), formats=("JPEG",))
+    limits.check_pixels(*image.size)
+    if draft:
+        image.draft(None, (draft, draft))
+    image.load()
+    return image
+
+
+def _png(data: bytes, limits: Limits) -> Image.Image:
+    reduced = png.reduced(data)
+    opened: Image.Image = Image.open(BytesIO(reduced.data), formats=("PNG",))
+    limits.check_pixels(*opened.size)
+    image = opened
+    if reduced.has_deep_key:
+        image = libvips.from_png(reduced.data)
+        image.info = {key: value for key, value in opened.info.items() if key != "transparency"}
+    if reduced.profile:
+        image.info["icc_profile"] = reduced.profile
+    return image
+
+
+def _gif(data: bytes, limits: Limits) -> Image.Image:
+    image = Image.open(BytesIO(data), formats=("GIF",))
+    limits.check_pixels(*image.size)
+    box = image.tile[0].extents if image.tile else None
+    image.load()
+    if box in (None, (0, 0, *image.size)):
+        return image
+    # Pillow paints the rest of the screen in the background color, browsers leave it clear.
+    framed = Image.new("RGBA", image.size, (255, 255, 255, 0))
+    framed.paste(image.crop(box).convert("RGBA"), box[:2])
+    return framed
+
+
+def _heic(data: bytes, limits: Limits) -> Image.Image:
+    import pi_heif
+
+    # One thread: there is one process for each processor.
+    pi_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
+    image = Image.open(BytesIO(data), formats=("HEIF",))
+    limits.check_pixels(*image.size)
+    image.load()
+    return image
+
+
+def _turned(image: Image.Image) -> Image.Image:
+    # Pillow takes the orientation from XMP where EXIF has none; browsers do not.
+    image.info.pop("xmp", None)
+    try:
+        orientation = image.getexif().get(ORIENTATION, 1)
+    except (SyntaxError, ValueError, TypeError, LookupError, OSError, struct.error):
+        # Damaged metadata in an otherwise valid image.
+        return image
+    method = TRANSPOSITIONS.get(orientation)
+    return image if method is None else image.transpose(method)
