@@ -17,6 +17,7 @@ from tables import tables
 
 BENCH = Path(__file__).parent.parent.parent / "bench"
 LITTLE = {
+    "decode": "--images 4 --rounds 1 --side 100",
     "search": "--products 700 --queries 3",
     "scaling": "--workers 1 2 --batches 5 --seconds 0.1 --rounds 1",
 }

@@ -15,13 +15,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from image_files import FORMATS, bombs, photo, plain, png_of, samples, saved
+from bombs import bombs
+from image_files import FORMATS, photo, plain, png_of, samples, saved
+from picture_matrix import cases
 from PIL import Image
 
 from services import settings
 from services.errors import ImageError
-from services.images.decoder import Decoder, Limits
-from services.images.formats import SIGNATURES
+from services.images.decoder import Decoder
+from services.images.limits import Limits
+from services.signatures import SIGNATURES
 
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore")]
 
@@ -122,9 +125,14 @@ def fixed() -> Iterator[tuple[str, bytes]]:
     yield from ((f"odd: {name}", data) for name, data in odd())
 
 
+def sound_files() -> list[tuple[str, bytes]]:
+    """One of everything, and every fiftieth picture of the matrix."""
+    return [*samples(), *((case.name, case.make()) for case in list(cases())[::50])]
+
+
 def endless(rng: random.Random) -> Iterator[tuple[str, bytes]]:
     """Files cut at every sixteenth, with another format's beginning, and damaged anywhere."""
-    sound = list(samples())
+    sound = sound_files()
     for name, data in sound:
         for sixteenth in range(16):
             yield f"cut: {name}", data[: len(data) * sixteenth // 16]
@@ -153,8 +161,8 @@ def files(rng: random.Random, count: int) -> Iterator[tuple[str, bytes]]:
     some = list(fixed())
     yield from some
     rest = endless(rng)
-    # Where few are wanted, some of each kind: the cut and mistaken ones are 25 a sample.
-    step = max(1, 600 // (count - len(some)))
+    # Where few are wanted, some of each kind: the cut and mistaken ones are 25 a file.
+    step = max(1, 25 * len(sound_files()) // (count - len(some)))
     for _ in range(count - len(some)):
         for _ in range(step):
             each = next(rest)
@@ -208,7 +216,9 @@ def test_fuzzing_finds_nothing_but_pixels_and_image_errors(
 ) -> None:
     corpus = tmp_path / "corpus"
     corpus.mkdir()
-    for number, (_, data) in enumerate([*samples(), *((name, data) for name, data in fixed() if len(data) < 20_000)]):
+    small = ((name, data) for name, data in fixed() if len(data) < 20_000)
+    pictures = ((case.name, case.make()) for case in cases())
+    for number, (_, data) in enumerate([*samples(), *small, *pictures]):
         (corpus / str(number)).write_bytes(data)
     seconds = scale(1800, 25)
     bounds = [f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=1024", "-max_len=65536"]
