@@ -24,6 +24,7 @@ SHORT = HERE / "results" / "short"
 OPTIONS = {
     "encode": ("--rounds 1 --seconds 2 --batch 16", "--rounds 5 --seconds 8"),
     "costs": ("--images 16", "--images 512"),
+    "decode": ("--images 200 --rounds 1", ""),
     "ingest": ("--small 10 --large 50 --rounds 1", "--rounds 2"),
     "pipeline": ("--small 16 --large 64 --rounds 1 --many 0 --batch 16", "--rounds 3"),
     "search": ("--products 2000 --queries 20", ""),

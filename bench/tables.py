@@ -70,6 +70,14 @@ def _encode(result: Result) -> Iterator[Line]:
         yield Line(f"the encoder in {precision}", seen, reference, row["share_of_peak"], bars[precision])
 
 
+def _decode(result: Result) -> Iterator[Line]:
+    seen, alone, ratio = (
+        _median(result["rounds"], key) for key in ("product_per_second", "pillow_per_second", "ratio")
+    )
+    what = f"JPEGs of {result['side']} x {result['side']} pixels, one process"
+    yield Line(what, f"{seen:.0f} images/s", f"Pillow alone, {alone:.0f} images/s", ratio, 0.95)
+
+
 def _ingest(result: Result) -> Iterator[Line]:
     small, large, script = result["small"], result["large"], result["script"]
     bars = {"float32": 1.5, "bfloat16": 2.5}
@@ -177,6 +185,7 @@ def _median(rounds: list[Result], key: str) -> float:
 
 _TABLES: tuple[tuple[str, str, str, Callable[[Result], Iterator[Line]]], ...] = (
     ("encode", "encode", "The encoder against the processor's peak", _encode),
+    ("decode", "decode", "Decoding against Pillow alone", _decode),
     ("ingest", "ingest", "Indexing a folder against the replaced script", _ingest),
     ("pipeline", "pipeline", "End to end against the encoder alone", _pipeline),
     ("memory", "pipeline", "Private memory", _memory),
