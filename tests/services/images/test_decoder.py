@@ -439,6 +439,7 @@ def test_an_image_that_needs_more_memory_than_allowed_costs_itself_only(largest:
         assert modest.result().shape == (299, 299, 3)
 
 
+@pytest.mark.long
 def test_what_a_child_can_decode_does_not_depend_on_what_it_has_decoded(largest: dict[str, bytes]) -> None:
     limits = Limits(max_bytes=25_000_000, max_pixels=130_000_000)
     # Turning it takes its memory twice.

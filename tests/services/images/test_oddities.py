@@ -7,10 +7,13 @@ without an oddity, each other file is the same picture with the one that it is n
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import numpy as np
 import pytest
+from harness import answer, serving
 from image_files import photo, plain, saved, srgb_with_red_and_green_swapped
 from PIL import Image
 
@@ -18,6 +21,7 @@ from services.errors import ImageCorrupt, ImageError, ImageUnsupported
 from services.images import jpeg, png
 from services.images.decoder import decode
 from services.images.limits import Limits
+from services.outbound.fetcher import Fetcher
 from services.records import Pixels
 
 CASES = Path(__file__).parents[2] / "cases"
@@ -342,6 +346,21 @@ def test_of_an_animation_only_the_first_picture_has_to_be_there() -> None:
     for format, options in (("WEBP", {"lossless": True}), ("GIF", {}), ("PNG", {})):
         data = saved(photo(), format, save_all=True, append_images=others, **options)
         np.testing.assert_array_equal(seen(data[:-60]), seen(data))
+
+
+@pytest.mark.parametrize("format", ["AVIF", "WEBP"])
+def test_a_host_that_chooses_by_accept_sends_what_is_read_whatever_the_name_says(format: str) -> None:
+    modern, plain_old = saved(photo(), format), saved(photo(), "JPEG")
+
+    def choose(handler: BaseHTTPRequestHandler) -> None:
+        is_read = f"image/{format.lower()}" in (handler.headers["Accept"] or "")
+        answer(modern if is_read else plain_old)(handler)
+
+    with serving() as host, closing(Fetcher(max_bytes=LIMITS.max_bytes, allow="127.0.0.1")) as fetcher:
+        host.answers["/shoe.jpg"] = choose
+        fetched = fetcher.fetch(f"{host.url}/shoe.jpg")
+    assert fetched == modern
+    np.testing.assert_array_equal(seen(fetched), seen(modern))
 
 
 def test_no_byte_of_the_structure_makes_another_picture() -> None:
