@@ -22,7 +22,14 @@ SIGNATURES = {
 }
 
 AVIF_BRANDS = frozenset([b"avif", b"avis"])
-HEIC_BRANDS = frozenset([b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"])
+HEIC_BRANDS = frozenset([b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs"])
+HEIF_BRANDS = frozenset([b"mif1", b"mif2", b"msf1", b"miaf", b"1pic", b"jpeg", b"avci", b"vvic", b"j2ki"])
+CODING = re.compile(rb"infe[\x02\x03].{7}(?:..)?(av01|hvc1)", re.DOTALL)
+"""The type of a picture in a HEIF file that its brands do not tell (ISO/IEC 23008-12)."""
+BOX_FILES = {b"qt  ": "a video (QuickTime)", b"crx ": "a raw photo (CR3)"}
+
+BMP_HEADERS = frozenset([12, 16, 40, 52, 56, 64, 108, 124])
+"""Sizes of the header that follows the first 14 bytes: "BM" alone begins texts, too."""
 
 OTHERS = {
     b"\xff\x0a": "a JPEG XL image",
@@ -47,9 +54,11 @@ OTHERS = {
 BEGINNING = 4096
 """How many bytes say what a text is: comments and a DOCTYPE may come before its first element."""
 
-HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body|title|script|meta|style|div|h1|p|form)\b", re.IGNORECASE)
+HTML_TAGS = b"html head body title script meta style link base center div span main h1 p a b i br form img table iframe"
+HTML = re.compile(rb"<(?:!doctype\s+html|%s)\b" % HTML_TAGS.replace(b" ", b"|"), re.IGNORECASE)
 HTML_ROOT = re.compile(rb"<(?:!doctype\s+html|html)\b", re.IGNORECASE)
 SVG_ROOT = re.compile(rb"<(?:\w{1,20}:)?svg[\s>]", re.IGNORECASE)
+JSON = re.compile(rb"\{\s*[\"}]|\[\s*(?:[\"\[{\]\d-]|true\b|false\b|null\b)")
 
 
 def media_type(data: bytes) -> str | None:
@@ -57,30 +66,30 @@ def media_type(data: bytes) -> str | None:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "image/webp"
     if brands := _brands(data):
-        return "image/avif" if brands & AVIF_BRANDS else "image/heic" if brands & HEIC_BRANDS else None
-    return next((each for signature, each in SIGNATURES.items() if data.startswith(signature)), None)
+        return _heif(data, brands)
+    found = next((each for signature, each in SIGNATURES.items() if data.startswith(signature)), None)
+    if found == "image/bmp" and int.from_bytes(data[14:18], "little") not in BMP_HEADERS:
+        return None
+    return found
 
 
 def description(data: bytes) -> str | None:
     """What bytes of no supported format are, with an article ("an HTML page"); None where that is not known."""
-    if not data:
-        return "no bytes at all"
     if brands := _brands(data):
-        return None if brands & (AVIF_BRANDS | HEIC_BRANDS) else "a video (MP4)"
+        if brands & HEIF_BRANDS and not _heif(data, brands):
+            return "a HEIF image that is neither AVIF nor HEIC"
+        return None if _heif(data, brands) else BOX_FILES.get(data[8:12], "a video (MP4)")
     known = next((name for signature, name in OTHERS.items() if data.startswith(signature)), None)
     return known or _text(data[:BEGINNING])
 
 
 def not_an_image(data: bytes) -> str:
     """The sentence that refuses bytes of no supported format."""
+    if not data:
+        return "The image is empty; send its bytes."
     found = description(data)
     what = f"This is {found}, which is not read" if found else "This is no image that is read"
     return f"{what}, whatever its name says; convert it to one of these: {READ}."
-
-
-def is_document(data: bytes) -> bool:
-    """Whether bytes are a page or an answer for programs, as servers send them in place of an image."""
-    return not media_type(data) and _text(data[:BEGINNING]) in ("an HTML page", "an XML document", "a JSON document")
 
 
 def _brands(data: bytes) -> frozenset[bytes]:
@@ -91,12 +100,26 @@ def _brands(data: bytes) -> frozenset[bytes]:
     return frozenset([data[8:12], *(data[at : at + 4] for at in range(16, end, 4))])
 
 
+def _heif(data: bytes, brands: frozenset[bytes]) -> str | None:
+    if brands & AVIF_BRANDS:
+        return "image/avif"
+    if brands & HEIC_BRANDS:
+        return "image/heic"
+    coding = CODING.search(data[:BEGINNING]) if brands & HEIF_BRANDS else None
+    return {b"av01": "image/avif", b"hvc1": "image/heic"}[coding[1]] if coding else None
+
+
 def _text(beginning: bytes) -> str | None:
+    if beginning.startswith((b"\xff\xfe", b"\xfe\xff")):
+        beginning = beginning.decode("utf-16", "replace").encode()
     text = beginning.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if HTML.match(text) or (text.startswith(b"<") and HTML_ROOT.search(text)):
-        return "an HTML page"
-    if text.startswith((b"{", b"[")):
+    if JSON.match(text):
         return "a JSON document"
     if not re.match(rb"<[?!a-z_]", text, re.IGNORECASE):
         return None
-    return "an SVG drawing" if SVG_ROOT.search(text) else "an XML document"
+    roots = (("an HTML page", HTML_ROOT.search(text)), ("an SVG drawing", SVG_ROOT.search(text)))
+    # The first of them: each may hold the other.
+    found = min(((match.start(), name) for name, match in roots if match), default=None)
+    if found:
+        return "an HTML page" if HTML.match(text) else found[1]
+    return "an HTML page" if HTML.match(text) or text.startswith(b"<!--") else "an XML document"

@@ -15,8 +15,6 @@ BESIDE = 64 << 10
 
 def checked_picture(data: bytes) -> bytes:
     """The bytes of an image, which is looked at closer by whoever decodes it. Raises `ImageError`s."""
-    if not data:
-        raise ImageUnsupported("The image is empty; send its bytes.")
     if media_type(data) is None:
         raise ImageUnsupported(not_an_image(data))
     return data

@@ -16,8 +16,9 @@ from typing import Self
 import numpy as np
 from PIL import Image
 
-from services.errors import ImageCorrupt, ImageError
+from services.errors import ImageError
 from services.images.colors import over_white
+from services.images.faults import damaged
 from services.images.limits import Limits
 from services.images.opening import upright
 from services.images.processes import Children, out_of_memory
@@ -97,4 +98,4 @@ def _faults() -> Iterator[None]:
     except MemoryError as error:
         raise out_of_memory() from error
     except Exception as error:
-        raise ImageCorrupt("The image is cut off or damaged; export it again from its source.") from error
+        raise damaged() from error

@@ -35,7 +35,7 @@ def nothing(name: str, value: float) -> None:
 
 
 class Fetches(Protocol):
-    """Fetches images from URLs. Raises `FetchError`s."""
+    """Fetches images from URLs. Raises `FetchError`s, and `ImageUnsupported` for what is no image."""
 
     def fetch(self, url: str) -> bytes: ...
     def close(self) -> None: ...
@@ -199,7 +199,7 @@ class Intake:
             self._late -= 1
 
     def fetch(self, url: str) -> bytes:
-        """The bytes that a URL names. Raises `FetchError`s."""
+        """The image that a URL names. Raises `FetchError`s and `ImageUnsupported`."""
         return self.fetcher.fetch(url)
 
     def close(self) -> None:

@@ -4,18 +4,23 @@ import re
 import struct
 from io import BytesIO
 
+import numpy as np
+
 # Imported here, since Image.open imports all plugins if one of these is missing.
 from PIL import AvifImagePlugin, Image, WebPImagePlugin  # noqa: F401
 
 from services.errors import ImageUnsupported
 from services.images import jpeg, libvips, png, tiff, webp
 from services.images.colors import eight_bits
+from services.images.faults import damaged
 from services.images.limits import Limits
 from services.signatures import media_type, not_an_image
 
 ORIENTATION = 0x0112
 # The type of an item in its entry (ISO/IEC 14496-12, `infe`), after version, flags, ID and protection.
 EXIF_OF_AVIF = re.compile(rb"(infe[\x02\x03].{7}(?:..)?)Exif", re.DOTALL)
+BMP_BITS, BMP_PACKINGS = (1, 4, 8, 16, 24, 32), (0, 1, 2, 3)
+"""What Pillow reads: none, run lengths of 8 and 4 bits, and bit fields."""
 TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -37,8 +42,9 @@ def upright(data: bytes, limits: Limits, draft: int | None = None) -> Image.Imag
         Exception: Whatever Pillow, libvips and libheif raise for damaged bytes.
     """
     limits.check_bytes(len(data))
-    # Replaces Pillow's own limit, which only warns at first, by ours.
+    # Replaces Pillow's own limit, which only warns at first, by ours. There is a process for each processor.
     Image.MAX_IMAGE_PIXELS = None
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     match media_type(data):
         case None:
             raise ImageUnsupported(not_an_image(data))
@@ -57,34 +63,36 @@ def upright(data: bytes, limits: Limits, draft: int | None = None) -> Image.Imag
             image = Image.open(BytesIO(reduced), formats=("WEBP",))
         case "image/avif":
             # libavif refuses the picture where EXIF is damaged, which says nothing of one: `irot` and `imir` turn it.
-            image = Image.open(BytesIO(EXIF_OF_AVIF.sub(rb"\1free", data)), formats=("AVIF",))
+            # Pillow knows the format by the first of the brands that the file names.
+            branded = data[:8] + b"avif" + data[12:]
+            image = Image.open(BytesIO(EXIF_OF_AVIF.sub(rb"\1free", branded)), formats=("AVIF",))
         case "image/gif":
             image = _gif(data, limits)
         case _:
-            image = Image.open(BytesIO(data), formats=("BMP",))
+            image = _bmp(data)
     limits.check_pixels(*image.size)
     image.load()
     return eight_bits(_turned(image))
 
 
 def _jpeg(data: bytes, limits: Limits, draft: int | None) -> Image.Image:
-    try:
-        return _loaded_jpeg(data, limits, draft)
-    except OSError:
-        # It lacks its end marker, or more than that.
-        whole = jpeg.ended(data)
-        if not (jpeg.has_all_scans(whole) and libvips.decodes_without_warning(whole)):
-            raise
-    return _loaded_jpeg(whole, limits, draft)
-
-
-def _loaded_jpeg(data: bytes, limits: Limits, draft: int | None) -> Image.Image:
-    image = Image.open(BytesIO(data), formats=("JPEG",))
+    whole = jpeg.ended(data)
+    image = Image.open(BytesIO(whole), formats=("JPEG",))
     limits.check_pixels(*image.size)
+    if not jpeg.has_all_scans(whole):
+        raise damaged("the JPEG lacks some of its scans")
     if draft:
         image.draft(None, (draft, draft))
     image.load()
+    if (whole is not data or _ends_gray(image)) and libvips.ends_early(whole):
+        raise damaged("the JPEG lacks rows of pixels")
     return image
+
+
+def _ends_gray(image: Image.Image) -> bool:
+    """Whether the last pixel of a JPEG is what libjpeg paints where data is missing: every number in the middle."""
+    last = np.asarray(image.crop((image.width - 1, image.height - 1, image.width, image.height)))
+    return bool(((last == 127) | (last == 128)).all())
 
 
 def _png(data: bytes, limits: Limits) -> Image.Image:
@@ -95,9 +103,18 @@ def _png(data: bytes, limits: Limits) -> Image.Image:
     if reduced.has_deep_key:
         image = libvips.from_png(reduced.data)
         image.info = {key: value for key, value in opened.info.items() if key != "transparency"}
+    image.load()
+    if _ends_black(image) and not png.has_all_rows(reduced):
+        raise damaged("the PNG lacks rows of pixels")
     if reduced.profile:
         image.info["icc_profile"] = reduced.profile
     return image
+
+
+def _ends_black(image: Image.Image) -> bool:
+    """Whether a PNG's last row, or last but one (of an interlaced one), is what Pillow leaves where data is missing."""
+    last = np.asarray(image.crop((0, max(image.height - 2, 0), image.width, image.height)))
+    return not all(row.any() for row in last)
 
 
 def _gif(data: bytes, limits: Limits) -> Image.Image:
@@ -118,10 +135,20 @@ def _heic(data: bytes, limits: Limits) -> Image.Image:
 
     # One thread: there is one process for each processor.
     pi_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
-    image = Image.open(BytesIO(data), formats=("HEIF",))
+    image = Image.open(BytesIO(data[:8] + b"heic" + data[12:]), formats=("HEIF",))
     limits.check_pixels(*image.size)
     image.load()
     return image
+
+
+def _bmp(data: bytes) -> Image.Image:
+    if len(data) >= 34 and int.from_bytes(data[14:18], "little") >= 40:
+        bits, packing = int.from_bytes(data[28:30], "little"), int.from_bytes(data[30:34], "little")
+        if bits not in BMP_BITS or packing not in BMP_PACKINGS:
+            raise ImageUnsupported(
+                f"The BMP has {bits} bits a pixel and compression {packing}; save it with 24 and none."
+            )
+    return Image.open(BytesIO(data), formats=("BMP",))
 
 
 def _turned(image: Image.Image) -> Image.Image:

@@ -246,9 +246,9 @@ class _Child:
         )
 
     def _crashed(self) -> ImageDecodeCrashed:
-        return ImageDecodeCrashed(
-            f"Decoding the image ended its process (exit code {self._exit_code()}); save it anew in a plain format."
-        )
+        code = self._exit_code()
+        how = "" if code is None else f" (exit code {code})"
+        return ImageDecodeCrashed(f"Decoding the image ended its process{how}; save it anew in a plain format.")
 
 
 def _not_to_be_had(error: OSError) -> DecodingUnavailable:

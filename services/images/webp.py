@@ -6,7 +6,7 @@ Chunks are those of the WebP container specification (https://developers.google.
 import struct
 from collections.abc import Iterator
 
-from services.errors import ImageCorrupt
+from services.images.faults import damaged
 
 WANTED = (b"VP8X", b"ICCP", b"ANIM", b"ANMF", b"ALPH", b"VP8 ", b"VP8L", b"EXIF")
 PIXELS = (b"ANMF", b"ALPH", b"VP8 ", b"VP8L")
@@ -15,11 +15,11 @@ PIXELS = (b"ANMF", b"ALPH", b"VP8 ", b"VP8L")
 def reduced(data: bytes) -> bytes:
     """Reduces a WebP. Raises `ImageCorrupt` where the data of its first picture is cut off."""
     kept: dict[bytes, bytes] = {}
-    for kind, size, body in _chunks(data):
-        if len(body) == size and kind in WANTED:
+    for kind, length, body in _chunks(data):
+        if len(body) == length and kind in WANTED:
             kept.setdefault(kind, body)
         elif kind in PIXELS and kind not in kept:
-            raise ImageCorrupt("The image is cut off or damaged; export it again from its source.")
+            raise damaged()
     parts = [struct.pack("<4sI", kind, len(body)) + body + bytes(len(body) % 2) for kind, body in kept.items()]
     content = b"WEBP" + b"".join(parts)
     return struct.pack("<4sI", b"RIFF", len(content)) + content
@@ -39,6 +39,6 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, bytes]]:
     """Kind, size and content of the chunks; what the last holds may be shorter than its size."""
     at = 12
     while at + 8 <= len(data):
-        kind, size = struct.unpack_from("<4sI", data, at)
-        yield kind, size, data[at + 8 : at + 8 + size]
-        at += 8 + size + size % 2
+        kind, length = struct.unpack_from("<4sI", data, at)
+        yield kind, length, data[at + 8 : at + 8 + length]
+        at += 8 + length + length % 2

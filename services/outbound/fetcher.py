@@ -39,7 +39,7 @@ from services.outbound.connections import (
 from services.outbound.hosts import Hosts
 from services.outbound.packing import too_large, unpacked
 from services.outbound.urls import display, parsed, redirected
-from services.signatures import description, is_document
+from services.signatures import READ, description, media_type
 
 MAX_REDIRECTS = 3
 CONNECTIONS = 64
@@ -86,7 +86,7 @@ class Fetcher:
         )
 
     def fetch(self, url: str) -> bytes:
-        """Returns the bytes at the URL: at least one, at most `max_bytes`, decompressed if sent as gzip or deflate.
+        """Returns the image at the URL: at most `max_bytes`, decompressed if sent as gzip or deflate.
 
         Follows up to three redirects and retries transient errors, all within `total_seconds`. A response slower than
         `BYTES_A_SECOND` for `slow_seconds` is aborted and not retried. At most `of_one_host` requests to one host run
@@ -94,7 +94,7 @@ class Fetcher:
 
         Raises:
             FetchError: One of its subclasses says why.
-            ImageUnsupported: The answer is a document, such as a page that asks for a login.
+            ImageUnsupported: The answer is something else, such as a page that asks for a login.
         """
         visit = _Visit(self._pool, self._hosts, url, self._max_bytes, self._total_seconds)
         for attempts in count(1):
@@ -220,10 +220,11 @@ class _Visit:
         image = unpacked(bytes(data), headers.get("content-encoding", ""), self._max_bytes, what)
         if not image:
             raise FetchNotFound(f"{what} is answered with no bytes; check that it is an image.")
-        if is_document(image):
+        if media_type(image) is None:
+            found = description(image) or "something else"
             raise ImageUnsupported(
-                f"{what} is answered with {description(image)} ({_content_type(headers)}), not with an image: perhaps "
-                "a login, a check for robots or an error; give a URL that needs none of these."
+                f"{what} is answered with {found} ({_content_type(headers)}), not with an image of a format that is "
+                f"read ({READ}); check that the URL needs no login and leads to the image itself."
             )
         return image
 

@@ -5,19 +5,23 @@ without an oddity, each other file is the same picture with the one that it is n
 """
 
 import struct
+import time
 import zlib
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+import pyvips
+import tifffile
 from harness import answer, serving
 from image_files import photo, plain, saved, srgb_with_red_and_green_swapped
 from PIL import Image
 
-from services.errors import ImageCorrupt, ImageError, ImageUnsupported
+from services.errors import ImageCorrupt, ImageError, ImageTooManyPixels, ImageUnsupported
 from services.images import jpeg, png
 from services.images.decoder import decode
 from services.images.limits import Limits
@@ -361,6 +365,178 @@ def test_a_host_that_chooses_by_accept_sends_what_is_read_whatever_the_name_says
         fetched = fetcher.fetch(f"{host.url}/shoe.jpg")
     assert fetched == modern
     np.testing.assert_array_equal(seen(fetched), seen(modern))
+
+
+# What decodes without an error, to another picture
+
+
+@pytest.mark.parametrize("mode", ["RGB", "P", "L", "RGBA", "1"])
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize("rows", [0, 1, 21, 42])
+def test_a_png_whose_data_ends_properly_after_fewer_rows_is_corrupt(mode: str, interlaced: bool, rows: int) -> None:
+    data = own_png(mode, interlaced)
+    raw = zlib.decompress(png.reduced(data).pixels)
+    fewer = raw[: len(raw) * rows // 43]
+    with pytest.raises(ImageCorrupt):
+        seen(data[: data.index(b"IDAT") - 4] + chunk(b"IDAT", zlib.compress(fewer)) + chunk(b"IEND", b""))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "P", "L", "RGBA", "1"])
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_a_png_that_ends_in_black_is_whole(mode: str, interlaced: bool) -> None:
+    data = own_png(mode, interlaced, black=12)
+    np.testing.assert_array_equal(seen(data), seen(data[:-12]))
+    assert (seen(data)[-60:] == (255 if mode == "RGBA" else 0)).all()
+
+
+def own_png(mode: str, interlaced: bool, black: int = 0) -> bytes:
+    """A PNG by OpenCV or libvips (Pillow writes no interlaced one), the last rows of nothing but zeros."""
+    image = photo("RGB").convert(mode) if mode != "RGBA" else photo("RGBA")
+    if black:
+        image.paste(0 if mode in ("L", "P", "1") else (0,) * len(image.mode), (0, 43 - black, 61, 43))
+    pixels = np.asarray(image.convert("L") if mode in ("P", "1") else image)
+    bits = {"1": 1, "P": 4}.get(mode, 8)
+    vips = pyvips.Image.new_from_array(pixels)
+    return bytes(vips.pngsave_buffer(interlace=interlaced, bitdepth=bits, palette=mode == "P", keep="none"))
+
+
+# Of a progressive one that was cut within its last scan nothing but fine detail is missing, and nothing tells.
+@pytest.mark.parametrize(
+    ("options", "share"),
+    [
+        *(({}, share) for share in (0.4, 0.7, 0.9)),
+        *(({"restart_marker_rows": 1}, share) for share in (0.4, 0.7, 0.9)),
+        *(({"progressive": True}, share) for share in (0.2, 0.3)),
+    ],
+)
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_jpeg_that_was_cut_and_given_an_end_marker_is_corrupt(
+    mode: str, share: float, options: dict[str, object]
+) -> None:
+    data = saved(photo(mode, 160, 120), "JPEG", quality=90, **options)
+    with pytest.raises(ImageCorrupt, match="lacks"):
+        seen(data[: int(len(data) * share)].rstrip(b"\xff") + jpeg.END)
+
+
+def test_a_jpeg_that_ends_in_the_middle_gray_is_whole() -> None:
+    for mode, color in (("RGB", (128, 128, 128)), ("L", 128), ("CMYK", (127, 127, 127, 127))):
+        data = saved(plain(color, mode, (64, 64)), "JPEG", quality=100)
+        np.testing.assert_array_equal(seen(data), seen(data[:-2]))
+
+
+@pytest.mark.parametrize("type_", [6, 8, 9, 13])
+@pytest.mark.parametrize("tag", [256, 258, 277, 284])
+def test_a_tiff_tag_of_a_type_that_libraries_read_differently_is_corrupt(tag: int, type_: int) -> None:
+    with pytest.raises(ImageCorrupt, match=rf"the TIFF's tag {tag} is of no type that it may have"):
+        seen(with_tag(tag, lambda entry: entry[:2] + struct.pack("<H", type_) + entry[4:]))
+
+
+@pytest.mark.parametrize("first", [1, 2])
+def test_a_tiff_tag_that_is_there_twice_is_corrupt(first: int) -> None:
+    """Some libraries go by the first and some by the last."""
+    double = struct.pack("<HHIHH", 284, 3, 1, first, 0)
+    with pytest.raises(ImageCorrupt, match="tag 284 is there twice"):
+        # In place of the one before it, which has no part in this: how rows are divided (278).
+        seen(with_tag(278, lambda _: double))
+
+
+def with_tag(tag: int, change: Callable[[bytes], bytes]) -> bytes:
+    """A TIFF of 16 bits with planes apart, the entry of a tag changed."""
+    out = BytesIO()
+    pixels = np.moveaxis(np.asarray(photo()), -1, 0).astype(np.uint16) * 257
+    types = {"photometric": "rgb", "planarconfig": "separate", "metadata": None, "software": False}
+    tifffile.imwrite(out, pixels, rowsperstrip=43, **types)
+    data = out.getvalue()
+    assert np.abs(seen(data).astype(int) - seen(saved(photo(), "PNG"))).mean() <= 1
+    return with_entry(data, tag, change)
+
+
+def with_entry(data: bytes, tag: int, change: Callable[[bytes], bytes]) -> bytes:
+    start = int.from_bytes(data[4:8], "little") + 2
+    at = next(at for at in range(start, len(data), 12) if int.from_bytes(data[at : at + 2], "little") == tag)
+    return data[:at] + change(data[at : at + 12]) + data[at + 12 :]
+
+
+def test_inks_that_are_said_not_to_be_cmyk_are_unsupported() -> None:
+    out = BytesIO()
+    tifffile.imwrite(out, np.asarray(photo("CMYK")), photometric="separated", extratags=[(332, 3, 1, 2, True)])
+    with pytest.raises(ImageUnsupported, match=r"4 channels of 8 bits \(inks\)"):
+        seen(out.getvalue())
+
+
+def test_a_tile_larger_than_the_limit_is_refused_however_small_the_picture() -> None:
+    out = BytesIO()
+    tifffile.imwrite(out, np.asarray(photo()), photometric="rgb", tile=(16, 16), metadata=None, software=False)
+    data = out.getvalue()
+    assert np.abs(seen(data).astype(int) - seen(saved(photo(), "PNG"))).mean() <= 1
+    for tag in (322, 323):
+        data = with_entry(data, tag, lambda entry: entry[:2] + struct.pack("<HII", 4, 1, 65_536))
+    with pytest.raises(ImageTooManyPixels, match="65,536 x 65,536"):
+        seen(data)
+
+
+# Rare kinds that are called what they are
+
+
+@pytest.mark.parametrize("brand", [b"miaf", b"MA1B", b"avio", b"mif1"])
+def test_an_avif_is_read_by_whichever_of_its_brands_stands_first(brand: bytes) -> None:
+    data = saved(photo(), "AVIF")
+    np.testing.assert_array_equal(seen(data[:8] + brand + data[12:]), seen(data))
+
+
+@pytest.mark.parametrize("marker", [0xC5, 0xC6, 0xF7])
+def test_a_rare_kind_of_jpeg_is_unsupported_by_name(marker: int) -> None:
+    data = bytearray(saved(photo(), "JPEG"))
+    data[data.index(b"\xff\xc0") + 1] = marker
+    with pytest.raises(ImageUnsupported, match="of a rare kind"):
+        seen(bytes(data))
+
+
+@pytest.mark.parametrize(("bits", "packing"), [(2, 0), (64, 0), (24, 4), (24, 5), (32, 11)])
+def test_a_rare_kind_of_bmp_is_unsupported_by_name(bits: int, packing: int) -> None:
+    data = bytearray(saved(photo(), "BMP"))
+    data[28:34] = struct.pack("<HI", bits, packing)
+    with pytest.raises(ImageUnsupported, match=f"The BMP has {bits} bits a pixel and compression {packing};"):
+        seen(bytes(data))
+
+
+def test_bytes_between_the_segments_of_a_jpeg_are_skipped_as_in_libjpeg() -> None:
+    sound = without_jfif(saved(photo(), "JPEG"))
+    between = after_start(sound, segment(0xEE, b"Adobe"), b"junk\xff\xff", segment(0xE5, b"x"), b"more")
+    np.testing.assert_array_equal(seen(between), seen(sound))
+    np.testing.assert_array_equal(seen(between[:-2]), seen(sound))
+
+
+# Much of what takes time
+
+
+FLOODS = {
+    "PNG, profiles too large": lambda: after_header(
+        saved(photo(), "PNG"), chunk(b"iCCP", b"p\0\0" + zlib.compress(bytes(9_000_000), 9)) * 2_400
+    ),
+    "PNG, chunks": lambda: after_header(saved(photo(), "PNG"), chunk(b"IDAT", b"") * 1_000_000),
+    "JPEG, segments": lambda: after_start(saved(photo(), "JPEG"), segment(0xFE, b"") * 2_000_000),
+    "JPEG, fill bytes": lambda: after_start(saved(photo(), "JPEG"), b"\xff" * 20_000_000),
+    "JPEG, scans": lambda: many_scans(1_000_000),
+    "JPEG, scans of many components": lambda: many_scans(3_000, bytes(range(255))),
+}
+
+
+def many_scans(count: int, components: bytes = b"\1") -> bytes:
+    data = saved(photo(), "JPEG", progressive=True)
+    at = data.index(b"\xff\xda")
+    body = bytes([len(components)]) + b"".join(bytes([each, 0]) for each in components) + b"\1\5\0"
+    return data[:at] + segment(0xDA, body) * count + data[at:]
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_a_flood_of_parts_ends_long_before_the_time_is_over(name: str) -> None:
+    """In processor time, of which the limit allows ten seconds; reading the parts one by one would take more."""
+    data = FLOODS[name]()
+    began = time.process_time()
+    with suppress(ImageError):
+        seen(data)
+    assert time.process_time() - began < 5
 
 
 def test_no_byte_of_the_structure_makes_another_picture() -> None:

@@ -34,9 +34,9 @@ from services.errors import (
 from services.outbound.addresses import Address
 from services.outbound.fetcher import Fetcher
 from services.outbound.urls import checked_url
-from services.signatures import SIGNATURES
+from services.signatures import READ, SIGNATURES
 
-IMAGE = b"the bytes of an image"
+IMAGE = b"\xff\xd8\xffthe bytes of an image"
 MEDIA_TYPES = {*SIGNATURES.values(), "image/webp", "image/avif", "image/heic"}
 PUBLIC = ip_address("93.184.215.14")
 
@@ -305,20 +305,20 @@ def test_the_next_address_is_tried_where_one_does_not_accept() -> None:
 def test_a_connection_is_used_again() -> None:
     def talk(connection: socket.socket) -> None:
         while server.read_request(connection):
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc")
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n" + IMAGE[:3])
 
     with Server(talk) as server, fetching() as fetcher:
-        assert [fetcher.fetch(server.url) for _ in range(3)] == [b"abc"] * 3
+        assert [fetcher.fetch(server.url) for _ in range(3)] == [IMAGE[:3]] * 3
         assert server.connections == 1
         fetcher.close()
 
 
 def test_many_threads_fetch_at_once(httpserver: HTTPServer) -> None:
     for number in range(60):
-        httpserver.expect_request(f"/{number}").respond_with_data(f"image {number}")
+        httpserver.expect_request(f"/{number}").respond_with_data(IMAGE + b"%d" % number)
     with fetching() as fetcher, ThreadPoolExecutor(16) as threads:
         fetched = list(threads.map(lambda number: fetcher.fetch(httpserver.url_for(f"/{number}")), range(60)))
-    assert fetched == [f"image {number}".encode() for number in range(60)]
+    assert fetched == [IMAGE + b"%d" % number for number in range(60)]
 
 
 def _raw_deflate(data: bytes) -> bytes:
@@ -701,17 +701,18 @@ def test_an_answer_below_the_minimum_rate_is_cut_long_before_the_budget_and_not_
 
 
 def test_an_answer_above_the_minimum_rate_may_take_its_time() -> None:
+    part = IMAGE.ljust(4000, b"x")
     with Server() as server:
 
         def talk(connection: socket.socket) -> None:
             server.read_request(connection)
             connection.sendall(HEAD + b"Content-Length: 40000\r\nConnection: close\r\n\r\n")
             for _ in range(10):
-                connection.sendall(b"x" * 4000)
+                connection.sendall(part)
                 time.sleep(0.05)
 
         server.answers(talk)
-        assert fetch(server.url, slow_seconds=0.2) == b"x" * 40_000
+        assert fetch(server.url, slow_seconds=0.2) == part * 10
 
 
 def test_one_host_is_asked_so_many_times_at_once_and_others_do_not_wait_for_it() -> None:
@@ -760,8 +761,9 @@ def test_waiting_for_a_free_connection_has_an_end() -> None:
 
 
 def test_exactly_the_allowed_bytes_are_taken() -> None:
-    with Server(reply(b"x" * 1000)) as server:
-        assert fetch(server.url, max_bytes=1000) == b"x" * 1000
+    image = IMAGE.ljust(1000, b"x")
+    with Server(reply(image)) as server:
+        assert fetch(server.url, max_bytes=1000) == image
 
 
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
@@ -864,16 +866,19 @@ def test_an_answer_without_an_image_is_not_asked_for_again(answer: bytes) -> Non
         (b"\xef\xbb\xbf\n <HTML lang=en>", "an HTML page"),
         (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "an XML document"),
         (b'{"error": "expired"}', "a JSON document"),
+        (b"<svg />", "an SVG drawing"),
+        (b"%PDF-1.7", "a PDF document"),
+        (b"Access denied", "something else"),
     ],
 )
-def test_a_document_in_place_of_an_image_is_told_with_host_and_content_type(document: bytes, told: str) -> None:
+def test_what_comes_in_place_of_an_image_is_told_with_host_and_content_type(document: bytes, told: str) -> None:
     with Server(reply(document, "Content-Type: text/html; charset=utf-8")) as server:
         with pytest.raises(ImageUnsupported) as caught:
             fetch(server.url, attempts=3)
         assert server.connections == 1
     assert str(caught.value) == (
-        f"{server.url} is answered with {told} (as text/html; charset=utf-8), not with an image: perhaps a login, "
-        "a check for robots or an error; give a URL that needs none of these."
+        f"{server.url} is answered with {told} (as text/html; charset=utf-8), not with an image of a format that is "
+        f"read ({READ}); check that the URL needs no login and leads to the image itself."
     )
 
 
