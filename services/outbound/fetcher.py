@@ -36,6 +36,7 @@ from services.outbound.connections import (
     TooSlow,
     resolve,
 )
+from services.outbound.cookies import Cookies
 from services.outbound.hosts import Hosts
 from services.outbound.packing import too_large, unpacked
 from services.outbound.urls import display, parsed, redirected
@@ -47,8 +48,8 @@ CONNECTIONS = 64
 OF_ONE_HOST = CONNECTIONS // 2
 # What is read. A host that chooses by this sends one of the first, which decode fastest.
 ACCEPT = (
-    b"image/jpeg, image/png, image/webp, image/gif, image/bmp, image/tiff, "
-    b"image/avif;q=0.9, image/heic;q=0.8, image/heif;q=0.8, */*;q=0.1"
+    "image/jpeg, image/png, image/webp, image/gif, image/bmp, image/tiff, "
+    "image/avif;q=0.9, image/heic;q=0.8, image/heif;q=0.8, */*;q=0.1"
 )
 
 
@@ -56,7 +57,7 @@ class Fetcher:
     """Fetches images from untrusted URLs: only from public addresses and from those in `allow`.
 
     `allow` is LOOKALIKE_FETCH_ALLOW; a malformed one raises `InvalidSetting`. Proxies of the environment and netrc are
-    ignored, and nothing of a response but its connection is kept. Thread-safe; use one per process.
+    ignored, and nothing of a fetch but its connections is kept. Thread-safe; use one per process.
     """
 
     def __init__(
@@ -88,9 +89,9 @@ class Fetcher:
     def fetch(self, url: str) -> bytes:
         """Returns the image at the URL: at most `max_bytes`, decompressed if sent as gzip or deflate.
 
-        Follows up to three redirects and retries transient errors, all within `total_seconds`. A response slower than
-        `BYTES_A_SECOND` for `slow_seconds` is aborted and not retried. At most `of_one_host` requests to one host run
-        at the same time.
+        Follows up to three redirects and retries transient errors, all within `total_seconds`; cookies that a host sets
+        meanwhile are sent back to it. A response slower than `BYTES_A_SECOND` for `slow_seconds` is aborted and not
+        retried. At most `of_one_host` requests to one host run at the same time.
 
         Raises:
             FetchError: One of its subclasses says why.
@@ -113,12 +114,13 @@ class Fetcher:
 
 
 class _Visit:
-    """One call of `fetch`: its URL, its deadline, and the server's Retry-After."""
+    """One call of `fetch`: its URL, its deadline, its cookies, and the server's Retry-After."""
 
     def __init__(self, pool: httpcore2.ConnectionPool, hosts: Hosts, url: str, max_bytes: int, seconds: float) -> None:
         self._deadline = monotonic() + seconds
         self._pool = pool
         self._hosts = hosts
+        self._cookies = Cookies()
         self._max_bytes = max_bytes
         self._seconds = seconds
         self._name = display(url)
@@ -141,6 +143,7 @@ class _Visit:
         url, what = self._url, self._name
         for _ in range(MAX_REDIRECTS + 1):
             with self._answer(url, what) as answer:
+                self._cookies.keep(url, answer.headers)
                 headers = httpx2.Headers(answer.headers)
                 if answer.status not in (301, 302, 303, 307, 308) or "location" not in headers:
                     return self._image(answer, headers, what)
@@ -183,15 +186,14 @@ class _Visit:
             raise FetchUnreachable(f"{what} broke off or is no valid HTTP; try again later.") from error
 
     def _request(self, url: httpx2.URL) -> httpcore2.Request:
+        headers = httpx2.Headers({"Host": url.netloc.decode("ascii"), "User-Agent": _user_agent(), "Accept": ACCEPT})
+        headers["Accept-Encoding"] = "identity"
+        if cookies := self._cookies.header(url):
+            headers["Cookie"] = cookies
         return httpcore2.Request(
             b"GET",
             httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-            headers=[
-                (b"Host", url.netloc),
-                (b"User-Agent", _user_agent()),
-                (b"Accept", ACCEPT),
-                (b"Accept-Encoding", b"identity"),
-            ],
+            headers=headers.raw,
             # `services.outbound.connections` expects a point in time, the pool itself seconds.
             extensions={
                 "timeout": dict.fromkeys(("connect", "read", "write"), self._deadline)
@@ -230,8 +232,8 @@ class _Visit:
 
 
 @cache
-def _user_agent() -> bytes:
-    return f"lookalike/{version('lookalike')}".encode()
+def _user_agent() -> str:
+    return f"lookalike/{version('lookalike')}"
 
 
 def _reason(error: httpcore2.ConnectError) -> str:
