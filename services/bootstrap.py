@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from services.formats import Pending
     from services.index.collections import Collections
     from services.outbound.fetcher import Fetcher
+    from services.outbound.headers import HostHeaders
 
 Load = Callable[[str, str, Resample, Settings], Encoder]
 
@@ -84,17 +85,21 @@ def catalogs(
         exclusive: `Ledger.exclusive`, where other processes change the catalogs of the server, too.
         fresh_seconds: How long a description counts that was read from the server.
 
-    Raises what `data_folder` does.
+    Raises what `data_folder` does, and `InvalidSetting`.
     """
+    # First: where it is refused, nothing has been opened.
+    fetcher = _LateFetcher(settings)
     if settings.qdrant_url:
         collections = _collections(settings, exclusive)
         sharing = SharedServer(exclusive, fresh_seconds)
-        return _catalogs(settings, collections, collections.index, sharing, _open_media(settings), load, observe)
+        intake = _intake(settings, collections, _open_media(settings), fetcher)
+        return _catalogs(settings, collections, collections.index, sharing, intake, load, observe)
     own = folder or data_folder(settings, create=create)
     media = _open_media(settings)
     # The lock is ours, so nobody writes: what is unfinished belongs to a process that was killed.
     media.sweep()
-    return _catalogs(settings, own, lambda spec: _folder_index(own, spec), OwnFolder(), media, load, observe)
+    intake = _intake(settings, own, media, fetcher)
+    return _catalogs(settings, own, lambda spec: _folder_index(own, spec), OwnFolder(), intake, load, observe)
 
 
 def _catalogs(
@@ -102,12 +107,10 @@ def _catalogs(
     registry: Registry,
     open_index: Callable[[CatalogSpec], VectorIndex],
     sharing: Sharing,
-    media: Media,
+    intake: Intake,
     load: Load,
     observe: Observe,
 ) -> Catalogs:
-    intake = _intake(settings, registry, media)
-
     def open_catalog(spec: CatalogSpec, encoder: SharedEncoder, save: Save) -> Catalog:
         if spec.dim != network(spec.encoder).dim:
             raise DataCorrupt(
@@ -132,7 +135,7 @@ def _catalogs(
     return Catalogs(registry, sharing, intake, open=open_catalog, load=load_of)
 
 
-def _intake(settings: Settings, registry: Registry, media: Media) -> Intake:
+def _intake(settings: Settings, registry: Registry, media: Media, fetcher: "_LateFetcher") -> Intake:
     limits = Limits(settings.max_image_bytes, settings.max_image_pixels)
 
     def check_media_space(planned: int) -> None:
@@ -143,7 +146,7 @@ def _intake(settings: Settings, registry: Registry, media: Media) -> Intake:
     return Intake(
         media,
         Decoder(settings.decode_processes, settings.decode_timeout, settings.decode_memory, limits),
-        _LateFetcher(settings),
+        fetcher,
         threads=settings.fetch_threads,
         max_bytes=settings.max_image_bytes,
         check_space=check_media_space,
@@ -220,10 +223,14 @@ def claims(settings: Settings, ledger: Ledger) -> Claims:
 
 
 class _LateFetcher:
-    """A `Fetcher` that is made at the first URL, which most runs do not have."""
+    """A `Fetcher` that is made at the first URL, which most runs do not have.
+
+    The file of headers is read before, once. Raises `InvalidSetting` where it is wrong.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._headers = _host_headers(settings)
         self._lock = threading.Lock()
         self._made: Fetcher | None = None
 
@@ -232,7 +239,9 @@ class _LateFetcher:
             if self._made is None:
                 from services.outbound.fetcher import Fetcher
 
-                self._made = Fetcher(max_bytes=self._settings.max_image_bytes, allow=self._settings.fetch_allow)
+                self._made = Fetcher(
+                    max_bytes=self._settings.max_image_bytes, allow=self._settings.fetch_allow, headers=self._headers
+                )
             made = self._made
         return made.fetch(url)
 
@@ -240,6 +249,15 @@ class _LateFetcher:
         with self._lock:
             if self._made:
                 self._made.close()
+
+
+def _host_headers(settings: Settings) -> "HostHeaders | None":
+    if settings.fetch_headers_file is None:
+        return None
+    # Late: most services have no such file, and commands start quickly.
+    from services.outbound.headers import HostHeaders
+
+    return HostHeaders.load(settings.fetch_headers_file)
 
 
 def _folder_index(folder: DataFolder, spec: CatalogSpec) -> EdgeIndex:

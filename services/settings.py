@@ -113,6 +113,13 @@ class Settings(BaseSettings):
     fetch_allow: str = Field(
         "", description="Internal hosts that images may be fetched from: host names and CIDRs, separated by commas."
     )
+    fetch_headers_file: Path | None = Field(
+        None,
+        # Whoever sets the headers themselves by mistake must not find them in a log.
+        repr=False,
+        description="JSON file of headers, such as keys, for hosts that images are fetched from: "
+        '{"images.example.com": {"Authorization": "Bearer ..."}}.',
+    )
     fetch_threads: int = Field(16, ge=1, le=256, description="Images of one batch that are fetched at the same time.")
     api_keys_file: Path | None = Field(
         None, description="File of hashed API keys; required to listen on any address but loopback."

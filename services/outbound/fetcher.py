@@ -37,6 +37,7 @@ from services.outbound.connections import (
     resolve,
 )
 from services.outbound.cookies import Cookies
+from services.outbound.headers import HostHeaders
 from services.outbound.hosts import Hosts
 from services.outbound.packing import too_large, unpacked
 from services.outbound.urls import display, parsed, redirected
@@ -65,6 +66,7 @@ class Fetcher:
         *,
         max_bytes: int,
         allow: str = "",
+        headers: HostHeaders | None = None,
         connect_seconds: float = 3.0,
         total_seconds: float = 15.0,
         slow_seconds: float = SLOW_SECONDS,
@@ -76,6 +78,7 @@ class Fetcher:
         self._max_bytes = max_bytes
         self._total_seconds = total_seconds
         self._attempts = attempts
+        self._headers = headers or HostHeaders()
         self._hosts = Hosts(of_one_host)
         self._pool = httpcore2.ConnectionPool(
             # Honors SSL_CERT_FILE and SSL_CERT_DIR, by which an operator adds the CA of internal hosts.
@@ -97,7 +100,7 @@ class Fetcher:
             FetchError: One of its subclasses says why.
             ImageUnsupported: The answer is something else, such as a page that asks for a login.
         """
-        visit = _Visit(self._pool, self._hosts, url, self._max_bytes, self._total_seconds)
+        visit = _Visit(self._pool, self._hosts, self._headers, url, self._max_bytes, self._total_seconds)
         for attempts in count(1):
             try:
                 return visit.attempt()
@@ -116,10 +119,19 @@ class Fetcher:
 class _Visit:
     """One call of `fetch`: its URL, its deadline, its cookies, and the server's Retry-After."""
 
-    def __init__(self, pool: httpcore2.ConnectionPool, hosts: Hosts, url: str, max_bytes: int, seconds: float) -> None:
+    def __init__(
+        self,
+        pool: httpcore2.ConnectionPool,
+        hosts: Hosts,
+        headers: HostHeaders,
+        url: str,
+        max_bytes: int,
+        seconds: float,
+    ) -> None:
         self._deadline = monotonic() + seconds
         self._pool = pool
         self._hosts = hosts
+        self._headers = headers
         self._cookies = Cookies()
         self._max_bytes = max_bytes
         self._seconds = seconds
@@ -188,7 +200,9 @@ class _Visit:
     def _request(self, url: httpx2.URL) -> httpcore2.Request:
         headers = httpx2.Headers({"Host": url.netloc.decode("ascii"), "User-Agent": _user_agent(), "Accept": ACCEPT})
         headers["Accept-Encoding"] = "identity"
-        if cookies := self._cookies.header(url):
+        # Those of this very host, also after a redirect: nothing of the request before goes along.
+        headers.update(self._headers.of(url))
+        if cookies := "; ".join(filter(None, (headers.get("Cookie"), self._cookies.header(url)))):
             headers["Cookie"] = cookies
         return httpcore2.Request(
             b"GET",
@@ -205,6 +219,11 @@ class _Visit:
         if answer.status in (408, 429) or 500 <= answer.status <= 599:
             self._retry_after = _seconds_until(headers.get("retry-after", ""))
             raise FetchFailed(f"{what} is answered with status {answer.status}; try again later.")
+        if answer.status in (401, 403, 407):
+            raise FetchNotFound(
+                f"{what} is answered with status {answer.status}: its host wants a key or login, or does "
+                "not serve us; give a URL that needs none, or set its headers in LOOKALIKE_FETCH_HEADERS_FILE."
+            )
         if answer.status not in (200, 203):
             raise FetchNotFound(
                 f"{what} is answered with status {answer.status} and no image; "

@@ -94,6 +94,13 @@ def test_doctor_names_what_is_here_and_what_is_missing(
     assert told == gpu_problems(facts, "float32")
 
 
+def test_doctor_shows_no_header_of_a_host(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "headers").write_text('{"images.example.com": {"X-Api-Key": "s3cr3t"}}')
+    monkeypatch.setenv("LOOKALIKE_FETCH_HEADERS_FILE", str(tmp_path / "headers"))
+    status, answer = run("doctor", "--data", tmp_path / "new")
+    assert (status, "s3cr3t" in str(answer)) == (0, False)
+
+
 def test_doctor_misses_gpus_only_where_somebody_wants_them() -> None:
     bare = Gpus(cuda="12.5.1", absent=("nvidia-cudnn-cu12",))
     driven = replace(bare, driver="550.54.14")
