@@ -33,6 +33,10 @@ class NotPermitted(Exception):
     """The host has an address that may not be connected to."""
 
 
+class Diverted(Exception):
+    """Something below this process connected to another address than the one that was asked for."""
+
+
 class HeadTooLarge(Exception):
     """More than `HEAD_BYTES` were received before the body."""
 
@@ -78,7 +82,7 @@ class GuardedNetwork(httpcore2.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.NetworkStream:
-        """Raises `NotPermitted` and the errors of httpcore2."""
+        """Raises `NotPermitted`, `Diverted` and the errors of httpcore2."""
         addresses = self._look_up(host, port, timeout)
         for address in addresses:
             if not self._allowed.permits(host, address):
@@ -98,9 +102,8 @@ class GuardedNetwork(httpcore2.NetworkBackend):
                 failure = httpcore2.ConnectError(error)
                 continue
             if peer != address:
-                # A layer below redirected the connection.
                 stream.close()
-                raise NotPermitted(f"{host} is at {address}, and {peer} accepted")
+                raise Diverted(f"{host} is at {address}, and {peer} accepted")
             return GuardedStream(stream, self._connect_seconds, self._slow_seconds)
         raise failure
 

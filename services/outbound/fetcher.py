@@ -1,6 +1,5 @@
 """Fetching images from untrusted URLs, guarded against SSRF, slow and huge responses."""
 
-import ssl
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -14,36 +13,18 @@ import httpcore2
 import httpx2
 
 from services.backoff import pauses
-from services.errors import (
-    FetchError,
-    FetchFailed,
-    FetchNotFound,
-    FetchRefused,
-    FetchTimeout,
-    FetchTooLarge,
-    FetchUnreachable,
-    ImageUnsupported,
-)
+from services.errors import FetchError, FetchFailed, FetchNotFound, FetchRefused, ImageUnsupported
 from services.outbound.addresses import Allowed
-from services.outbound.connections import (
-    BYTES_A_SECOND,
-    HEAD_BYTES,
-    SLOW_SECONDS,
-    GuardedNetwork,
-    HeadTooLarge,
-    NotPermitted,
-    Resolve,
-    TooSlow,
-    resolve,
-)
+from services.outbound.connections import SLOW_SECONDS, GuardedNetwork, Resolve, TooSlow, resolve
 from services.outbound.cookies import Cookies
+from services.outbound.failures import FAILURES, failure
 from services.outbound.headers import HostHeaders
 from services.outbound.hosts import Hosts
 from services.outbound.packing import too_large, unpacked
 from services.outbound.urls import display, parsed, redirected
 from services.signatures import READ, description, media_type
 
-MAX_REDIRECTS = 3
+MAX_REDIRECTS = 5
 CONNECTIONS = 64
 # So a slow host leaves half of the connections to other hosts.
 OF_ONE_HOST = CONNECTIONS // 2
@@ -81,7 +62,7 @@ class Fetcher:
         self._headers = headers or HostHeaders()
         self._hosts = Hosts(of_one_host)
         self._pool = httpcore2.ConnectionPool(
-            # Honors SSL_CERT_FILE and SSL_CERT_DIR, by which an operator adds the CA of internal hosts.
+            # Honors SSL_CERT_FILE and SSL_CERT_DIR, which take the place of the system's CAs.
             ssl_context=httpx2.create_ssl_context(),
             max_connections=CONNECTIONS,
             max_keepalive_connections=CONNECTIONS // 2,
@@ -92,7 +73,7 @@ class Fetcher:
     def fetch(self, url: str) -> bytes:
         """Returns the image at the URL: at most `max_bytes`, decompressed if sent as gzip or deflate.
 
-        Follows up to three redirects and retries transient errors, all within `total_seconds`; cookies that a host sets
+        Follows up to five redirects and retries transient errors, all within `total_seconds`; cookies that a host sets
         meanwhile are sent back to it. A response slower than `BYTES_A_SECOND` for `slow_seconds` is aborted and not
         retried. At most `of_one_host` requests to one host run at the same time.
 
@@ -135,7 +116,7 @@ class _Visit:
         self._cookies = Cookies()
         self._max_bytes = max_bytes
         self._seconds = seconds
-        self._name = display(url)
+        self._name = display(url.strip())
         self._url = parsed(url, self._name)
         self._retry_after = 0.0
         self._slow = False
@@ -161,7 +142,7 @@ class _Visit:
                     return self._image(answer, headers, what)
             what = f"The redirect of {self._name}"
             url = redirected(url, headers["location"], what)
-        raise FetchRefused(f"{self._name} redirects more than {MAX_REDIRECTS} times; give the URL it ends at.")
+        raise FetchRefused(f"{self._name} redirects more than {MAX_REDIRECTS} times; give the URL of the image itself.")
 
     @contextmanager
     def _answer(self, url: httpx2.URL, what: str) -> Iterator[httpcore2.Response]:
@@ -172,30 +153,9 @@ class _Visit:
                 closing(self._pool.handle_request(self._request(url))) as answer,
             ):
                 yield answer
-        except NotPermitted as error:
-            raise FetchRefused(
-                f"{what} leads to an address that is not public; "
-                "if images may come from there, add its host to LOOKALIKE_FETCH_ALLOW."
-            ) from error
-        except HeadTooLarge as error:
-            raise FetchTooLarge(
-                f"{what} is answered with a head of more than {HEAD_BYTES:,} bytes; give another URL."
-            ) from error
-        except TooSlow as error:
-            self._slow = True
-            raise FetchTimeout(
-                f"{what} is answered with fewer than {BYTES_A_SECOND:,} bytes a second; try again later."
-            ) from error
-        except httpcore2.TimeoutException as error:
-            if isinstance(error, httpcore2.ConnectTimeout) and monotonic() < self._deadline:
-                raise FetchTimeout(f"{what} accepts no connection; check its host and try again later.") from error
-            raise FetchTimeout(f"{what} took more than {self._seconds:g} seconds; try again later.") from error
-        except httpcore2.ConnectError as error:
-            raise FetchUnreachable(
-                f"{what} cannot be reached ({_reason(error)}); check its host and try again later."
-            ) from error
-        except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
-            raise FetchUnreachable(f"{what} broke off or is no valid HTTP; try again later.") from error
+        except FAILURES as error:
+            self._slow = isinstance(error, TooSlow)
+            raise failure(error, what, self._seconds, is_late=monotonic() >= self._deadline) from error
 
     def _request(self, url: httpx2.URL) -> httpcore2.Request:
         headers = httpx2.Headers({"Host": url.netloc.decode("ascii"), "User-Agent": _user_agent(), "Accept": ACCEPT})
@@ -225,10 +185,7 @@ class _Visit:
                 "not serve us; give a URL that needs none, or set its headers in LOOKALIKE_FETCH_HEADERS_FILE."
             )
         if answer.status not in (200, 203):
-            raise FetchNotFound(
-                f"{what} is answered with status {answer.status} and no image; "
-                "check the URL, and that it needs no login."
-            )
+            raise FetchNotFound(f"{what} is answered with status {answer.status} and no image; check the URL.")
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length) > self._max_bytes:
             raise too_large(what, self._max_bytes)
@@ -240,7 +197,7 @@ class _Visit:
                 raise too_large(what, self._max_bytes)
         image = unpacked(bytes(data), headers.get("content-encoding", ""), self._max_bytes, what)
         if not image:
-            raise FetchNotFound(f"{what} is answered with no bytes; check that it is an image.")
+            raise FetchNotFound(f"{what} is answered with no bytes; check the URL.")
         if media_type(image) is None:
             found = description(image) or "something else"
             raise ImageUnsupported(
@@ -253,13 +210,6 @@ class _Visit:
 @cache
 def _user_agent() -> str:
     return f"lookalike/{version('lookalike')}"
-
-
-def _reason(error: httpcore2.ConnectError) -> str:
-    cause = error.args[0] if error.args else None
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"certificate refused: {cause.verify_message}".rstrip(".")
-    return cause.strerror if isinstance(cause, OSError) and cause.strerror else "no connection"
 
 
 def _content_type(headers: httpx2.Headers) -> str:

@@ -33,7 +33,7 @@ def unpacked(data: bytes, encoding: str, max_bytes: int, what: str) -> bytes:
     try:
         image = unpacker.decompress(data, max_bytes + 1)
     except zlib.error as error:
-        raise FetchFailed(f"{what} comes packed and is damaged; try again later.") from error
+        raise FetchFailed(f"{what} comes packed and is damaged; try again later, or give another URL.") from error
     if len(image) > max_bytes:
         raise too_large(what, max_bytes)
     if not unpacker.eof:
@@ -59,5 +59,5 @@ def _window(data: bytes, packings: list[str], what: str) -> int:
         return zlib.MAX_WBITS if has_header else -zlib.MAX_WBITS
     raise FetchRefused(
         f"{what} comes packed ({', '.join(packings[:3])}) although it was asked for as it is; "
-        "have its server heed Accept-Encoding."
+        "have its server heed Accept-Encoding, or give another URL."
     )

@@ -77,6 +77,11 @@ def test_what_is_no_change_is_named(value: object, field: str | None, code: str)
     assert str(wrong.value)
 
 
+def test_the_url_of_a_change_is_kept_without_white_space() -> None:
+    change = parse_change({**PUT, "image_url": "\t https://images.example.com/a b.jpg\r\n"})
+    assert change.image == RemoteImage("https://images.example.com/a%20b.jpg")
+
+
 @given(st.from_regex(USUAL_URL, fullmatch=True))
 def test_what_is_taken_for_a_usual_url_is_a_url(url: str) -> None:
     """The short way lets nothing through that the long way refuses."""

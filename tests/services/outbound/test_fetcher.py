@@ -219,7 +219,7 @@ def test_what_is_not_public_http_is_refused_however_it_is_spelled(
     assert network.hosts == []
 
 
-@pytest.mark.parametrize("text", ["\r\nHost: x", "\n", "\t", " ", "\x00", "\x7f", "\u00a0", "\u202e", "\ud800", "\\"])
+@pytest.mark.parametrize("text", ["\r\nHost: x", "\x00", "\x1b", "\x7f", "\u200b", "\u202e", "\ud800", "\\"])
 @pytest.mark.parametrize(
     "url", ["{}http://shop.example/", "http://shop{}.example/", "http://shop.example/{}a", "http://shop.example/a{}"]
 )
@@ -229,10 +229,47 @@ def test_what_cannot_be_seen_is_refused_and_not_repeated(url: str, text: str) ->
     assert str(raised.value).isprintable()
 
 
+WHITE = [" ", "\t", "\r\n", "\n \n", "\u00a0", "\u2003", "\u3000"]
+
+
+@pytest.mark.parametrize("white", WHITE)
+def test_white_space_around_a_url_is_trimmed_where_it_is_accepted_and_where_it_is_fetched(white: str) -> None:
+    with Server(reply()) as server:
+        assert checked_url(f"{white}{server.url}{white}") == server.url
+        assert fetch(f"{white}{server.url}{white}") == IMAGE
+    assert server.requests[0].startswith(b"GET /image.jpg HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize(
+    ("space", "encoded"), [(" ", "%20"), ("  ", "%20%20"), ("\u00a0", "%C2%A0"), ("\u202f", "%E2%80%AF")]
+)
+def test_a_space_in_path_and_query_is_encoded_and_what_is_encoded_stays(space: str, encoded: str) -> None:
+    with Server(reply()) as server:
+        url = f"http://127.0.0.1:{server.port}/a{{0}}b%20c.jpg?d={{0}}e"
+        assert checked_url(url.format(space)) == url.format(encoded)
+        assert fetch(url.format(space)) == IMAGE
+    assert server.requests[0].startswith(f"GET /a{encoded}b%20c.jpg?d={encoded}e HTTP/1.1\r\n".encode())
+
+
+@pytest.mark.parametrize("white", WHITE)
+@pytest.mark.parametrize("url", ["http://shop{}.example/", "http://{}shop.example/", "http://shop.example{}:80/"])
+def test_white_space_in_a_host_is_refused(url: str, white: str) -> None:
+    with pytest.raises(FetchRefused):
+        checked_url(url.format(white))
+
+
+@pytest.mark.parametrize("white", ["\t", "\n", "\r", "\x0b", "\x1f", "\x85", "\u2028"])
+def test_a_control_character_inside_is_refused_by_name(white: str) -> None:
+    with pytest.raises(FetchRefused, match=rf"unprintable character U\+{ord(white):04X}; remove it"):
+        checked_url(f"http://shop.example/a{white}b")
+
+
 @given(st.one_of(st.text(), st.text().map("http://shop.example/".__add__), st.text().map("http://".__add__)))
 def test_a_url_is_either_given_back_or_refused_in_one_printable_sentence(url: str) -> None:
     try:
-        assert checked_url(url) == url
+        checked = checked_url(url)
+        assert checked_url(f"\n{checked} ") == checked
+        assert checked == url.strip() or any(each.isspace() for each in url.strip())
     except FetchRefused as error:
         assert str(error).isprintable()
         assert len(str(error)) < 300
@@ -291,7 +328,8 @@ def test_a_host_that_changes_its_address_is_refused_the_next_time(canary: Server
 def test_a_connection_that_ends_at_another_address_than_the_checked_one_carries_nothing() -> None:
     with Server(reply(b"secret")) as server:
         network = Elsewhere(server.port, peer="127.0.0.1")
-        with pytest.raises(FetchRefused):
+        # To allow the host would change nothing.
+        with pytest.raises(FetchRefused, match="stop what redirects the connections"):
             fetch("http://shop.example/", resolve=resolving([PUBLIC]), network=network)
     assert server.requests == []
 
@@ -315,18 +353,28 @@ def test_a_malformed_list_of_internal_hosts_is_refused() -> None:
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
-def test_redirects_are_followed_three_times(status: str) -> None:
+def test_redirects_are_followed_five_times(status: str) -> None:
     with Server() as server:
-        server.answers(redirect("/b", status), redirect("c?d#e", status), redirect(server.url, status), reply())
+        targets = ["/b", "c?d#e", server.url, "/f", "//127.0.0.1:{}/g"]
+        server.answers(*[redirect(target.format(server.port), status) for target in targets], reply())
         assert fetch(server.url) == IMAGE
-    assert [request.split()[1] for request in server.requests] == [b"/image.jpg", b"/b", b"/c?d", b"/image.jpg"]
+    paths = [b"/image.jpg", b"/b", b"/c?d", b"/image.jpg", b"/f", b"/g"]
+    assert [request.split()[1] for request in server.requests] == paths
 
 
-def test_the_fourth_redirect_is_refused() -> None:
-    with Server(*[redirect("/on")] * 4, reply()) as server:
-        with pytest.raises(FetchRefused, match="redirects more than 3 times"):
+def test_the_sixth_redirect_is_refused() -> None:
+    with Server(*[redirect("/on")] * 6, reply()) as server:
+        with pytest.raises(FetchRefused, match="redirects more than 5 times"):
             fetch(server.url, attempts=3)
-        assert server.connections == 4
+        assert server.connections == 6
+
+
+@pytest.mark.parametrize("before", range(5))
+def test_every_redirect_is_checked(canary: Server, before: int) -> None:
+    with Server(*[redirect("/on")] * before, redirect(f"http://127.0.0.2:{canary.port}/")) as server:
+        with pytest.raises(FetchRefused, match="not public"):
+            fetch(server.url)
+        assert server.connections == before + 1
 
 
 def test_a_redirect_to_itself_ends() -> None:
@@ -363,6 +411,14 @@ def test_a_redirect_is_checked_like_any_url_and_not_repeated(canary: Server, loc
     assert str(canary.port) not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    "location", ["http://u:p@127.0.0.1/", "ftp://127.0.0.1/", "/\\x", "/" + "a" * 3000, "http://[::1"]
+)
+def test_whoever_is_redirected_is_not_told_to_correct_the_target(location: str) -> None:
+    with Server(redirect(location)) as server, pytest.raises(FetchRefused, match=r"; give another URL of the image\.$"):
+        fetch(server.url)
+
+
 def test_a_redirect_may_hold_what_browsers_encode() -> None:
     with Server(redirect("/bücher und mehr.jpg"), reply()) as server:
         assert fetch(server.url) == IMAGE
@@ -378,10 +434,17 @@ def test_https_is_fetched(tls: ssl.SSLContext) -> None:
         assert fetch(server.url) == IMAGE
 
 
-def test_a_certificate_that_is_not_trusted_is_named(tls: ssl.SSLContext) -> None:
-    with Server(reply(), tls=tls) as server, pytest.raises(FetchUnreachable, match="certificate"):
+def test_a_certificate_that_is_not_trusted_is_named_with_what_helps(tls: ssl.SSLContext) -> None:
+    told = r"\(certificate refused: self-signed certificate\); correct it, or add its CA to .* SSL_CERT_FILE\.$"
+    with Server(reply(), tls=tls) as server, pytest.raises(FetchUnreachable, match=told):
         fetch(server.url)
     assert server.requests == []
+
+
+def test_a_host_that_speaks_no_tls_is_told_so() -> None:
+    told = r"\(no TLS\); check .* whether it is http://\.$"
+    with Server(lambda connection: connection.sendall(HEAD)) as server, pytest.raises(FetchUnreachable, match=told):
+        fetch(server.url.replace("http:", "https:"))
 
 
 @pytest.mark.usefixtures("trusted")
@@ -635,6 +698,13 @@ def test_an_answer_that_stays_is_not_asked_for_again(status: int) -> None:
             fetch(server.url, attempts=3)
         assert server.url in str(raised.value)
         assert server.connections == 1
+
+
+@pytest.mark.parametrize(("status", "helps"), [(401, True), (403, True), (407, True), (404, False), (410, False)])
+def test_a_host_that_wants_a_key_is_told_apart(status: int, helps: bool) -> None:
+    with Server(reply(b"no", status=f"{status} No")) as server, pytest.raises(FetchNotFound) as raised:
+        fetch(server.url)
+    assert ("LOOKALIKE_FETCH_HEADERS_FILE" in str(raised.value)) is helps
 
 
 @pytest.mark.parametrize(
