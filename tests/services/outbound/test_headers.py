@@ -187,15 +187,12 @@ def test_a_file_that_cannot_be_read_is_named(file: Path) -> None:
         HostHeaders.load(file)
 
 
-def test_a_service_does_not_start_with_a_malformed_file_and_leaves_the_data_folder_to_others(
-    file: Path, tmp_path: Path
-) -> None:
+def test_nothing_is_opened_where_the_file_is_malformed(file: Path, tmp_path: Path) -> None:
     file.write_text("[]")
     configured = settings.load(data=tmp_path / "data", fetch_headers_file=file)
     with pytest.raises(InvalidSetting, match="must be an object of hosts"):
         bootstrap.catalogs(configured)
-    file.write_text("{}")
-    bootstrap.catalogs(configured).close()
+    assert not configured.data.exists()
 
 
 def test_a_byte_order_mark_and_a_host_without_headers_are_taken(file: Path) -> None:
@@ -226,9 +223,15 @@ from services.outbound.fetcher import Fetcher
 from services.outbound.headers import HostHeaders
 from services.telemetry.logs import configure
 
-class Broken(httpcore2.NetworkBackend):
+class Broken(httpcore2.NetworkBackend, httpcore2.NetworkStream):
     def connect_tcp(self, *args, **options):
+        return self
+    def get_extra_info(self, info):
+        return ("127.0.0.1", 80) if info == "server_addr" else None
+    def write(self, buffer, timeout=None):
         raise ValueError("a bug")
+    def close(self):
+        pass
 
 configure(sys.argv[1], "debug")
 log = structlog.get_logger("worker")
