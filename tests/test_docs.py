@@ -188,7 +188,7 @@ class Terminal:
                 text=True,
             )
         assert self._service.stdout
-        watch = threading.Timer(180, self._service.kill)
+        watch = threading.Timer(600, self._service.kill)
         watch.start()
         said = ""
         for line in self._service.stdout:

@@ -50,7 +50,7 @@ def test_poison_hurts_only_itself(
     with Supervisor(service) as supervisor:
         service.create_catalog()
         lines = ({"product_id": name, "image_url": f"{pictures.url}/{name}.png"} for name in images)
-        job = service.finished(service.feed(lines), 300)
+        job = service.finished(service.feed(lines), 900)
         failed = {
             item["product_id"]: (item["code"], bool(item["message"]))
             for item in service.get(f"/jobs/{job['id']}/items", params={"limit": 1000})["items"]
