@@ -159,8 +159,8 @@ FORM = (
         ),
         (FORM.replace(b"image", b"picture", 1) + b"\r\n--b--\r\n", "multipart/form-data; boundary=b", 422),
         (FORM.replace(b'"image"', b'"attributes"', 1) + b"\r\n--b--\r\n", "multipart/form-data; boundary=b", 422),
-        (FORM.replace(b'{"color": "red"}', b"{") + b"BM\r\n--b--\r\n", "multipart/form-data; boundary=b", 400),
-        (FORM.replace(b'{"color": "red"}', b"[1]") + b"BM\r\n--b--\r\n", "multipart/form-data; boundary=b", 422),
+        (FORM.replace(b'{"color": "red"}', b"{") + b"GIF89a\r\n--b--\r\n", "multipart/form-data; boundary=b", 400),
+        (FORM.replace(b'{"color": "red"}', b"[1]") + b"GIF89a\r\n--b--\r\n", "multipart/form-data; boundary=b", 422),
         (
             FORM.replace(b'{"color": "red"}', b"{" + b" " * 200_000) + b"\r\n--b--\r\n",
             "multipart/form-data; boundary=b",
