@@ -33,8 +33,8 @@ ENVIRONMENT = {
     "VIPS_CONCURRENCY": "1",
     "MALLOC_ARENA_MAX": "1",
     # Without these glibc learns from large blocks to keep them, in pieces that the next large one does not fit into.
-    "MALLOC_MMAP_THRESHOLD_": str(4 << 20),
-    "MALLOC_TRIM_THRESHOLD_": str(16 << 20),
+    "MALLOC_MMAP_THRESHOLD_": str(8 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(32 << 20),
 }
 
 
