@@ -10,7 +10,6 @@ from services.catalog.features import normalized
 from services.catalog.versions import Versions
 from services.errors import InvalidVector, LookalikeError
 from services.index.vector_index import VectorIndex
-from services.kinds import Kinds
 from services.names import checked_product_id
 from services.paging import paginate
 from services.records import Embedding, Outcome, Point, State, failed
@@ -20,7 +19,6 @@ def write_embeddings(
     index: VectorIndex,
     embeddings: Iterable[Embedding],
     versions: Versions,
-    kinds: Callable[[], Kinds],
     *,
     batch_size: int,
     check_space: Callable[[int], None],
@@ -37,10 +35,9 @@ def write_embeddings(
             except LookalikeError as error:
                 yield failed(embedding.product_id, error)
         points = []
-        declared = kinds()
         for embedding, stored in zip(sound, index.get([each.product_id for each in sound]), strict=True):
             try:
-                points.append(_point(embedding, stored, index.dim, versions, declared))
+                points.append(_point(embedding, stored, index.dim, versions))
             except LookalikeError as error:
                 yield failed(embedding.product_id, error)
         yield from _upserted(index, points)
@@ -54,15 +51,15 @@ def read_embeddings(index: VectorIndex, batch_size: int) -> Iterator[Embedding]:
         yield Embedding(point.product_id, features, point.attributes, point.image)
 
 
-def _point(embedding: Embedding, stored: Point | None, dim: int, versions: Versions, kinds: Kinds) -> Point:
+def _point(embedding: Embedding, stored: Point | None, dim: int, versions: Versions) -> Point:
     features = np.asarray(embedding.features, np.float32)
     if features.shape != (dim,):
         raise InvalidVector(f"The features have {features.size} numbers; this catalog takes {dim}.")
     vector, norm = normalized(features)
-    if embedding.attributes is None:
-        checked = checked_attributes(stored.attributes if stored else {})
-    else:
-        checked = kinds.checked(checked_attributes(embedding.attributes))
+    attributes = embedding.attributes
+    if attributes is None:
+        attributes = stored.attributes if stored else {}
+    checked = checked_attributes(attributes)
     version = versions.next(stored.version if stored else 0)
     return Point(embedding.product_id, version, vector, norm, checked, embedding.image)
 
