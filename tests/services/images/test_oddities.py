@@ -226,7 +226,7 @@ def odd_segments() -> Iterator[tuple[str, list[bytes]]]:
     yield "EXIF of 6 bytes", [segment(0xE1, b"Exif\0\0")]
     yield "EXIF without an end", [segment(0xE1, b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\1")]
     yield "EXIF that is no TIFF", [segment(0xE1, b"Exif\0\0" + b"\xff" * 99)]
-    yield "XMP", [segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0<x tiff:Orientation='6'/>")]
+    yield "XMP", [segment(0xE1, b'http://ns.adobe.com/xap/1.0/\0<x tiff:Orientation="6"/>')]
     yield "comments", [segment(0xFE, b""), segment(0xFE, b"\xff" * 60_000)]
     yield "APP1 to APP15 of nothing", [segment(marker, b"") for marker in range(0xE1, 0xF0)]
     yield "fill bytes", [b"\xff\xff\xff" + segment(0xE5, b"x")]
@@ -256,7 +256,7 @@ def test_what_is_said_of_colors_in_a_jpeg_is_kept() -> None:
 def test_only_exif_says_how_a_picture_is_turned() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    xmp = b"<x:xmpmeta><rdf:Description tiff:Orientation='3'/></x:xmpmeta>"
+    xmp = b'<x:xmpmeta><rdf:Description tiff:Orientation="3"/></x:xmpmeta>'
     for format in ("JPEG", "WEBP", "TIFF", "AVIF"):
         turned = saved(photo(), format, exif=exif.tobytes(), xmp=xmp)
         np.testing.assert_array_equal(seen(turned), seen(saved(photo(), format, exif=exif.tobytes())))
