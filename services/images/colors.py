@@ -24,7 +24,7 @@ def eight_bits(image: Image.Image) -> Image.Image:
 
 def over_white(image: Image.Image) -> Image.Image:
     """The image in sRGB, mode RGB, composited over white. Raises `ImageUnsupported` for numbers without a range."""
-    image = to_srgb(_with_plain_mode(image))
+    image = _to_srgb(_with_plain_mode(image))
     if image.mode in ("LA", "RGBA"):
         image = image.convert("RGBA") if image.mode == "LA" else image
         white = Image.new("RGB", image.size, "white")
@@ -33,7 +33,7 @@ def over_white(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def to_srgb(image: Image.Image) -> Image.Image:
+def _to_srgb(image: Image.Image) -> Image.Image:
     """Converts the image to sRGB by its profile; leaves it as it is if the profile is missing, broken or unsuitable."""
     profile = image.info.get("icc_profile")
     if not profile:
