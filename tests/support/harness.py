@@ -88,6 +88,14 @@ class Running:
         assert accepted.status_code == 202, accepted.text
         return str(accepted.json()["id"])
 
+    def ready(self) -> bool:
+        """Whether the service says that it and what it stands on are ready."""
+        assert self._http is not None, "it is not started"
+        try:
+            return self._http.get(self.url + "/readyz").status_code == 200
+        except httpx2.TransportError:
+            return False
+
     def done(self, job: str) -> int:
         """How many changes of a job have ended; -1 while nobody can tell."""
         now = self.job(job)
