@@ -70,7 +70,7 @@ class ChangeKind(StrEnum):
 
 
 class AttributeKind(StrEnum):
-    """What an indexed attribute holds."""
+    """What an indexed attribute holds: text, whole numbers, numbers, true and false, or lists of them."""
 
     KEYWORD = "keyword"
     INTEGER = "integer"
@@ -216,6 +216,18 @@ class Facet:
 
     value: str | int | bool
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class OtherKinds:
+    """The products that have a value of another kind than an attribute's declared one.
+
+    `examples` are values of some of them, by product ID, as JSON and shortened.
+    """
+
+    kind: AttributeKind
+    products: int
+    examples: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import shlex
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ import click
 from rich.table import Table
 
 from api.cli.main import INTERRUPTED
+from api.cli.other_kinds import as_json_object, report_others
 from api.cli.output import (
     SHOWN_FAILURES,
     catalog_option,
@@ -34,7 +35,7 @@ from services.encoders.specs import DEFAULT_ENCODER, DEFAULT_RESAMPLE
 from services.errors import DuplicateProduct, InvalidInput
 from services.feeds.sources import IdRule, Source, attributes_table, sources
 from services.feeds.sources import Table as AttributesTable
-from services.records import Change, ImageSource, Outcome, Resample, State, failed
+from services.records import Change, ImageSource, OtherKinds, Outcome, Resample, State, failed
 from services.settings import Precision
 
 
@@ -44,7 +45,8 @@ def _file(source: Source) -> ImageSource:
 
 @dataclass
 class Run:
-    """One run over sources, and its counts. `started` is a time of `time.monotonic`; `image` gives their pictures."""
+    """One run over sources, and its counts. `started` is a time of `time.monotonic`; `image` gives their pictures;
+    `others` are products with values of other kinds than those of indexed attributes."""
 
     sources: list[Source]
     started: float
@@ -52,6 +54,7 @@ class Run:
     counts: dict[State, int] = field(default_factory=lambda: dict.fromkeys(State, 0))
     failures: list[dict[str, str | None]] = field(default_factory=list)
     interrupted: bool = False
+    others: Mapping[str, OtherKinds] = field(default_factory=dict)
     _paths: dict[str, Path] = field(default_factory=dict)
     _refused: list[tuple[Source, Outcome]] = field(default_factory=list)
 
@@ -99,7 +102,7 @@ class Run:
         answer |= {
             state.value: self.counts[state] for state in (State.SUPERSEDED, State.CANCELED) if self.counts[state]
         }
-        return answer | ({"interrupted": True} if self.interrupted else {})
+        return answer | as_json_object(self.others) | ({"interrupted": True} if self.interrupted else {})
 
     def _count_refused(self) -> int:
         refused, self._refused = self._refused, []
@@ -189,9 +192,12 @@ def index_command(
             )
         with stderr().status(display(f"Opening catalog {catalog}")):
             opened = open_or_create(catalogs, catalog, encoder=encoder, weights=weights, resample=resample)
-        if table:
-            opened.declare(table.keys)
+        there = opened.spec.indexed_attributes
+        kinds = {name: kind for name, kind in table.keys.items() if there.get(name, kind) is kind} if table else {}
+        others = opened.declare(kinds) if kinds else {}
         run = index(opened, found, started, title=f"Indexing into {catalog}")
+        # The run may have replaced what did not fit.
+        run.others = opened.declare(kinds) if others and not run.interrupted else others
         report(run, opened, as_json=as_json)
     if run.counts[State.APPLIED] and not as_json and not run.interrupted:
         _say_what_next(run, catalog, data)
@@ -262,6 +268,7 @@ def report(run: Run, catalog: AnyCatalog, *, as_json: bool) -> None:
         f"{answer['catalog']}: {counts} of {answer['total']} in {answer['seconds']:.1f} s "
         f"({answer['images_per_second']:.1f} images/s, {answer['encoder']})"
     )
+    report_others(console, run.others)
     if not catalog.trained:
         warn_untrained(console)
 

@@ -8,7 +8,16 @@ from typing import Any, Unpack
 
 from api.client.changes import TIMINGS, Sender, Timings
 from api.client.connection import Client
-from api.client.wire import catalog_path, filter_json, product_path, search_json, to_neighbor, to_product, to_spec
+from api.client.wire import (
+    catalog_path,
+    filter_json,
+    product_path,
+    search_json,
+    to_neighbor,
+    to_other_kinds,
+    to_product,
+    to_spec,
+)
 from services.catalog.search import MAX_LIMIT, SearchOptions
 from services.encoders.specs import trained
 from services.errors import ImageError
@@ -17,7 +26,7 @@ from services.images.limits import Limits
 from services.names import checked_product_id
 from services.paging import paginate
 from services.query.filters import Filter
-from services.records import AttributeKind, CatalogSpec, Change, Neighbor, Outcome, Product
+from services.records import AttributeKind, CatalogSpec, Change, Neighbor, OtherKinds, Outcome, Product
 from services.settings import Settings
 
 LOAD_SECONDS = 1000.0
@@ -125,10 +134,14 @@ class RemoteCatalog:
             return int(self._described()["products"])
         return sum(1 for _ in paginate(lambda cursor: self.scroll(after=cursor, limit=MAX_LIMIT, filter=filter)))
 
-    def declare(self, attributes: Mapping[str, AttributeKind]) -> None:
-        """Indexes attributes. Raises `Conflict` where one is indexed as another kind."""
+    def declare(self, attributes: Mapping[str, AttributeKind]) -> dict[str, OtherKinds]:
+        """Indexes attributes; says which products have values of other kinds, as `Catalog.declare` does.
+
+        Raises `Conflict` where one is indexed as another kind.
+        """
         body = {"indexed_attributes": {name: kind.value for name, kind in attributes.items()}}
-        self._description = self._client.json("PUT", self._path, json=body)
+        self._description = described = self._client.json("PUT", self._path, json=body)
+        return to_other_kinds(described.get("other_kinds", {}))
 
     def _described(self) -> Mapping[str, Any]:
         """What the service said last, if nothing changed since."""

@@ -9,7 +9,7 @@ from services.catalog.search import SearchOptions
 from services.errors import InvalidInput
 from services.names import checked_catalog_name, checked_product_id
 from services.query.filters import Filter
-from services.records import AttributeKind, CatalogSpec, Neighbor, Product
+from services.records import AttributeKind, CatalogSpec, Neighbor, OtherKinds, Product
 
 CATALOGS = "/v1/catalogs"
 
@@ -30,6 +30,14 @@ def to_spec(catalog: Mapping[str, Any]) -> CatalogSpec:
     fields = {name: catalog[name] for name in names}
     kinds = {name: AttributeKind(kind) for name, kind in catalog["indexed_attributes"].items()}
     return CatalogSpec(**fields, id="", generation="", indexed_attributes=kinds)
+
+
+def to_other_kinds(found: Mapping[str, Any]) -> dict[str, OtherKinds]:
+    """The products with values of other kinds, by attribute."""
+    return {
+        name: OtherKinds(AttributeKind(each["kind"]), each["products"], each["examples"])
+        for name, each in found.items()
+    }
 
 
 def to_product(product: Mapping[str, Any]) -> Product:

@@ -3,14 +3,16 @@
 import json
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from tempfile import SpooledTemporaryFile, gettempdir
 from typing import IO, Any
 
 from api.errors import Fault, FeedInvalid, Malformed
 from api.requests import strict_json
 from api.requests.body import Body
-from services.errors import InvalidChange
+from services.errors import InvalidAttributes, InvalidChange
 from services.feeds.changes import WrongChange, named, parse_change
+from services.kinds import NO_KINDS, Kinds
 from services.ledger import Refusal
 from services.records import Change, ChangeKind, RemoteImage
 from services.storage.disk import disk_errors
@@ -31,12 +33,15 @@ class Feed:
     """The changes of a feed in their order, to be iterated any number of times.
 
     With `skip`, a line that holds no valid change becomes a `Refusal`; without it, `check` refuses the whole feed.
+    `kinds` are those that the catalog declares for values of attributes.
     """
 
-    def __init__(self, *, skip: bool) -> None:
+    def __init__(self, *, skip: bool, kinds: Kinds = NO_KINDS) -> None:
         self.total = 0
         self._skip = skip
+        self._kinds = kinds
         self._wrong = 0
+        self._of_other_kinds = 0
         self._faults: list[Fault] = []
         self._spool: IO[bytes] = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  `close` does
 
@@ -46,18 +51,31 @@ class Feed:
         parsed = None
         try:
             parsed = _parsed(value) if isinstance(value, bytes) else value
-            fields = _fields(parse_change(parsed))
+            fields = _fields(self._judged(parse_change(parsed)))
         except WrongChange as wrong:
             fields = [number, named(parsed), wrong.error.code, self._noted(number, wrong)]
         if self._skip or not self._wrong:
             self._spool.write(_ENCODER.encode(fields).encode() + b"\n")
 
     def check(self) -> None:
-        """Raises `FeedInvalid` if a change is wrong and not to be skipped, `InvalidChange` if the feed is empty."""
+        """Raises `FeedInvalid` if a change is wrong and not to be skipped, `InvalidChange` if the feed is empty.
+
+        Values of another kind than the declared one are left to `of_new_request`.
+        """
         if not self.total:
             raise InvalidChange("The body holds no change: send one JSON object a line, or an array of them.")
+        if self._wrong > self._of_other_kinds and not self._skip:
+            raise FeedInvalid(self._faults, self._wrong)
+
+    def of_new_request(self) -> "Feed":
+        """The feed, where the request is not the repetition of one that was accepted before a kind was declared.
+
+        Raises:
+            FeedInvalid: A value is of another kind than the declared one, and not to be skipped.
+        """
         if self._wrong and not self._skip:
             raise FeedInvalid(self._faults, self._wrong)
+        return self
 
     def close(self) -> None:
         self._spool.close()
@@ -66,6 +84,15 @@ class Feed:
         self._spool.seek(0)
         for line in self._spool:
             yield _meant(json.loads(line))
+
+    def _judged(self, change: Change) -> Change:
+        if not change.attributes:
+            return change
+        try:
+            return replace(change, attributes=self._kinds.checked(change.attributes))
+        except InvalidAttributes as error:
+            self._of_other_kinds += 1
+            raise WrongChange("attributes", error) from None
 
     def _noted(self, number: int, wrong: WrongChange) -> str:
         self._wrong += 1
@@ -76,19 +103,20 @@ class Feed:
         return detail
 
 
-def read(body: Body, *, array: bool, skip: bool) -> Feed:
+def read(body: Body, *, array: bool, skip: bool, kinds: Kinds = NO_KINDS) -> Feed:
     """Reads a body as a feed, which the caller closes.
 
     Args:
         body: The request's body.
         array: Whether it is one JSON array; else NDJSON, which is read as a stream.
         skip: Whether wrong changes are kept as refusals instead of refusing the feed.
+        kinds: Those that the catalog declares for values of attributes.
 
     Raises:
         Malformed: The body is no JSON array.
         FeedInvalid, InvalidChange: As `Feed.check`.
     """
-    feed = Feed(skip=skip)
+    feed = Feed(skip=skip, kinds=kinds)
     try:
         with disk_errors(gettempdir()):
             values = enumerate(elements(body.all()), 1) if array else lines(body.chunks())

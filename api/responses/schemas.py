@@ -46,6 +46,24 @@ class Catalog(_Response):
     created_at: Time
 
 
+class OtherKinds(_Response):
+    kind: Annotated[Literal["keyword", "integer", "float", "bool"], Field(description="What is declared.")]
+    products: Annotated[Count, Field(description="How many have a value of another kind.")]
+    examples: Annotated[
+        dict[str, str], Field(description="Up to ten of them: such a value by product ID, as JSON, shortened.")
+    ]
+
+
+class DeclaredCatalog(Catalog):
+    other_kinds: Annotated[
+        dict[str, OtherKinds],
+        Field(
+            description="By attribute, of those named in the request and not indexed before: products that have values "
+            "of another kind. Such an attribute is indexed when it is named again and no product has one."
+        ),
+    ]
+
+
 class Catalogs(_Response):
     catalogs: list[Catalog]
 

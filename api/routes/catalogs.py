@@ -13,7 +13,7 @@ from api.requests.body import json_body
 from api.responses import schemas
 from services.catalog.catalog import Catalog
 from services.catalog.opening import open_or_create
-from services.errors import CatalogNotFound, Conflict
+from services.errors import CatalogNotFound
 from services.query.filters import is_key
 from services.records import AttributeKind
 
@@ -52,18 +52,22 @@ def read(catalog: str) -> schemas.Catalog:
     extensions=more(
         *(409, 413, 415, 503),
         body={"application/json": models.NewCatalog},
-        answers={201: ("It is new.", {"application/json": schemas.Catalog})},
+        answers={201: ("It is new.", {"application/json": schemas.DeclaredCatalog})},
         headers={"Location": "The catalog."},
         curl="""-X PUT -H 'Content-Type: application/json' -d '{"indexed_attributes": {"color": "keyword"}}'""",
     )
 )
-@bp.output(schemas.Catalog, description="It was there, with this encoder; new indexed attributes were added.")
-def put(catalog: str) -> tuple[schemas.Catalog, int, dict[str, str]]:
+@bp.output(schemas.DeclaredCatalog, description="It was there, with this encoder; new indexed attributes were added.")
+def put(catalog: str) -> tuple[schemas.DeclaredCatalog, int, dict[str, str]]:
     """Create a catalog, or index more attributes of one
 
     The defaults of a new catalog are `inception_v3`, `imagenet`, `nearest` and no quantization; fields that are left
     out keep their values in an existing one. A catalog keeps its encoder: another `encoder`, `weights`, `resample` or
     `quantization` is a conflict, and so is another kind of an indexed attribute.
+
+    From then on the values of an indexed attribute must be of its kind. Values of other kinds that are stored stay;
+    `other_kinds` counts the products that have some. All products are read for that, unless the attribute is indexed
+    already.
     """
     wanted = json_body(models.NewCatalog)
     if refused := [name for name in wanted.indexed_attributes if not is_key(name)]:
@@ -78,8 +82,9 @@ def put(catalog: str) -> tuple[schemas.Catalog, int, dict[str, str]]:
         raise RequestInvalid(faults)
     options = wanted.model_dump(exclude={"indexed_attributes"})
     found, is_new = open_or_create(context().catalogs, catalog, **options)
-    _index(found, wanted)
-    return to_schema(found), 201 if is_new else 200, {"Location": url_for("catalogs.read", catalog=catalog)}
+    others = _index(found, wanted)
+    answer = schemas.DeclaredCatalog(**to_schema(found).model_dump(), other_kinds=others)
+    return answer, 201 if is_new else 200, {"Location": url_for("catalogs.read", catalog=catalog)}
 
 
 @bp.delete("/<segment:catalog>")
@@ -111,11 +116,11 @@ def to_schema(catalog: Catalog) -> schemas.Catalog:
     )
 
 
-def _index(catalog: Catalog, wanted: models.NewCatalog) -> None:
+def _index(catalog: Catalog, wanted: models.NewCatalog) -> dict[str, schemas.OtherKinds]:
     """Indexes the attributes. Raises `Conflict` if one is already indexed as another kind."""
     kinds = {name: AttributeKind(kind) for name, kind in wanted.indexed_attributes.items()}
-    for name, kind in kinds.items():
-        if (has := catalog.spec.indexed_attributes.get(name, kind)) is not kind:
-            raise Conflict(f"indexed_attributes: {name} is indexed as {has} already and cannot become {kind}.")
-    if new := {name: kind for name, kind in kinds.items() if name not in catalog.spec.indexed_attributes}:
-        catalog.declare(new)
+    others = catalog.declare(kinds) if kinds else {}
+    return {
+        name: schemas.OtherKinds(kind=each.kind.value, products=each.products, examples=dict(each.examples))
+        for name, each in others.items()
+    }

@@ -70,8 +70,8 @@ def post(catalog: str, options: models.FeedOptions) -> Answer:
         body = Body(context().settings.max_feed_bytes, "send it in parts")
     else:
         raise unsupported(LINES[0], "application/json")
-    with closing(feed.read(body, array=array, skip=options.on_error == "skip")) as changes:
-        return accepted(found, lambda: changes, changes.total, body.digest)
+    with closing(feed.read(body, array=array, skip=options.on_error == "skip", kinds=found.kinds)) as changes:
+        return accepted(found, changes.of_new_request, changes.total, body.digest)
 
 
 @bp.get("/<segment:product_id>")
@@ -157,7 +157,7 @@ def to_schema(product: Product) -> schemas.Product:
 
 def _changed(catalog: str, product_id: str, kind: ChangeKind, wait: float | None) -> Answer | Response:
     found = context().catalog(catalog)
-    change, digest = one_change(kind, product_id)
+    change, digest = one_change(kind, product_id, found.kinds)
     if wait is None:
         return accepted(found, lambda: [change()], 1, digest)
     return ended(found, change, digest, wait)

@@ -6,24 +6,23 @@ from dataclasses import replace
 from functools import partial
 from typing import Unpack
 
-from services.attributes import merged
+from services.attributes import checked_attributes, merged
 from services.catalog import copying
 from services.catalog.embeddings import read_embeddings, write_embeddings
 from services.catalog.fingerprint import check_fingerprint
 from services.catalog.plan import not_found
-from services.catalog.search import MAX_LIMIT, Searcher, SearchOptions, checked_limit
+from services.catalog.reading import Reading
+from services.catalog.search import Searcher, SearchOptions
 from services.catalog.stream import applied
 from services.catalog.tombstones import purge, read_tombstones
 from services.catalog.versions import Versions
 from services.catalog.writer import Finish, Writer
 from services.encoders.shared import SharedEncoder
 from services.encoders.specs import trained
-from services.errors import MediaNotFound
 from services.images.intake import Intake, Observe, nothing
-from services.index.vector_index import VectorIndex
+from services.index.vector_index import VectorIndex, checked_keys
+from services.kinds import extended
 from services.names import checked_product_id
-from services.paging import paginate
-from services.query.filters import Filter
 from services.records import (
     AttributeKind,
     Attributes,
@@ -31,8 +30,8 @@ from services.records import (
     Change,
     ChangeKind,
     Embedding,
-    Facet,
     Neighbor,
+    OtherKinds,
     Outcome,
     Pixels,
     Point,
@@ -46,7 +45,7 @@ from services.records import (
 from services.storage.media import Media
 
 
-class Catalog:
+class Catalog(Reading):
     """Products, their looks and their attributes. Thread-safe.
 
     The encoder is loaded when an image first needs it: reading and `neighbors` never load it.
@@ -69,9 +68,7 @@ class Catalog:
         batch_size: int,
         observe: Observe = nothing,
     ) -> None:
-        self.spec = spec
-        self._index = index
-        self._intake = intake
+        super().__init__(spec, index, intake)
         self._encoder = encoder
         self._save = save
         self._check_space = check_space
@@ -85,6 +82,7 @@ class Catalog:
             size=input_size,
             resample=spec.resample,
             encode=self._encode,
+            kinds=lambda: self.kinds,
             versions=self._versions,
             check_space=check_space,
             observe=observe,
@@ -96,11 +94,6 @@ class Catalog:
             load_encoder=self.load_encoder,
             encode=partial(encoder.encode, urgent=True),
         )
-
-    @property
-    def max_image_bytes(self) -> int:
-        """Bytes that an image may have."""
-        return self._intake.max_bytes
 
     @property
     def trained(self) -> bool:
@@ -138,7 +131,12 @@ class Catalog:
     def put_embeddings(self, embeddings: Iterable[Embedding]) -> Iterator[Outcome]:
         """Sets products whose features are known already; nothing is encoded."""
         return write_embeddings(
-            self._index, embeddings, self._versions, batch_size=self._batch_size, check_space=self._check_space
+            self._index,
+            embeddings,
+            self._versions,
+            lambda: self.kinds,
+            batch_size=self._batch_size,
+            check_space=self._check_space,
         )
 
     def embeddings(self) -> Iterator[Embedding]:
@@ -158,7 +156,8 @@ class Catalog:
 
         Raises `ProductNotFound`, `InvalidAttributes`.
         """
-        merged(self._point(product_id).attributes, attributes)  # raises what would be a failed outcome
+        # Raises what would be a failed outcome.
+        merged(self._point(product_id).attributes, self.kinds.checked(checked_attributes(attributes)))
         self.apply([Change(product_id, ChangeKind.PATCH, attributes=attributes)])
         return self.get(product_id)
 
@@ -172,17 +171,6 @@ class Catalog:
             else each
             for each in outcomes
         ]
-
-    def get(self, product_id: str) -> Product:
-        """Raises `ProductNotFound`."""
-        return _product(self._point(product_id))
-
-    def scroll(
-        self, *, after: str | None = None, limit: int = 100, filter: Filter | None = None
-    ) -> tuple[list[Product], str | None]:
-        """The next products in an order of the index's own, and the cursor that goes on (None: that was all)."""
-        points, cursor = self._index.scroll(after=after, limit=checked_limit(limit), filter=filter)
-        return [_product(point) for point in points], cursor
 
     def search(self, vector: Vector, **options: Unpack[SearchOptions]) -> list[Neighbor]:
         """The products nearest to a vector of any length, best first. Raises `InvalidVector`, `InvalidInput`."""
@@ -202,40 +190,20 @@ class Catalog:
         """
         return self._searcher.by_product(self._point(product_id, vectors=True), **options)
 
-    def image(self, product_id: str) -> bytes:
-        """The original image. Raises `ProductNotFound`, and `MediaNotFound` where it was not kept."""
-        return self._intake.media.get(self._image_hash(product_id))
+    def declare(self, attributes: Mapping[str, AttributeKind]) -> dict[str, OtherKinds]:
+        """Indexes attributes, so that filters on them are fast and they have facets.
 
-    def thumbnail(self, product_id: str) -> bytes:
-        """A WebP of 320 pixels on its longer side. Raises `ProductNotFound`, `MediaNotFound`, `ImageError`s."""
-        return self._intake.media.thumbnail(self._image_hash(product_id), self.thumbnail_of)
+        From now on changes may set them to values of these kinds only. Values of other kinds that are stored stay, and
+        an attribute that has some is not indexed until it is declared again when it has none. Returns how many
+        products those are, and some, by attribute.
 
-    def thumbnail_of(self, image: bytes) -> bytes:
-        """The same of a picture that is in no catalog. Raises `ImageError`s."""
-        return self._intake.thumbnail(image)
-
-    def count(self, filter: Filter | None = None) -> int:
-        """How many products there are."""
-        return self._index.count(filter)
-
-    def max_version(self) -> int:
-        """The highest version in the index, those of removed products included."""
-        return self._index.max_version()
-
-    def facets(self, attribute: str, *, limit: int = 10, filter: Filter | None = None) -> list[Facet]:
-        """The most frequent values of an indexed attribute. Raises `AttributeNotIndexed`."""
-        return self._index.facets(attribute, limit=checked_limit(limit), filter=filter)
-
-    def declare(self, attributes: Mapping[str, AttributeKind]) -> None:
-        """Indexes attributes, so that filters on them are fast and they have facets."""
-        self._index.declare(attributes)
+        Raises `Conflict` where an attribute is declared as another kind, `InvalidInput` where a name is none.
+        """
+        checked_keys(attributes)
         with self._describing:
-            self._describe(replace(self.spec, indexed_attributes={**self.spec.indexed_attributes, **attributes}))
-
-    def images(self) -> Iterator[str]:
-        """The hash of every product's image, in no order."""
-        points = paginate(lambda cursor: self._index.scroll(after=cursor, limit=MAX_LIMIT))
-        return (point.image for point in points if point.image)
+            declared = extended(self.spec.indexed_attributes, attributes)
+            self._describe(replace(self.spec, indexed_attributes=declared))
+        return self._index.declare(attributes)
 
     def purge(self, before: float, *, below: int | None) -> int:
         """Forgets products removed before that time with a lower version than `below` (None: any); returns how many.
@@ -281,19 +249,3 @@ class Catalog:
     def _encode(self, pixels: Pixels) -> Vectors:
         self.load_encoder()
         return self._encoder.encode(pixels)
-
-    def _point(self, product_id: str, *, vectors: bool = False) -> Point:
-        [point] = self._index.get([checked_product_id(product_id)], vectors=vectors)
-        if point is None:
-            raise not_found(product_id, self.spec.name)
-        return point
-
-    def _image_hash(self, product_id: str) -> str:
-        image = self._point(product_id).image
-        if image is None:
-            raise MediaNotFound(f"Product {product_id!r} was imported without its image; index the image to have it.")
-        return image
-
-
-def _product(point: Point) -> Product:
-    return Product(point.product_id, point.attributes, point.image, point.version)

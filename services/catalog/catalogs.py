@@ -154,7 +154,9 @@ class Catalogs:
                 raise CatalogNotFound(f"The catalog {spec.name} was removed, and is another one now.")
             if spec.fingerprint:
                 check_fingerprint(now, spec.fingerprint)
-            self.registry.save(spec)
+            # Another process may have declared attributes since this one read the description; none is ever undeclared.
+            declared = {**now.indexed_attributes, **spec.indexed_attributes}
+            self.registry.save(replace(spec, indexed_attributes=declared))
 
     def remove(self, name: str, id: str | None = None) -> None:
         """Removes a catalog with its vectors; calls in progress raise `IndexUnavailable` or `CatalogNotFound`.

@@ -10,6 +10,7 @@ from services.catalog.features import normalized
 from services.catalog.versions import Versions
 from services.errors import InvalidVector, LookalikeError
 from services.index.vector_index import VectorIndex
+from services.kinds import Kinds
 from services.names import checked_product_id
 from services.paging import paginate
 from services.records import Embedding, Outcome, Point, State, failed
@@ -19,6 +20,7 @@ def write_embeddings(
     index: VectorIndex,
     embeddings: Iterable[Embedding],
     versions: Versions,
+    kinds: Callable[[], Kinds],
     *,
     batch_size: int,
     check_space: Callable[[int], None],
@@ -35,9 +37,10 @@ def write_embeddings(
             except LookalikeError as error:
                 yield failed(embedding.product_id, error)
         points = []
+        declared = kinds()
         for embedding, stored in zip(sound, index.get([each.product_id for each in sound]), strict=True):
             try:
-                points.append(_point(embedding, stored, index.dim, versions))
+                points.append(_point(embedding, stored, index.dim, versions, declared))
             except LookalikeError as error:
                 yield failed(embedding.product_id, error)
         yield from _upserted(index, points)
@@ -51,15 +54,15 @@ def read_embeddings(index: VectorIndex, batch_size: int) -> Iterator[Embedding]:
         yield Embedding(point.product_id, features, point.attributes, point.image)
 
 
-def _point(embedding: Embedding, stored: Point | None, dim: int, versions: Versions) -> Point:
+def _point(embedding: Embedding, stored: Point | None, dim: int, versions: Versions, kinds: Kinds) -> Point:
     features = np.asarray(embedding.features, np.float32)
     if features.shape != (dim,):
         raise InvalidVector(f"The features have {features.size} numbers; this catalog takes {dim}.")
     vector, norm = normalized(features)
-    attributes = embedding.attributes
-    if attributes is None:
-        attributes = stored.attributes if stored else {}
-    checked = checked_attributes(attributes)
+    if embedding.attributes is None:
+        checked = checked_attributes(stored.attributes if stored else {})
+    else:
+        checked = kinds.checked(checked_attributes(embedding.attributes))
     version = versions.next(stored.version if stored else 0)
     return Point(embedding.product_id, version, vector, norm, checked, embedding.image)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from services.attributes import checked_attributes, merged
 from services.errors import InvalidChange, LookalikeError, ProductNotFound
+from services.kinds import NO_KINDS, Kinds
 from services.names import checked_product_id
 from services.records import (
     Attributes,
@@ -123,7 +124,7 @@ def check_change(change: Change) -> Outcome | None:
     return None
 
 
-def plan(change: Change, stored: Stored, catalog: str) -> PlannedChange | Outcome:
+def plan(change: Change, stored: Stored, catalog: str, kinds: Kinds = NO_KINDS) -> PlannedChange | Outcome:
     """What is to be done for a sound change, or how it has ended already because of what is stored.
 
     A change with the stored version has been applied before, one with a lower version is superseded.
@@ -132,12 +133,13 @@ def plan(change: Change, stored: Stored, catalog: str) -> PlannedChange | Outcom
         change: One that `check_change` finds nothing wrong with.
         stored: What the index has of its product.
         catalog: The catalog's name, for error messages.
+        kinds: Those that the values the change sets have to be of; others that are stored stay.
     """
     if change.version is not None and change.version <= stored.version:
         is_same = change.version == stored.version
         return Outcome(change.product_id, State.APPLIED if is_same else State.SUPERSEDED)
     try:
-        return PlannedChange(change, stored, _attributes(change, stored.point, catalog))
+        return PlannedChange(change, stored, _attributes(change, stored.point, catalog, kinds))
     except LookalikeError as error:
         return failed(change.product_id, error)
 
@@ -156,15 +158,15 @@ def not_found(product_id: str, catalog: str) -> ProductNotFound:
     )
 
 
-def _attributes(change: Change, point: Point | None, catalog: str) -> Attributes:
+def _attributes(change: Change, point: Point | None, catalog: str, kinds: Kinds) -> Attributes:
     """Those the product will have."""
     if change.kind is ChangeKind.PATCH:
         if point is None:
             raise not_found(change.product_id, catalog)
-        return merged(point.attributes, change.attributes or {})
+        return merged(point.attributes, kinds.checked(checked_attributes(change.attributes or {})))
     if change.attributes is None:
         return point.attributes if point else {}
-    return checked_attributes(change.attributes)
+    return kinds.checked(checked_attributes(change.attributes))
 
 
 def _same(one: Attributes, other: Attributes) -> bool:

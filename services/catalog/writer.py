@@ -16,6 +16,7 @@ from services.errors import DuplicateProduct, ImageFeatureless, IndexUnavailable
 from services.failpoints import hit
 from services.images.intake import Intake, Observe, Picture, Taken
 from services.index.vector_index import VectorIndex
+from services.kinds import Kinds
 from services.records import AttributeUpdate, Change, ImageSource, Outcome, Pixels, Resample, State, Vectors
 
 ROUNDS = 10
@@ -61,6 +62,7 @@ class Writer:
         size: The side of the square that the encoder takes, in pixels.
         resample: How images are brought to that size.
         encode: Pixels to raw features.
+        kinds: What the catalog declares now for the values of attributes.
         versions: Numbers the changes that have no version.
         check_space: Raises `DataFull` where so many bytes should not be written.
         observe: Called with stages and their seconds.
@@ -75,6 +77,7 @@ class Writer:
         size: int,
         resample: Resample,
         encode: Callable[[Pixels], Vectors],
+        kinds: Callable[[], Kinds],
         versions: Versions,
         check_space: Callable[[int], None],
         observe: Observe,
@@ -85,6 +88,7 @@ class Writer:
         self._size = size
         self._resample = resample
         self._encode = encode
+        self._kinds = kinds
         self._versions = versions
         self._check_space = check_space
         self._observe = observe
@@ -125,15 +129,14 @@ class Writer:
     def _round(self, changes: Sequence[Change], arrived: Mapping[str, LateImage], *, early: bool) -> Round:
         self._check_space(0)
         done = Round()
-        planned = self._planned(changes, done)
+        kinds = self._kinds()
+        planned = self._planned(changes, kinds, done)
         pictures = self._pictures(planned, arrived, done, early=early)
         encoded = self._encoded(
             [(each, pictures[each.product_id]) for each in planned if each.product_id in pictures], done
         )
         writes = []
-        for each in planned:
-            if each.product_id in done.outcomes or each.product_id in done.late:
-                continue
+        for each in self._still_planned(planned, kinds, done):
             image = encoded.get(each.product_id)
             if image or each.writes:
                 writes.append(each.write(self._version(each), time.time(), image))
@@ -142,7 +145,7 @@ class Writer:
         self._write(writes, done)
         return done
 
-    def _planned(self, changes: Sequence[Change], done: Round) -> list[PlannedChange]:
+    def _planned(self, changes: Sequence[Change], kinds: Kinds, done: Round) -> list[PlannedChange]:
         """What there is to do; how the other changes end is known from what is stored."""
         for change in changes:
             if failure := check_change(change):
@@ -150,12 +153,27 @@ class Writer:
         sound = done.left(changes)
         planned = []
         for change, stored in zip(sound, self._stored([change.product_id for change in sound]), strict=True):
-            decided = plan(change, stored, self._catalog)
+            decided = plan(change, stored, self._catalog, kinds)
             if isinstance(decided, Outcome):
                 done.end(decided)
             else:
                 planned.append(decided)
         return planned
+
+    def _still_planned(self, planned: Sequence[PlannedChange], kinds: Kinds, done: Round) -> Iterator[PlannedChange]:
+        """What has not ended, planned anew where an attribute was declared while images were fetched and encoded."""
+        now = self._kinds()
+        for each in planned:
+            if each.product_id in done.outcomes or each.product_id in done.late:
+                continue
+            decided = each
+            if now.declared != kinds.declared:
+                again = plan(each.change, each.stored, self._catalog, now)
+                if isinstance(again, Outcome):
+                    done.end(again)
+                    continue
+                decided = again
+            yield decided
 
     def _stored(self, product_ids: Sequence[str]) -> list[Stored]:
         points = self._index.get(product_ids)

@@ -17,9 +17,10 @@ from services.errors import CatalogNotFound, DataCorrupt, IndexRefused
 from services.formats import Format, Migration, Pending
 from services.index.client import WRITE_SECONDS, Client
 from services.index.payload import VECTOR
-from services.index.server import ServerIndex, declared, vectors_config
+from services.index.server import ServerIndex, vectors_config
+from services.index.server_fields import field_indexes
 from services.names import checked_catalog_name
-from services.records import CatalogSpec
+from services.records import AttributeKind, CatalogSpec
 
 _METADATA = ("id", "encoder", "weights", "resample", "fingerprint", "created_at", "quantization")
 
@@ -106,11 +107,15 @@ class Collections:
         self._client.call("update_collection_aliases", [operation], timeout=WRITE_SECONDS)
 
     def save(self, spec: CatalogSpec) -> None:
-        """Stores the mutable fields of a catalog, except its indexed attributes, which are read from the index."""
+        """Stores the mutable fields of a catalog. Of its indexed attributes, the index may have only some."""
         self._client.call(
             "update_collection",
             self._collection(spec),
-            metadata={"fingerprint": spec.fingerprint, "weights": spec.weights},
+            metadata={
+                "fingerprint": spec.fingerprint,
+                "weights": spec.weights,
+                "indexed_attributes": {name: kind.value for name, kind in spec.indexed_attributes.items()},
+            },
             timeout=WRITE_SECONDS,
         )
 
@@ -200,7 +205,7 @@ class Collections:
             with self._exclusive(f"the format of {collection}"):
                 self._format(name, collection).upgrade()
         spec = CatalogSpec(name=name, generation=generation, dim=dim, **described)
-        return replace(spec, indexed_attributes=declared(info))
+        return replace(spec, indexed_attributes=_declared(info))
 
     def _format(self, name: str, collection: str, info: Any = None) -> Format[str]:
         """The format of a collection; `info` is Qdrant's description of it, None to request it again."""
@@ -222,3 +227,10 @@ class Collections:
             read,
             write,
         )
+
+
+def _declared(info: models.CollectionInfo) -> dict[str, AttributeKind]:
+    """The indexed attributes: those of the index, and those that it leaves out because of values of other kinds."""
+    described = (info.config.metadata or {}).get("indexed_attributes") or {}
+    indexed = {name: index.kind for name, index in field_indexes(info).items()}
+    return {name: AttributeKind(kind) for name, kind in described.items()} | indexed

@@ -13,11 +13,22 @@ from typing import Any, Self
 import qdrant_edge as qdrant
 
 from services.errors import DataCorrupt, DataLocked, DataNotWritable, IndexUnavailable, LookalikeError
-from services.index import edge_filters, edge_points, payload
-from services.index.vector_index import checked_attributes, checked_cursor, checked_vector, done, no_facets, point_id
+from services.index import edge_filters, edge_points, field_indexes, payload
+from services.index.edge_fields import EdgeFields, create_own
+from services.index.vector_index import checked_cursor, checked_keys, checked_vector, done, no_facets, point_id
 from services.paging import paginate
-from services.query.filters import Filter, is_key, steps
-from services.records import AttributeKind, AttributeUpdate, Facet, Neighbor, Point, Quantization, Tombstone, Vector
+from services.query.filters import Filter
+from services.records import (
+    AttributeKind,
+    AttributeUpdate,
+    Facet,
+    Neighbor,
+    OtherKinds,
+    Point,
+    Quantization,
+    Tombstone,
+    Vector,
+)
 
 FLUSH_SECONDS = 5.0
 """Seconds of writes that the log may hold to replay: Qdrant's default (storage.performance.flush_interval_sec)."""
@@ -46,6 +57,7 @@ class EdgeIndex:
         self._calls = 0
         self._change = threading.Condition()
         self._closed = False
+        self._fields = EdgeFields(self._schema, self._update)
 
     @classmethod
     def open(
@@ -65,7 +77,7 @@ class EdgeIndex:
         with _translated(lambda reason: _not_opened(path, dim, reason)):
             shard = qdrant.EdgeShard.load(str(path), edge_points.config(dim, quantization))
             index = cls(shard, path, dim, quantization, flush_seconds)
-        index._create_field_indexes()
+        create_own(index._update)
         return index
 
     def upsert(self, points: Sequence[Point | Tombstone]) -> list[bool]:
@@ -73,6 +85,7 @@ class EdgeIndex:
         written = [edge_points.written(point, self.dim) for point in newest.values()]
         guards = [edge_filters.older(id, point.version) for id, point in newest.items()]
         with self._writing:
+            field_indexes.admit(self._fields, [point.attributes for point in points if isinstance(point, Point)])
             for page in _pages(len(written)):
                 # Points that are not stored yet are inserted; the condition applies to stored ones only.
                 guard = qdrant.Filter(should=[*guards[page]])
@@ -82,6 +95,7 @@ class EdgeIndex:
 
     def update_attributes(self, updates: Sequence[AttributeUpdate]) -> list[bool]:
         with self._writing:
+            field_indexes.admit(self._fields, [update.attributes for update in updates])
             for update in updates:
                 changed = {"attributes": dict(update.attributes), "version": update.version}
                 guard = edge_filters.updatable(update)
@@ -137,17 +151,16 @@ class EdgeIndex:
             return shard.count(qdrant.CountRequest(exact=True, filter=edge_filters.alive(filter)))
 
     def facets(self, attribute: str, *, limit: int = 10, filter: Filter | None = None) -> list[Facet]:
-        request = qdrant.FacetRequest(
-            self._facet_key(attribute), limit=limit, exact=True, filter=edge_filters.alive(filter)
-        )
+        if not field_indexes.faceted(self._fields.built(), attribute):
+            raise no_facets(attribute)
+        key = edge_filters.key(attribute)
+        request = qdrant.FacetRequest(key, limit=limit, exact=True, filter=edge_filters.alive(filter))
         with self._shard() as shard:
             return [Facet(hit.value, hit.count) for hit in shard.facet(request).hits]
 
-    def declare(self, attributes: Mapping[str, AttributeKind]) -> None:
-        checked_attributes(attributes)
-        for attribute, kind in attributes.items():
-            key = edge_filters.key(attribute)
-            self._update(qdrant.UpdateOperation.create_field_index(key, edge_points.schema(kind)))
+    def declare(self, attributes: Mapping[str, AttributeKind]) -> dict[str, OtherKinds]:
+        checked_keys(attributes)
+        return field_indexes.declare(self._fields, attributes, self.scroll, self._writing)
 
     def max_version(self) -> int:
         newest = qdrant.OrderBy("version", qdrant.Direction.Desc)
@@ -207,22 +220,9 @@ class EdgeIndex:
                 self._calls -= 1
                 self._change.notify_all()
 
-    def _create_field_indexes(self) -> None:
-        # Vector searches never filter by these, so the graph needs no links for them.
-        version = qdrant.IntegerIndexParams(enable_hnsw=False)
-        removed_at = qdrant.FloatIndexParams(enable_hnsw=False)
-        self._update(qdrant.UpdateOperation.create_field_index("version", version))
-        self._update(qdrant.UpdateOperation.create_field_index("removed_at", removed_at))
-
-    def _facet_key(self, attribute: str) -> str:
-        key = edge_filters.key(attribute)
+    def _schema(self) -> Mapping[str, Any]:
         with self._shard() as shard:
-            schema = shard.info().payload_schema
-        for name, index in schema.items():
-            faceted = index.data_type != qdrant.PayloadSchemaType.Float
-            if faceted and is_key(attribute) and steps(name) == steps(key):
-                return key
-        raise no_facets(attribute)
+            return shard.info().payload_schema
 
     def _update(self, operation: qdrant.UpdateOperation) -> None:
         with self._shard() as shard:

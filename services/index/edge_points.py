@@ -6,7 +6,7 @@ import qdrant_edge as qdrant
 
 from services.index.payload import FILTERED_EF, OVERSAMPLING, VECTOR, payload
 from services.index.vector_index import checked_vector, point_id
-from services.records import AttributeKind, Point, Quantization, Tombstone
+from services.records import Point, Quantization, Tombstone
 
 
 def config(dim: int, quantization: Quantization) -> qdrant.EdgeConfig:
@@ -26,15 +26,6 @@ def search_params(quantization: Quantization, *, filtered: bool) -> qdrant.Searc
     if quantization != "none":
         rescored = qdrant.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLING[quantization])
     return qdrant.SearchParams(hnsw_ef=FILTERED_EF if filtered else None, quantization=rescored)
-
-
-def schema(kind: AttributeKind) -> qdrant.PayloadSchemaType:
-    return {
-        AttributeKind.KEYWORD: qdrant.PayloadSchemaType.Keyword,
-        AttributeKind.INTEGER: qdrant.PayloadSchemaType.Integer,
-        AttributeKind.FLOAT: qdrant.PayloadSchemaType.Float,
-        AttributeKind.BOOL: qdrant.PayloadSchemaType.Bool,
-    }[kind]
 
 
 def written(point: Point | Tombstone, dim: int) -> qdrant.Point:

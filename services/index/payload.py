@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from services.records import AttributeKind, Neighbor, Point, Quantization, Tombstone
+from services.records import Neighbor, Point, Quantization, Tombstone
 
 # A named vector, so that other vectors of a product can be added without rewriting it.
 VECTOR = "image"
@@ -22,8 +22,6 @@ FILTERED_EF = 256
 """Candidates that the graph search keeps (`hnsw_ef`) when there is a filter. Products that pass a filter are not all
 linked with each other: with Qdrant's default of 100, 2% of queries with a price range returned almost no correct
 neighbor, with 256 none did (recall@10 0.977 and 0.999 at 30,000 x 2048, for half a millisecond more)."""
-
-FACETED = (AttributeKind.KEYWORD, AttributeKind.INTEGER, AttributeKind.BOOL)
 
 
 def payload(point: Point | Tombstone) -> dict[str, Any]:

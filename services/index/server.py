@@ -7,19 +7,30 @@ from typing import Any
 from qdrant_client import models
 
 from services.errors import IndexUnavailable
-from services.index import payload, server_filters
+from services.index import field_indexes, payload, server_filters
 from services.index.client import WRITE_SECONDS, Client
+from services.index.server_fields import ServerFields
 from services.index.vector_index import (
-    checked_attributes,
     checked_cursor,
+    checked_keys,
     checked_vector,
     done,
     no_facets,
     point_id,
 )
 from services.paging import paginate
-from services.query.filters import Filter, is_key, steps
-from services.records import AttributeKind, AttributeUpdate, Facet, Neighbor, Point, Quantization, Tombstone, Vector
+from services.query.filters import Filter
+from services.records import (
+    AttributeKind,
+    AttributeUpdate,
+    Facet,
+    Neighbor,
+    OtherKinds,
+    Point,
+    Quantization,
+    Tombstone,
+    Vector,
+)
 
 _PAGE = 1000
 _WRITE_PAGE = 250
@@ -52,12 +63,14 @@ class ServerIndex:
         self._catalog = catalog
         self._quantization: Quantization = quantization
         self._closed = threading.Event()
+        self._fields = ServerFields(self._call, _WRITE)
 
     def upsert(self, points: Sequence[Point | Tombstone]) -> list[bool]:
         newest = {point.product_id: point for point in sorted(points, key=lambda point: point.version)}
         written = [_written(point, self.dim) for point in newest.values()]
         # Points that are not stored yet are inserted; the condition applies to stored ones only.
         guards = [server_filters.older({id: point.version}) for id, point in newest.items()]
+        field_indexes.admit(self._fields, [point.attributes for point in points if isinstance(point, Point)])
         for page in _pages(len(written), _WRITE_PAGE):
             self._call("upsert", written[page], update_filter=models.Filter(should=[*guards[page]]), **_WRITE)
         stored = self.versions([point.product_id for point in points])
@@ -74,6 +87,7 @@ class ServerIndex:
             for update in updates
         ]
         if operations:
+            field_indexes.admit(self._fields, [update.attributes for update in updates])
             self._call("batch_update_points", operations, **_WRITE)
         stored = self.get([update.product_id for update in updates])
         return [done(update, point) for update, point in zip(updates, stored, strict=True)]
@@ -125,9 +139,7 @@ class ServerIndex:
         return answer.count
 
     def facets(self, attribute: str, *, limit: int = 10, filter: Filter | None = None) -> list[Facet]:
-        declared = self.declared()
-        kinds = [declared[name] for name in declared if is_key(attribute) and steps(name) == steps(attribute)]
-        if not kinds or kinds[0] not in payload.FACETED:
+        if not field_indexes.faceted(self._fields.read(), attribute):
             raise no_facets(attribute)
         answer = self._call(
             "facet",
@@ -138,14 +150,10 @@ class ServerIndex:
         )
         return [Facet(hit.value, hit.count) for hit in answer.hits]
 
-    def declare(self, attributes: Mapping[str, AttributeKind]) -> None:
-        checked_attributes(attributes)
-        for attribute, kind in attributes.items():
-            self._index_field(server_filters.PREFIX + attribute, models.PayloadSchemaType(kind.value))
-
-    def declared(self) -> dict[str, AttributeKind]:
-        """The indexed attributes and their kinds."""
-        return declared(self._call("get_collection"))
+    def declare(self, attributes: Mapping[str, AttributeKind]) -> dict[str, OtherKinds]:
+        """See `VectorIndex`. Until all products are read, filters may treat values of another kind as missing."""
+        checked_keys(attributes)
+        return field_indexes.declare(self._fields, attributes, self.scroll)
 
     def max_version(self) -> int:
         newest = models.OrderBy(key="version", direction=models.Direction.DESC)
@@ -206,15 +214,6 @@ class ServerIndex:
             with_vectors=vectors,
         )
         return records, None if cursor is None else str(cursor)
-
-
-def declared(collection: models.CollectionInfo) -> dict[str, AttributeKind]:
-    """The attributes that a collection has payload indexes for, and their kinds."""
-    return {
-        key.removeprefix(server_filters.PREFIX): AttributeKind(index.data_type.value)
-        for key, index in collection.payload_schema.items()
-        if key.startswith(server_filters.PREFIX)
-    }
 
 
 def vectors_config(dim: int, quantization: Quantization) -> dict[str, models.VectorParams]:

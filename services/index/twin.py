@@ -3,12 +3,12 @@
     python -m services.index.twin [--port 6333] [--path FOLDER] [--api-key KEY]
 
 It is a real HTTP server, so it exercises the real client, its encoding, timeouts and errors, from several processes at
-once. Every search scans all products, so it is for tests and trials only. With `--path` acknowledged writes are stored
+once. Every search scans all products, so it is for tests and trials only. Filters ask no payload index, and ranges
+compare integers beyond 2**53 exactly, where a server compares floats. With `--path` acknowledged writes are stored
 and survive a kill.
 """
 
 import argparse
-import json
 import re
 import secrets
 import threading
@@ -24,7 +24,7 @@ from pydantic_core import to_json
 from qdrant_client import models
 from qdrant_client.local.qdrant_local import QdrantLocal
 
-from services.query.filters import steps
+from services.index.twin_schema import TwinSchema
 
 VERSION = "1.18.0"
 _FACETED = {"keyword": str, "integer": int, "bool": bool}
@@ -46,12 +46,8 @@ class QdrantTwin:
         self.version = version
         self.api_key = api_key
         self.observe = observe
-        self._file = path and path / "indexes.json"
         self._local = QdrantLocal(str(path or ":memory:"), force_disable_check_same_thread=True)
-        # Local mode has no payload indexes, so they are recorded here.
-        self._indexes: dict[str, dict[str, str]] = {}
-        if self._file and self._file.exists():
-            self._indexes = json.loads(self._file.read_text())
+        self._schema = TwinSchema(path)
         # Local mode is not thread-safe.
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", port), _Handler)
@@ -96,14 +92,9 @@ class QdrantTwin:
                     return _refusal(str(error))
         return 404, f"{method} {path} is no route of this twin"
 
-    def _schema(self, name: str) -> dict[str, str]:
-        return self._indexes.setdefault(self._local.aliases.get(name, name), {})
-
-    def _keep_indexes(self) -> None:
-        if self._file:
-            new = self._file.with_suffix(".new")
-            new.write_text(json.dumps(self._indexes))
-            new.replace(self._file)
+    def _named(self, name: str) -> str:
+        """The collection of this name or alias."""
+        return self._local.aliases.get(name, name)
 
     def info(self) -> Any:
         return {"title": "qdrant - vector search engine", "version": self.version}
@@ -113,10 +104,7 @@ class QdrantTwin:
 
     def collection(self, name: str) -> Any:
         info = self._local.get_collection(name)
-        info.payload_schema = {
-            key: models.PayloadIndexInfo(data_type=models.PayloadSchemaType(kind), points=info.points_count or 0)
-            for key, kind in self._schema(name).items()
-        }
+        info.payload_schema = self._schema.infos(self._named(name), info.points_count or 0)
         return info
 
     def exists(self, name: str) -> Any:
@@ -134,8 +122,7 @@ class QdrantTwin:
         return self._local.update_collection(name, metadata=wanted.metadata)
 
     def delete_collection(self, name: str) -> Any:
-        self._indexes.pop(name, None)
-        self._keep_indexes()
+        self._schema.forget(name)
         return self._local.delete_collection(name)
 
     def aliases(self) -> Any:
@@ -146,10 +133,12 @@ class QdrantTwin:
 
     def index(self, name: str, wanted: models.CreateFieldIndex) -> Any:
         self._local._get_collection(name)
-        schema = wanted.field_schema
-        kind = schema if isinstance(schema, str) else schema.type  # type: ignore[union-attr]
-        self._schema(name)[wanted.field_name] = models.PayloadSchemaType(kind).value
-        self._keep_indexes()
+        self._schema.add(self._named(name), wanted)
+        return _DONE
+
+    def delete_index(self, name: str, key: str) -> Any:
+        self._local._get_collection(name)
+        self._schema.remove(self._named(name), key)
         return _DONE
 
     def upsert(self, name: str, wanted: models.PointsList) -> Any:
@@ -193,7 +182,7 @@ class QdrantTwin:
         return self._local.count(name, wanted.filter)
 
     def facet(self, name: str, wanted: models.FacetRequest) -> Any:
-        kind = next((kind for key, kind in self._schema(name).items() if steps(key) == steps(wanted.key)), "")
+        kind = self._schema.kind(self._named(name), wanted.key)
         if kind not in _FACETED:
             raise ValueError(f"No appropriate index for faceting: `{wanted.key}`")
         hits = self._local.facet(name, wanted.key, wanted.filter, limit=1 << 30).hits
@@ -221,6 +210,7 @@ _ROUTES = [
     _Route("PATCH", _NAME, QdrantTwin.update, models.UpdateCollection),
     _Route("DELETE", _NAME, QdrantTwin.delete_collection),
     _Route("PUT", f"{_NAME}/index", QdrantTwin.index, models.CreateFieldIndex),
+    _Route("DELETE", f"{_NAME}/index/([^/]+)", QdrantTwin.delete_index),
     _Route("PUT", f"{_NAME}/points", QdrantTwin.upsert, models.PointsList),
     _Route("POST", f"{_NAME}/points", QdrantTwin.retrieve, models.PointRequest),
     _Route("POST", f"{_NAME}/points/batch", QdrantTwin.batch, models.UpdateOperations),

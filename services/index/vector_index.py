@@ -9,7 +9,7 @@ import numpy as np
 
 from services.errors import AttributeNotIndexed, InvalidInput, InvalidVector
 from services.query.filters import Filter, is_key
-from services.records import AttributeKind, AttributeUpdate, Facet, Neighbor, Point, Tombstone, Vector
+from services.records import AttributeKind, AttributeUpdate, Facet, Neighbor, OtherKinds, Point, Tombstone, Vector
 
 _PRODUCTS = uuid.UUID("9d6a3f0e-6f0b-4c53-8f0f-4b7c1f4a5e21")
 
@@ -47,7 +47,7 @@ def checked_cursor(cursor: str | None) -> str | None:
     raise InvalidInput(f"The cursor {cursor[:80]!r} was not returned by this catalog; start again without one.")
 
 
-def checked_attributes(names: Iterable[str]) -> None:
+def checked_keys(names: Iterable[str]) -> None:
     """Raises `InvalidInput` if one of the names is not a valid key of an attribute."""
     for name in names:
         if not is_key(name):
@@ -156,11 +156,17 @@ class VectorIndex(Protocol):
             AttributeNotIndexed: The attribute is not indexed as keyword, integer or bool.
         """
 
-    def declare(self, attributes: Mapping[str, AttributeKind]) -> None:
+    def declare(self, attributes: Mapping[str, AttributeKind]) -> dict[str, OtherKinds]:
         """Indexes attributes, which makes filters on them fast and allows facets. Idempotent.
 
-        From then on a filter may treat values of another kind than the declared one as missing. Names are the keys of
-        filters (`size.width`, `tags[]`).
+        A filter matches the same products, whether an attribute is indexed or not. So an attribute of which a product
+        has a value of another kind is not indexed, and one of which such a value is written later is not indexed any
+        more; declaring it again, when no product has one, indexes it. Null is of every kind, an integer is a float,
+        1.0 is no integer, and of a list each element counts. All products are read, unless the attributes are indexed
+        already. Names are the keys of filters (`size.width`, `tags[]`).
+
+        Returns:
+            Of each attribute that was not indexed for that reason, how many products have such values, and some.
 
         Raises:
             InvalidInput: A name is not a valid key.

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from services.query.filters import FieldCondition, Filter, IsEmpty, Match, Range, steps
+from services.query.filters import FieldCondition, Filter, IsEmpty, Match, Range, Steps, steps
 from services.records import Attributes
 
 
@@ -21,7 +21,7 @@ def _holds(condition: Filter | FieldCondition | IsEmpty, attributes: Attributes)
         case Filter():
             return matches(condition, attributes)
         case IsEmpty():
-            return all(value in (None, []) for value in _found(attributes, condition.is_empty.key))
+            return all(value in (None, []) for value in _found(attributes, steps(condition.is_empty.key)))
         case FieldCondition(match=Match() as match):
             return any(_matched(match, value) for value in leaves(attributes, condition.key))
         case FieldCondition(range=Range() as range):
@@ -55,17 +55,22 @@ def _within(range: Range, value: object) -> bool:
 
 
 def leaves(attributes: Attributes, key: str) -> Iterator[Any]:
-    """The values at a path, and of a list there its elements."""
-    for value in _found(attributes, key):
+    """The values at a key, and of a list there its elements."""
+    return leaves_at(attributes, steps(key))
+
+
+def leaves_at(attributes: Attributes, path: Steps) -> Iterator[Any]:
+    """The same at a path."""
+    for value in _found(attributes, path):
         if isinstance(value, list):
             yield from value
         else:
             yield value
 
 
-def _found(attributes: Attributes, key: str) -> list[Any]:
+def _found(attributes: Attributes, path: Steps) -> list[Any]:
     values: list[Any] = [attributes]
-    for step in steps(key):
+    for step in path:
         values = [child for value in values for child in _children(value, step)]
     return values
 

@@ -8,12 +8,29 @@ from typing import Any
 
 import numpy as np
 
-from services.index.vector_index import checked_attributes, checked_cursor, checked_vector, done, no_facets, point_id
+from services.index.vector_index import checked_cursor, checked_keys, checked_vector, done, no_facets, point_id
+from services.kinds import shown
 from services.query.filters import Filter, Steps, is_key, steps
-from services.records import AttributeKind, AttributeUpdate, Facet, Neighbor, Point, Tombstone, Vector
-from services.testing.filters import leaves, matches
+from services.records import (
+    AttributeKind,
+    Attributes,
+    AttributeUpdate,
+    Facet,
+    Neighbor,
+    OtherKinds,
+    Point,
+    Tombstone,
+    Vector,
+)
+from services.testing.filters import leaves, leaves_at, matches
 
 _FACETED = {AttributeKind.KEYWORD: str, AttributeKind.INTEGER: int, AttributeKind.BOOL: bool}
+_OF_KIND: Mapping[AttributeKind, tuple[type, ...]] = {
+    AttributeKind.KEYWORD: (str,),
+    AttributeKind.INTEGER: (int,),
+    AttributeKind.FLOAT: (int, float),
+    AttributeKind.BOOL: (bool,),
+}
 
 
 class MemoryIndex:
@@ -28,6 +45,7 @@ class MemoryIndex:
     def upsert(self, points: Sequence[Point | Tombstone]) -> list[bool]:
         checked = [self._checked(point) for point in points]
         with self._writing:
+            self._admit([point.attributes for point in checked if isinstance(point, Point)])
             for point in checked:
                 if self._version(point.product_id) < point.version:
                     self._stored[point.product_id] = point
@@ -35,6 +53,7 @@ class MemoryIndex:
 
     def update_attributes(self, updates: Sequence[AttributeUpdate]) -> list[bool]:
         with self._writing:
+            self._admit([update.attributes for update in updates])
             for update in updates:
                 point = self._alive(update.product_id)
                 if point and point.version < update.version and update.image in (None, point.image):
@@ -95,9 +114,24 @@ class MemoryIndex:
         ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         return [Facet(value, count) for value, count in ranked[:limit]]
 
-    def declare(self, attributes: Mapping[str, AttributeKind]) -> None:
-        checked_attributes(attributes)
-        self._kinds |= {steps(attribute): kind for attribute, kind in attributes.items()}
+    def declare(self, attributes: Mapping[str, AttributeKind]) -> dict[str, OtherKinds]:
+        checked_keys(attributes)
+        new = {name: kind for name, kind in attributes.items() if self._kinds.get(steps(name)) is not kind}
+        others: dict[str, OtherKinds] = {}
+        with self._writing:
+            for name, kind in new.items():
+                wrong = {
+                    point.product_id: [leaf for leaf in leaves(point.attributes, name) if not _is(leaf, kind)]
+                    for point in self._matching(None)
+                }
+                wrong = {product_id: values for product_id, values in wrong.items() if values}
+                self._kinds.pop(steps(name), None)
+                if wrong:
+                    some = {product_id: shown(wrong[product_id][0]) for product_id in sorted(wrong, key=point_id)[:10]}
+                    others[name] = OtherKinds(kind, len(wrong), some)
+                else:
+                    self._kinds[steps(name)] = kind
+        return others
 
     def max_version(self) -> int:
         return max((point.version for point in list(self._stored.values())), default=0)
@@ -127,6 +161,14 @@ class MemoryIndex:
             return point
         return replace(point, vector=checked_vector(point.vector, self.dim).copy())
 
+    def _admit(self, written: Sequence[Attributes]) -> None:
+        """Ends the indexes of attributes that are to have values of another kind."""
+        self._kinds = {
+            path: kind
+            for path, kind in self._kinds.items()
+            if all(_is(leaf, kind) for attributes in written for leaf in leaves_at(attributes, path))
+        }
+
     def _version(self, product_id: str) -> int:
         stored = self._stored.get(product_id)
         return -1 if stored is None else stored.version
@@ -142,3 +184,7 @@ class MemoryIndex:
 
 def _shown(point: Point, vectors: bool) -> Point:
     return point if vectors else replace(point, vector=None)
+
+
+def _is(leaf: object, kind: AttributeKind) -> bool:
+    return leaf is None or type(leaf) in _OF_KIND[kind]

@@ -68,6 +68,44 @@ def test_a_list_names_pictures_and_attributes(run: Run, pictures: Path, new: Pat
     assert product["attributes"] == {"price": 9.5}
 
 
+def test_values_that_do_not_fit_a_column_are_said_and_refused(
+    run: Run, pictures: Path, new: Path, tmp_path: Path
+) -> None:
+    def listed(**prices: Any) -> Path:
+        path = tmp_path / "list.ndjson"
+        lines = [
+            {"product_id": name, "image_path": f"{pictures}/red-{n}.jpg", "attributes": {"price": price}}
+            for n, (name, price) in enumerate(prices.items())
+        ]
+        path.write_text("\n".join(map(json.dumps, lines)))
+        return path
+
+    table = tmp_path / "prices.csv"
+    table.write_text("product_id,price\nc,9.5\n")
+    run("index", listed(a="on request", b=12), "--data", new, *LITE)
+    arguments = ["index", listed(c=0, d=7, e="ask"), "--data", new, "--attributes", table]
+    status, answer = run(*arguments)
+    assert (status, answer["applied"]) == (1, 2)
+    assert [(each["product_id"], each["code"], each["message"]) for each in answer["failures"]] == [
+        (
+            "e",
+            "attributes_invalid",
+            'price is declared as float, and "ask" is none: '
+            "send a number, a list of such values, or null to have none.",
+        )
+    ]
+    assert answer["other_kinds"] == {"price": {"kind": "float", "products": 1, "examples": {"a": '"on request"'}}}
+    said = CliRunner().invoke(cli, [str(each) for each in arguments]).stdout
+    assert (
+        """price is declared as float, and 1 product has another value ('a' "on request"): filters on it are""" in said
+    )
+    # The catalog keeps its kind where a column looks like another, and the run may mend what did not fit.
+    table.write_text("product_id,price\nc,9\na,8\n")
+    status, answer = run("index", listed(c=0, a=7), "--data", new, "--attributes", table)
+    assert (status, answer["failed"], answer.get("other_kinds")) == (0, 0, None)
+    assert run("catalogs", "--data", new)[1]["catalogs"][0]["indexed_attributes"] == {"price": "float"}
+
+
 @pytest.mark.parametrize(
     ("code", "arguments"),
     [

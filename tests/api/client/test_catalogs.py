@@ -330,10 +330,16 @@ def test_pages_are_counted_to_the_end(catalogs: RemoteCatalogs, monkeypatch: pyt
     assert catalog.count(parse(BLUE)) == 3 and catalog.count(parse("{}")) == 12
 
 
-def test_an_attribute_of_another_kind_is_refused(refused: Refused, data: Path, pictures: Path, tmp_path: Path) -> None:
-    (tmp_path / "table.csv").write_text("product_id,price\nred-0,7\n")
-    table = ("--attributes", tmp_path / "table.csv")
-    assert "price is indexed as float" in refused("conflict", "index", pictures, *table, "--data", data)
+def test_a_column_of_another_kind_changes_no_declaration(run: Run, data: Path, pictures: Path, tmp_path: Path) -> None:
+    """The catalog's kind counts, and what does not fit it fails alone."""
+    (tmp_path / "table.csv").write_text("product_id,price\nred-0,ask\n")
+    before = run("show", "red-0", "--data", data), run("catalogs", "--data", data)
+    status, answer = run("index", pictures, "--attributes", tmp_path / "table.csv", "--data", data)
+    assert (status, [(each["product_id"], each["code"]) for each in answer["failures"]]) == (
+        1, [("red-0", "attributes_invalid")]
+    )  # fmt: skip
+    assert "price is declared as float" in answer["failures"][0]["message"]
+    assert (run("show", "red-0", "--data", data), run("catalogs", "--data", data)) == before
 
 
 def test_a_catalog_in_use_tells_its_spec(catalogs: RemoteCatalogs, service: Beside) -> None:

@@ -74,6 +74,20 @@ def test_what_one_does_the_other_sees(make: Make) -> None:
         other.create(shoes())
 
 
+def test_a_description_that_was_read_before_takes_no_declaration_back(make: Make) -> None:
+    one, other = make(fresh_seconds=1000), make(fresh_seconds=1000)
+    one.create(shoes())
+    late = other.get("shoes")
+    list(one.get("shoes").put([Change("red", image=picture((255, 0, 0)), attributes={"color": 7})]))
+    assert one.get("shoes").declare({"color": AttributeKind.KEYWORD})["color"].products == 1
+    late.load_encoder()
+    late.declare({"sale": AttributeKind.BOOL})
+    assert make().get("shoes").spec.indexed_attributes == {
+        "color": AttributeKind.KEYWORD,
+        "sale": AttributeKind.BOOL,
+    }
+
+
 def test_a_catalog_removed_and_made_again_is_another_everywhere(make: Make) -> None:
     one, other = make(), make()
     first = one.create(shoes()).spec.id

@@ -65,19 +65,15 @@ def random_condition(rng: random.Random, depth: int) -> dict[str, Any]:
         return {"is_empty": {"key": key}}
     if rng.random() < 0.3:
         return {"key": key, "range": {rng.choice(["gt", "gte"]): rng.randint(-2, 3), "lt": rng.uniform(1, 9)}}
-    return {"key": key, "match": random_match(rng, key)}
+    return {"key": key, "match": random_match(rng)}
 
 
-def random_match(rng: random.Random, key: str) -> dict[str, Any]:
+def random_match(rng: random.Random) -> dict[str, Any]:
     words, numbers = [*COLORS, *TAGS, "a", "1"], [-1, 0, 1, 2, 3]
     kind = rng.choice(["value", "any", "except"])
     if kind == "value":
         return {kind: rng.choice([*words, *numbers, True, False])}
-    # A declared attribute may take values of another kind than the declared one as missing.
-    several = {AttributeKind.KEYWORD: words, AttributeKind.INTEGER: numbers}.get(
-        DECLARED.get(key.removesuffix("[]"), AttributeKind.BOOL), rng.choice([words, numbers])
-    )
-    return {kind: rng.sample(several, rng.randint(0, 3))}
+    return {kind: rng.sample(rng.choice([words, numbers]), rng.randint(0, 3))}
 
 
 def fill(index: VectorIndex) -> VectorIndex:

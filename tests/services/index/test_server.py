@@ -148,6 +148,17 @@ def test_a_description_comes_back_whole(server: Collections) -> None:
     )
 
 
+def test_an_attribute_that_the_index_leaves_out_is_declared_all_the_same(server: Collections) -> None:
+    spec = new_spec(4, fingerprint="stub/1")
+    server.create(spec)
+    index = server.index(spec)
+    index.upsert([Point("shoe", 1, LOOK, attributes={"color": 7})])
+    declared = replace(spec, indexed_attributes={"color": AttributeKind.KEYWORD, "sale": AttributeKind.BOOL})
+    server.save(declared)
+    assert [*index.declare(declared.indexed_attributes)] == ["color"]
+    assert (server.catalog(spec.name), [*index._fields.read()]) == (declared, ["sale"])
+
+
 def test_a_catalog_whose_encoder_is_not_known_yet_stays_readable(server: Collections) -> None:
     """For Qdrant null is a wish to remove what is there."""
     spec = new_spec(4, indexed_attributes={"color": AttributeKind.KEYWORD})

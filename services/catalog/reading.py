@@ -1,0 +1,91 @@
+"""What is read of a catalog."""
+
+from collections.abc import Iterator
+
+from services.catalog.facets import facets
+from services.catalog.plan import not_found
+from services.catalog.search import MAX_LIMIT, checked_limit
+from services.errors import MediaNotFound
+from services.images.intake import Intake
+from services.index.vector_index import VectorIndex
+from services.kinds import Kinds
+from services.names import checked_product_id
+from services.paging import paginate
+from services.query.filters import Filter
+from services.records import CatalogSpec, Facet, Point, Product
+
+
+class Reading:
+    """The part of `Catalog` that changes nothing and needs no encoder."""
+
+    def __init__(self, spec: CatalogSpec, index: VectorIndex, intake: Intake) -> None:
+        self.spec = spec
+        self._index = index
+        self._intake = intake
+
+    @property
+    def max_image_bytes(self) -> int:
+        """Bytes that an image may have."""
+        return self._intake.max_bytes
+
+    @property
+    def kinds(self) -> Kinds:
+        """What values of the indexed attributes have to be."""
+        return Kinds(self.spec.indexed_attributes)
+
+    def get(self, product_id: str) -> Product:
+        """Raises `ProductNotFound`."""
+        return _product(self._point(product_id))
+
+    def scroll(
+        self, *, after: str | None = None, limit: int = 100, filter: Filter | None = None
+    ) -> tuple[list[Product], str | None]:
+        """The next products in an order of the index's own, and the cursor that goes on (None: that was all)."""
+        points, cursor = self._index.scroll(after=after, limit=checked_limit(limit), filter=filter)
+        return [_product(point) for point in points], cursor
+
+    def image(self, product_id: str) -> bytes:
+        """The original image. Raises `ProductNotFound`, and `MediaNotFound` where it was not kept."""
+        return self._intake.media.get(self._image_hash(product_id))
+
+    def thumbnail(self, product_id: str) -> bytes:
+        """A WebP of 320 pixels on its longer side. Raises `ProductNotFound`, `MediaNotFound`, `ImageError`s."""
+        return self._intake.media.thumbnail(self._image_hash(product_id), self.thumbnail_of)
+
+    def thumbnail_of(self, image: bytes) -> bytes:
+        """The same of a picture that is in no catalog. Raises `ImageError`s."""
+        return self._intake.thumbnail(image)
+
+    def count(self, filter: Filter | None = None) -> int:
+        """How many products there are."""
+        return self._index.count(filter)
+
+    def max_version(self) -> int:
+        """The highest version in the index, those of removed products included."""
+        return self._index.max_version()
+
+    def facets(self, attribute: str, *, limit: int = 10, filter: Filter | None = None) -> list[Facet]:
+        """The most frequent values of an indexed attribute. Raises `AttributeNotIndexed`."""
+        declared = self.spec.indexed_attributes
+        return facets(self._index, declared, attribute, limit=checked_limit(limit), filter=filter)
+
+    def images(self) -> Iterator[str]:
+        """The hash of every product's image, in no order."""
+        points = paginate(lambda cursor: self._index.scroll(after=cursor, limit=MAX_LIMIT))
+        return (point.image for point in points if point.image)
+
+    def _point(self, product_id: str, *, vectors: bool = False) -> Point:
+        [point] = self._index.get([checked_product_id(product_id)], vectors=vectors)
+        if point is None:
+            raise not_found(product_id, self.spec.name)
+        return point
+
+    def _image_hash(self, product_id: str) -> str:
+        image = self._point(product_id).image
+        if image is None:
+            raise MediaNotFound(f"Product {product_id!r} was imported without its image; index the image to have it.")
+        return image
+
+
+def _product(point: Point) -> Product:
+    return Product(point.product_id, point.attributes, point.image, point.version)
