@@ -17,7 +17,7 @@ from api.cli.workspace import AnyCatalog, AnyCatalogs, open_or_create, opened_ca
 from services import demo, settings
 from services.encoders.specs import DEFAULT_ENCODER
 from services.errors import WeightsUnreachable
-from services.feeds.sources import Source
+from services.feeds.source import Source
 from services.images.processes import Children
 from services.records import AttributeKind
 from services.settings import Settings

@@ -33,14 +33,16 @@ from services import settings
 from services.catalog.catalogs import Catalogs
 from services.encoders.specs import DEFAULT_ENCODER, DEFAULT_RESAMPLE
 from services.errors import DuplicateProduct, InvalidInput
-from services.feeds.sources import IdRule, Source, attributes_table, sources
-from services.feeds.sources import Table as AttributesTable
+from services.feeds.lists import Table as AttributesTable
+from services.feeds.lists import attributes_table
+from services.feeds.source import IdRule, Source
+from services.feeds.sources import sources
 from services.records import Change, ImageSource, OtherKinds, Outcome, Resample, State, failed
 from services.settings import Precision
 
 
-def _file(source: Source) -> ImageSource:
-    return source.path
+def _as_named(source: Source) -> ImageSource:
+    return source.image
 
 
 @dataclass
@@ -50,12 +52,12 @@ class Run:
 
     sources: list[Source]
     started: float
-    image: Callable[[Source], ImageSource] = _file
+    image: Callable[[Source], ImageSource] = _as_named
     counts: dict[State, int] = field(default_factory=lambda: dict.fromkeys(State, 0))
     failures: list[dict[str, str | None]] = field(default_factory=list)
     interrupted: bool = False
     others: Mapping[str, OtherKinds] = field(default_factory=dict)
-    _paths: dict[str, Path] = field(default_factory=dict)
+    _images: dict[str, str] = field(default_factory=dict)
     _refused: list[tuple[Source, Outcome]] = field(default_factory=list)
 
     def changes(self) -> Iterator[Change]:
@@ -66,13 +68,13 @@ class Run:
                 self._refused.append((source, failed(source.product_id, _duplicate(source))))
                 continue
             seen.add(source.product_id)
-            self._paths[source.product_id] = source.path
+            self._images[source.product_id] = source.place
             yield Change(source.product_id, image=self.image(source), attributes=source.attributes)
 
     def follow(self, outcomes: Iterable[Outcome]) -> Generator[int, None, None]:
         """Counts outcomes; yields how many more are done."""
         for outcome in outcomes:
-            self._count(outcome, self._paths.pop(outcome.product_id))
+            self._count(outcome, self._images.pop(outcome.product_id))
             yield self._count_refused() + 1
         yield self._count_refused()
 
@@ -107,16 +109,16 @@ class Run:
     def _count_refused(self) -> int:
         refused, self._refused = self._refused, []
         for source, outcome in refused:
-            self._count(outcome, source.path)
+            self._count(outcome, source.place)
         return len(refused)
 
-    def _count(self, outcome: Outcome, path: Path) -> None:
+    def _count(self, outcome: Outcome, image: str) -> None:
         self.counts[outcome.state] += 1
         if outcome.state is State.FAILED:
             self.failures.append(
                 {
                     "product_id": printable(outcome.product_id),
-                    "path": printable(path),
+                    "path": printable(image),
                     "code": outcome.code,
                     "message": printable(outcome.message or ""),
                 }
@@ -125,7 +127,7 @@ class Run:
 
 def _duplicate(source: Source) -> DuplicateProduct:
     return DuplicateProduct(
-        f"{source.path} has the product ID {source.product_id!r} of a file before it: rename one of the two, or tell "
+        f"{source.place} has the product ID {source.product_id!r} of a file before it: rename one of the two, or tell "
         "them apart with --id name or --id relative."
     )
 
@@ -220,7 +222,7 @@ def described(found: list[Source], table: AttributesTable, file: Path | None) ->
     return [
         replace(source, attributes=table.rows.get(source.product_id, source.attributes))
         for source in found
-        if file is None or source.path.absolute() != file.absolute()
+        if file is None or not isinstance(source.image, Path) or source.image.absolute() != file.absolute()
     ]
 
 
@@ -237,7 +239,7 @@ def index(
     found: list[Source],
     started: float,
     *,
-    image: Callable[[Source], ImageSource] = _file,
+    image: Callable[[Source], ImageSource] = _as_named,
     title: str = "Indexing",
 ) -> Run:
     """Puts the sources into the catalog behind a progress bar. Ctrl-C ends it early and keeps what is done."""

@@ -1,57 +1,12 @@
 """Product sources on a disk: folders of images, single images, and lists of them."""
 
-import csv
-import json
-import os
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from services.errors import InvalidSource
-from services.query.filters import key_of
-from services.records import AttributeKind, Attributes
-
-LISTS = (".csv", ".ndjson", ".jsonl")
-
-_READ: dict[AttributeKind, Callable[[str], str | int | float]] = {
-    AttributeKind.KEYWORD: str,
-    AttributeKind.INTEGER: int,
-    AttributeKind.FLOAT: float,
-}
-_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?")
-
-
-class IdRule(StrEnum):
-    """How a file name becomes a product ID: a/b.c.jpg is b.c by stem, b.c.jpg by name, a/b.c.jpg by relative path."""
-
-    STEM = "stem"
-    NAME = "name"
-    RELATIVE = "relative"
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A product and the file of its image. `attributes` is None if the source has no attributes."""
-
-    product_id: str
-    path: Path
-    attributes: Attributes | None = None
-
-
-@dataclass(frozen=True)
-class Table:
-    """Attributes by product ID, read from a CSV. A column whose values are all numbers holds numbers."""
-
-    rows: Mapping[str, Attributes]
-    kinds: Mapping[str, AttributeKind]
-
-    @property
-    def keys(self) -> dict[str, AttributeKind]:
-        """The kinds of the attributes, by the keys that filters use."""
-        return {key_of(column): kind for column, kind in self.kinds.items()}
+from services.feeds.folders import images_in
+from services.feeds.lists import LISTS, listed
+from services.feeds.source import IdRule, Source
 
 
 def sources(
@@ -75,168 +30,19 @@ def sources(
     except OSError as error:
         name, why = error.filename, error.strerror
         raise InvalidSource(f"{name} cannot be read ({why}); check the path and its rights.") from error
-    return list({(source.product_id, source.path.absolute()): source for source in found}.values())
-
-
-def attributes_table(path: Path) -> Table:
-    """Reads attributes from a CSV with a `product_id` column; empty cells are skipped. Raises `InvalidSource`."""
-    rows = list(_csv_rows(path, ("product_id",)))
-    kinds = _kinds(rows, path)
-    table: dict[str, Attributes] = {}
-    for line, row in rows:
-        product_id = row["product_id"]
-        if product_id in table:
-            raise InvalidSource(f"{path} line {line} names product {product_id!r} a second time; leave one of the two.")
-        table[product_id] = _attributes(row, kinds)
-    return Table(table, kinds)
+    return list({(source.product_id, _absolute(source)): source for source in found}.values())
 
 
 def _sources_of(path: Path, rule: IdRule, recursive: bool, without: Path | None) -> Iterator[Source]:
     if path.is_dir():
-        yield from _folder(path, rule, recursive, without)
+        yield from images_in(path, rule, recursive, without)
     elif not path.exists():
         raise InvalidSource(f"{path} is not there; give a folder of pictures, a picture, or a CSV or NDJSON list.")
     elif path.suffix.lower() in LISTS:
-        yield from _list(path)
+        yield from listed(path)
     else:
-        yield Source(_product_id(path, path.parent, rule), path)
+        yield Source(rule.product_id(path, path.parent), path)
 
 
-def _folder(folder: Path, rule: IdRule, recursive: bool, without: Path | None) -> Iterator[Source]:
-    found = False
-    for path in _files(folder, recursive, without and without.absolute()):
-        found = True
-        yield Source(_product_id(path, folder, rule), path)
-    if not found:
-        hint = "" if recursive else " (folders inside it are taken with --recursive)"
-        raise InvalidSource(f"The folder {folder} has no files{hint}; give one that holds pictures.")
-
-
-def _files(folder: Path, recursive: bool, without: Path | None) -> Iterator[Path]:
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        path = Path(entry.path)
-        if entry.name.startswith(".") or path.absolute() == without:
-            continue
-        if not _is_folder(path):
-            yield path
-        elif recursive and not entry.is_symlink():
-            yield from _files(path, recursive, without)
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:
-        return False  # a link to itself, say: reading it reports the error
-
-
-def _product_id(path: Path, root: Path, rule: IdRule) -> str:
-    if rule is IdRule.STEM:
-        return path.stem
-    return path.name if rule is IdRule.NAME else path.relative_to(root).as_posix()
-
-
-def _list(path: Path) -> Iterator[Source]:
-    required = ("product_id", "image_path")
-    if path.suffix.lower() == ".csv":
-        rows = list(_csv_rows(path, required))
-        kinds = _kinds(rows, path)
-        for line, row in rows:
-            image = _image(path, line, row["image_path"])
-            yield Source(row["product_id"], image, _attributes(row, kinds) or None)
-        return
-    for line, record in _json_rows(path, required):
-        attributes = record.get("attributes")
-        if attributes is not None and not isinstance(attributes, dict):
-            raise InvalidSource(f"{path} line {line}: attributes must be an object.")
-        yield Source(record["product_id"], _image(path, line, record["image_path"]), attributes)
-
-
-def _image(path: Path, line: int, name: str) -> Path:
-    if not name:
-        raise InvalidSource(f"{path} line {line} has no image_path; name the picture.")
-    return path.parent / name
-
-
-def _check_file(path: Path) -> None:
-    if not path.is_file():
-        raise InvalidSource(f"{path} is not a file; give a CSV or NDJSON file.")
-
-
-def _csv_rows(path: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    _check_file(path)
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            header = stream.readline(1 << 20)
-            stream.seek(0)
-            reader = csv.DictReader(
-                stream, delimiter=";" if header.count(";") > header.count(",") else ",", strict=True
-            )
-            names = reader.fieldnames or ()
-            if len(set(names)) < len(names):
-                raise InvalidSource(f"{path} names a column twice; leave one of the two.")
-            missing = [column for column in required if column not in (reader.fieldnames or ())]
-            if missing:
-                raise InvalidSource(f"{path} has no column {missing[0]}; its first line must name the columns.")
-            for row in reader:
-                if None in row or None in row.values():
-                    raise InvalidSource(f"{path} line {reader.line_num} has not as many cells as the first line.")
-                yield reader.line_num, row
-    except OSError as error:
-        raise InvalidSource(f"{path} cannot be read ({error.strerror}); check the path and its rights.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InvalidSource(f"{path} is no CSV in UTF-8 ({error}); save it as one.") from error
-
-
-def _json_rows(path: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict[str, Any]]]:
-    _check_file(path)
-    try:
-        with path.open(encoding="utf-8-sig") as stream:
-            for number, text in enumerate(stream, 1):
-                if text.strip():
-                    yield number, _json_row(path, number, text, required)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSource(f"{path} is no NDJSON in UTF-8 ({error}); save it as one.") from error
-
-
-def _json_row(path: Path, number: int, text: str, required: tuple[str, ...]) -> dict[str, Any]:
-    try:
-        record = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidSource(f"{path} line {number} is no JSON ({error}); write one object a line.") from error
-    if not isinstance(record, dict) or not all(isinstance(record.get(field), str) for field in required):
-        raise InvalidSource(f"{path} line {number} must be an object with the strings {' and '.join(required)}.")
-    unknown = set(record) - {*required, "attributes"}
-    if unknown:
-        raise InvalidSource(
-            f"{path} line {number} has an unknown field {min(unknown)!r}; besides {', '.join(required)} it takes "
-            "attributes, an object."
-        )
-    return record
-
-
-def _kinds(rows: list[tuple[int, dict[str, str]]], path: Path) -> dict[str, AttributeKind]:
-    columns = [column for column in (rows[0][1] if rows else ()) if column not in ("product_id", "image_path")]
-    for column in columns:
-        _check_column(path, column)
-    return {column: _kind([row[column] for _, row in rows if row[column]]) for column in columns}
-
-
-def _check_column(path: Path, column: str) -> None:
-    if not column:
-        raise InvalidSource(f"{path} has a column without a name; name it in the first line.")
-    try:
-        key_of(column)
-    except ValueError as error:
-        raise InvalidSource(f"{path} has a column that filters cannot name: {error}.") from error
-
-
-def _kind(values: list[str]) -> AttributeKind:
-    numbers = [_NUMBER.fullmatch(value) for value in values]
-    if not all(numbers) or not numbers:
-        return AttributeKind.KEYWORD
-    return AttributeKind.FLOAT if any("." in value for value in values) else AttributeKind.INTEGER
-
-
-def _attributes(row: Mapping[str, str], kinds: Mapping[str, AttributeKind]) -> Attributes:
-    return {column: _READ[kind](row[column]) for column, kind in kinds.items() if row[column]}
+def _absolute(source: Source) -> Path | str:
+    return source.image.absolute() if isinstance(source.image, Path) else source.image.url

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from services.errors import InvalidSource
-from services.feeds.sources import IdRule, Source, attributes_table, sources
+from services.feeds.lists import attributes_table
+from services.feeds.source import IdRule, Source
+from services.feeds.sources import sources
 from services.records import AttributeKind
 
 
@@ -41,7 +43,7 @@ def test_inner_folders_are_taken_only_when_asked_for(folder: Path) -> None:
 
 def test_files_may_be_named_one_by_one(folder: Path) -> None:
     found = sources([folder / "b.jpg", folder / "inner"])
-    assert [(each.product_id, each.path) for each in found] == [
+    assert [(each.product_id, each.image) for each in found] == [
         ("b", folder / "b.jpg"),
         ("c", folder / "inner" / "c.jpg"),
     ]
