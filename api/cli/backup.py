@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from api.cli.other_kinds import described, report_others
 from api.cli.output import command, data_option, display, json_option, print_json, progress, stdout
 from api.cli.workspace import printable
 from api.routes.backup import FILE
@@ -69,12 +70,18 @@ def restore_command(file: Path, data: str | None, as_json: bool) -> None:
     manifest = verified(file)
     with _opened(configured) as (catalogs, ledger), progress() as bar:
         total = len(manifest.members) + manifest.originals + 1
-        restore(file, manifest, catalogs, ledger, lambda members: bar.track(members, total, description="Restoring"))
+        others = restore(
+            file, manifest, catalogs, ledger, lambda members: bar.track(members, total, description="Restoring")
+        )
     answer = _answer(manifest, file, started)
+    if others:
+        answer["other_kinds"] = {name: described(found) for name, found in others.items()}
     if as_json:
         print_json(answer)
         return
     stdout().print(display(f"{_counts(manifest)} restored in {answer['seconds']:.1f} s"), soft_wrap=True)
+    for name, found in others.items():
+        report_others(stdout(), found, f"{name}: ")
 
 
 @contextmanager

@@ -1,15 +1,18 @@
 """`lookalike migrate`: a catalog from the index that it has to another one."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from api.cli.other_kinds import as_json_object, report_others
 from api.cli.output import catalog_option, command, data_option, display, json_option, print_json, progress, stdout
 from services import bootstrap, settings
 from services.catalog.catalogs import Catalogs
 from services.errors import InvalidSetting
+from services.records import OtherKinds
 from services.settings import Settings
 
 
@@ -31,17 +34,21 @@ def migrate_command(to: str, catalog: str, data: str | None, as_json: bool) -> N
     started = time.monotonic()
     source = settings.load(data=data)
     with bootstrap.catalogs(source, create=False) as here, bootstrap.catalogs(_target(source, to)) as there:
-        answer = migrate(here, there, catalog)
+        answer, others = migrate(here, there, catalog)
     answer |= {"to": to, "seconds": round(time.monotonic() - started, 3)}
     if as_json:
-        print_json(answer)
+        print_json(answer | as_json_object(others))
         return
     counts = f"{answer['products']} products and {answer['tombstones']} removals"
     stdout().print(display(f"{catalog}: {counts} are at {to} now, in {answer['seconds']:.1f} s"), soft_wrap=True)
+    report_others(stdout(), others)
 
 
-def migrate(here: Catalogs, there: Catalogs, name: str) -> dict[str, Any]:
-    """Copies a catalog; tells what the copy has. Raises `CatalogExists`, `Conflict`."""
+def migrate(here: Catalogs, there: Catalogs, name: str) -> tuple[dict[str, Any], Mapping[str, OtherKinds]]:
+    """Copies a catalog; tells what the copy has, and which products have values of other kinds than the declared ones.
+
+    Raises `CatalogExists`, `Conflict`.
+    """
     source = here.get(name)
     target = there.adopt(source.spec)
     originals = here.intake.media
@@ -51,9 +58,9 @@ def migrate(here: Catalogs, there: Catalogs, name: str) -> dict[str, Any]:
         products = target.copy(points, None if originals.place == there.intake.media.place else originals)
     tombstones = target.copy(source.tombstones())
     target.check_copy(source)
-    if source.spec.indexed_attributes:
-        target.declare(source.spec.indexed_attributes)
-    return {"catalog": name, "products": products, "tombstones": tombstones}
+    declared = source.spec.indexed_attributes
+    others = target.declare(declared) if declared else {}
+    return {"catalog": name, "products": products, "tombstones": tombstones}, others
 
 
 def _target(source: Settings, to: str) -> Settings:

@@ -19,7 +19,7 @@ from services.backup.members import (
 from services.catalog.catalogs import Catalogs
 from services.errors import CatalogExists, Conflict, InvalidSource
 from services.ledger import Ledger
-from services.records import Change, Point, RemoteImage, StoredImage, Tombstone, Vectors
+from services.records import Change, OtherKinds, Point, RemoteImage, StoredImage, Tombstone, Vectors
 
 Members = Iterable[tuple[str, bytes]]
 
@@ -30,9 +30,11 @@ def restore(
     catalogs: Catalogs,
     ledger: Ledger,
     track: Callable[[Members], Members] = lambda members: members,
-) -> None:
+) -> dict[str, dict[str, OtherKinds]]:
     """Creates the catalogs of a backup with their products, versions, tombstones and originals, and accepts its
     unfinished changes again for workers to process.
+
+    Returns, by catalog, the products with values of other kinds than the declared ones, as `Catalog.declare` does.
 
     Conflicts are checked before anything is written. After an interruption it can be run again and completes.
 
@@ -65,9 +67,11 @@ def restore(
         catalogs.adopt(entry.spec)
     catalogs.intake.media.sign()
     _put(track(unpacked(path)), catalogs)
-    for entry in manifest.catalogs:
-        if entry.indexed_attributes:
-            catalogs.get(entry.name).declare(entry.indexed_attributes)
+    others = {
+        entry.name: catalogs.get(entry.name).declare(entry.indexed_attributes)
+        for entry in manifest.catalogs
+        if entry.indexed_attributes
+    }
     names = {entry.id: entry.name for entry in manifest.catalogs}
     for (catalog_id, _, lane), changes in groupby(_changes(path), lambda each: (each.catalog, each.job, each.lane)):
         name = names[catalog_id]
@@ -78,6 +82,7 @@ def restore(
             lane=lane,
             max_version=catalogs.get(name).max_version,
         )
+    return {name: found for name, found in others.items() if found}
 
 
 def _put(members: Members, catalogs: Catalogs) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from services import bootstrap, settings
 from services.catalog.opening import new_spec
+from services.records import AttributeKind
 from services.testing import load_stub, picture
 
 Run = Callable[..., tuple[int, dict[str, Any]]]
@@ -39,6 +40,19 @@ def test_a_data_folder_comes_back(run: Run, data: Path, tmp_path: Path) -> None:
         status, told = run("restore", file, "--data", tmp_path / "again")
         assert (status, told["products"]) == (0, 3)
     assert points(tmp_path / "again") == points(data)
+
+
+def test_what_commands_copy_with_values_of_other_kinds_is_said(run: Run, data: Path, tmp_path: Path) -> None:
+    with bootstrap.catalogs(settings.load(data=data), load=load_stub) as catalogs:
+        shoes = catalogs.get("shoes")
+        shoes.patch("p1", {"n": "one"})
+        shoes.declare({"n": AttributeKind.INTEGER})
+    others = {"n": {"kind": "integer", "products": 1, "examples": {"p1": '"one"'}}}
+    _, told = run("backup", tmp_path / "backups", "--data", data)
+    status, told = run("restore", told["file"], "--data", tmp_path / "again")
+    assert (status, told["other_kinds"]) == (0, {"shoes": others})
+    status, told = run("migrate", "--catalog", "shoes", "--data", data, "--to", tmp_path / "there")
+    assert (status, told["other_kinds"]) == (0, others)
 
 
 def test_a_backup_that_fails_leaves_no_file(refused: Refused, data: Path, tmp_path: Path) -> None:
