@@ -225,12 +225,13 @@ def claims(settings: Settings, ledger: Ledger) -> Claims:
 class _LateFetcher:
     """A `Fetcher` that is made at the first URL, which most runs do not have.
 
-    The file of headers is read before, once. Raises `InvalidSetting` where it is wrong.
+    What the settings say of hosts is read before, once. Raises `InvalidSetting` where it is wrong.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._headers = _host_headers(settings)
+        _check_hosts(settings.fetch_allow)
         self._lock = threading.Lock()
         self._made: Fetcher | None = None
 
@@ -249,6 +250,14 @@ class _LateFetcher:
         with self._lock:
             if self._made:
                 self._made.close()
+
+
+def _check_hosts(allow: str) -> None:
+    if allow:
+        # Late, as above.
+        from services.outbound.addresses import Allowed
+
+        Allowed(allow)
 
 
 def _host_headers(settings: Settings) -> "HostHeaders | None":

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from api.requests import strict_json
 from services.catalog.search import MAX_LIMIT
 from services.errors import InvalidFilter
+from services.outbound.urls import MAX_URL
 from services.query.filters import Filter, parse
 from services.records import JobState, Quantization, Resample
 
@@ -162,7 +163,8 @@ class Search(SearchOptions):
     """Exactly one of `product_id`, `image_url` and `vector` says what to look for."""
 
     product_id: Annotated[str, Field(min_length=1, max_length=512)] | None = None
-    image_url: Annotated[str, Field(min_length=1, max_length=2048)] | None = None
+    # Its length counts without the white space around it, which `checked_url` takes away.
+    image_url: Annotated[str, Field(min_length=1, json_schema_extra={"maxLength": MAX_URL})] | None = None
     vector: (
         Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(min_length=1, max_length=8192)] | None
     ) = None

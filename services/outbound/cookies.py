@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 import httpx2
 
+from services.outbound.headers import TOKEN
+
 MAX_COOKIES = 50
 # Of all names, values and paths. Servers commonly refuse a request whose head has more than 8 KB.
 MAX_COOKIE_BYTES = 6 * 1024
 
-NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 VALUE = re.compile(r"[\x20-\x7e]*")
 
 
@@ -56,7 +57,7 @@ class Cookies:
     def _keep(self, url: httpx2.URL, line: str) -> None:
         pair, *rest = line.split(";")
         name, equals, value = (each.strip(" \t") for each in pair.partition("="))
-        if not equals or not NAME.fullmatch(name) or not VALUE.fullmatch(value):
+        if not equals or not TOKEN.fullmatch(name) or not VALUE.fullmatch(value):
             return
         attributes = {key.strip().lower(): told.strip() for key, _, told in (each.partition("=") for each in rest)}
         path = attributes.get("path", "")

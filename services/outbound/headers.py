@@ -14,7 +14,8 @@ from services.outbound.urls import parsed
 
 SETTING = "LOOKALIKE_FETCH_HEADERS_FILE"
 
-NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# RFC 9110, section 5.6.2: what a name of a header or a cookie is.
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 # They say how a request is framed and which connection it uses, or make the response another one than the whole image.
 OURS = frozenset(
@@ -100,7 +101,7 @@ class _Reader:
     def _of_host(self, headers: tuple[tuple[str, object], ...], place: str) -> dict[str, SecretStr]:
         found: dict[str, SecretStr] = {}
         for number, (name, value) in enumerate(headers, 1):
-            if not NAME.fullmatch(name):
+            if not TOKEN.fullmatch(name):
                 self._refuse(f"header {number} of {place} has no valid name")
             if name.lower() in OURS:
                 self._refuse(f"{name} of {place} cannot be set")

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from services.outbound.urls import MAX_URL
+
 SHOES = "/v1/catalogs/shoes"
 SEARCH = f"{SHOES}/search"
 URL = "https://images.example.com/1.jpg"
@@ -207,6 +209,12 @@ def test_searches_are_measured(shop: Any) -> None:
         for way, n in {"image": 3, "vector": 1, "product_id": 1}.items()
     }
     assert all(count in metrics for count in counts.values())
+
+
+def test_white_space_around_a_url_does_not_count(shop: Any) -> None:
+    padded = f" {URL.ljust(MAX_URL, 'a')} "
+    shop.web[padded] = shop.picture()
+    assert shop.client.post(SEARCH, json={"image_url": padded}).status_code == 200
 
 
 def test_no_more_searches_fetch_than_there_are_places(shop: Any) -> None:

@@ -130,6 +130,11 @@ def test_the_setting_reaches_the_requests_and_is_read_once(file: Path, tmp_path:
     assert has_secret(server) == [True]
 
 
+def test_a_malformed_list_of_internal_hosts_is_refused_before_anything_is_fetched(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSetting, match="LOOKALIKE_FETCH_ALLOW"):
+        bootstrap.catalogs(settings.load(data=tmp_path / "data", fetch_allow="images.internal:80"))
+
+
 # What is refused
 
 
