@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from api.openapi.handwritten import COMPONENTS, IDEMPOTENCY_KEY, PATH
+from api.openapi.handwritten import COMPONENTS, CONTENT_ENCODING, IDEMPOTENCY_KEY, PATH
 from api.responses.problems import MEDIA_TYPE, RETRY_AFTER
 
 Schema = type[BaseModel] | dict[str, Any]
@@ -86,6 +86,7 @@ class Document:
         if added.accepts:
             parameters.append(IDEMPOTENCY_KEY)
         if added.body:
+            parameters.append(CONTENT_ENCODING)
             operation["requestBody"] = {"required": True, "content": self._content(added.body)}
         if self._keys and added.is_open:
             operation["security"] = []
@@ -136,6 +137,8 @@ def _problem(status: int) -> dict[str, Any]:
     headers = {"X-Request-Id": _header("Names the request in the logs.")}
     if status in RETRY_AFTER:
         headers["Retry-After"] = _header("Seconds.")
+    if status == 415:
+        headers["Accept-Encoding"] = _header("Those that are taken, where it is the content coding that is not.")
     if status == 401:
         headers["WWW-Authenticate"] = _header("Bearer")
     return {

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from api.requests.codings import DECODERS
 from services.names import MAX_PRODUCT_ID_BYTES
 from services.outbound.urls import MAX_URL
 
@@ -27,6 +28,13 @@ IDEMPOTENCY_KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "description": "Repeating a request with its key gives the same job again, for a day.",
     "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+}
+
+CONTENT_ENCODING: dict[str, Any] = {
+    "in": "header",
+    "name": "Content-Encoding",
+    "description": "How the body is compressed; limits count its bytes as sent and as decoded.",
+    "schema": {"enum": ["identity", *DECODERS]},
 }
 
 

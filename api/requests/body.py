@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.errors import BodyTooLarge, Fault, Malformed, MediaTypeUnsupported, RequestInvalid, said
-from api.requests import strict_json
+from api.requests import codings, strict_json
 
 CHUNK = 1 << 16
 MAX_JSON = 1 << 20
@@ -19,22 +19,25 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class Body:
-    """The bytes of the current request's body, at most `limit`; `advice` ends the sentence that refuses more."""
+    """The bytes of the current request's body without its content coding, at most `limit` as sent and as decoded.
+
+    `advice` ends the sentence that refuses more.
+    """
 
     def __init__(self, limit: int, advice: str = "send less") -> None:
         self._limit = limit
         self._advice = advice
-        self._count = 0
+        self._sent = 0
+        self._decoded = 0
         self._sha = target_sha()
-        encoding = request.headers.get("Content-Encoding", "identity")
-        if encoding.lower() != "identity":
-            raise MediaTypeUnsupported(
-                f"Content-Encoding {encoding[:40]!r} is not taken: send the body as it is.", "Content-Encoding"
-            )
+        self._decode = codings.reader(request.headers.get("Content-Encoding", ""), self._as_sent)
 
     @property
     def digest(self) -> str:
-        """What distinguishes this request from others, once it is read: SHA-256 over method, path, query and body."""
+        """What distinguishes this request from others, once it is read: SHA-256 over method, path, query and body.
+
+        Of the decoded body: repeated with another content coding, it is the same request.
+        """
         return self._sha.hexdigest()
 
     def chunks(self) -> Iterator[bytes]:
@@ -48,22 +51,32 @@ class Body:
 
     def read(self, size: int) -> bytes:
         """The next bytes, none at the end. Raises as `chunks` does."""
+        chunk = self._decode(size)
+        self._decoded += len(chunk)
+        if self._decoded > self._limit:
+            raise self._too_large()
+        self._sha.update(chunk)
+        return chunk
+
+    def _as_sent(self, size: int) -> bytes:
         try:
             request.max_content_length = self._limit
             chunk = request.stream.read(size)
         except RequestEntityTooLarge:
-            raise BodyTooLarge(
-                f"The body has more than the {self._limit:,} bytes that are allowed here; {self._advice}.", "body"
-            ) from None
+            raise self._too_large() from None
         except Exception as error:
             # Each server has exceptions of its own for a body that is none.
             raise _broken() from error
-        self._count += len(chunk)
+        self._sent += len(chunk)
         # A server that ends the stream itself does not tell an end from a broken connection.
-        if not chunk and self._count < (request.content_length or 0):
+        if not chunk and self._sent < (request.content_length or 0):
             raise _broken()
-        self._sha.update(chunk)
         return chunk
+
+    def _too_large(self) -> BodyTooLarge:
+        return BodyTooLarge(
+            f"The body has more than the {self._limit:,} bytes that are allowed here; {self._advice}.", "body"
+        )
 
 
 def target_sha() -> "hashlib._Hash":

@@ -13,7 +13,7 @@ def parsed(text: bytes | str, field: str = "body") -> Any:
     """Parses a JSON text.
 
     Args:
-        text: The text, as a string or in UTF-8.
+        text: The text, as a string, or in UTF-8 with or without a byte order mark.
         field: What the message names where the text is refused.
 
     Raises:
@@ -36,9 +36,10 @@ def parsed_at(text: str, position: int, field: str = "body") -> tuple[Any, int]:
 
 
 def decoded(data: bytes, field: str = "body") -> str:
-    """The text that bytes are in UTF-8. Raises `Malformed`."""
+    """The text that bytes are in UTF-8, without a byte order mark before it. Raises `Malformed`."""
     with _refusals(field):
-        return data.decode()
+        # RFC 8259 lets a parser ignore it; the codec utf-8-sig would count the bytes of its errors from behind it.
+        return data.decode().removeprefix("\ufeff")
 
 
 @contextmanager

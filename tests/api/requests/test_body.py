@@ -14,13 +14,6 @@ ONE = "/v1/catalogs/shoes/products/sku-1"
 NDJSON = "application/x-ndjson"
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "br", "chunked"])
-def test_a_packed_body_is_refused(service: Any, encoding: str) -> None:
-    answer = service.client.post(FEED, data=LINE, content_type=NDJSON, headers={"Content-Encoding": encoding})
-    assert (answer.status_code, answer.json["errors"][0]["field"]) == (415, "Content-Encoding")
-    assert service.client.get("/v1/jobs").json["jobs"] == []
-
-
 @pytest.mark.parametrize(
     ("method", "path", "type"),
     [

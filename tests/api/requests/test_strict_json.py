@@ -26,7 +26,9 @@ REJECTED = [
     '{"a": 01}',
     "[" * 100_000,
     "1" * 5000,
-    "\ufeff{}",
+    "\ufeff",
+    "\ufeff\ufeff{}",
+    " \ufeff{}",
     "{} {}",
 ]
 json_values = st.recursive(
@@ -52,6 +54,19 @@ def test_what_is_not_quite_json_is_refused(text: str) -> None:
 def test_json_is_read_as_it_was_written(value: Any) -> None:
     text = json.dumps(value, ensure_ascii=False).encode()
     assert strict_json.parsed(text) == value
+
+
+@given(json_values)
+def test_a_byte_order_mark_before_it_is_ignored(value: Any) -> None:
+    text = json.dumps(value, ensure_ascii=False).encode("utf-8-sig")
+    assert strict_json.parsed(text) == value
+    assert list(feed.elements(b"\xef\xbb\xbf[%b]" % text[3:])) == [value]
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-32"])
+def test_another_unicode_encoding_is_refused(codec: str) -> None:
+    with pytest.raises(Malformed, match=r"body: (byte 0 is not UTF-8|this is not JSON: .*)"):
+        strict_json.parsed('{"limit": 1}'.encode(codec))
 
 
 @given(st.lists(json_values), st.sampled_from(["", " ", "\n\t\r "]))
