@@ -47,6 +47,7 @@ conditions or nested filters.
 | `{"key": "color", "match": {"except": ["blue"]}}` | any value except these |
 | `{"key": "price", "range": {"gte": 10, "lt": 50}}` | a number in the range |
 | `{"is_empty": {"key": "color"}}` | no value |
+| `{"has_id": ["SKU-1", "SKU-2"]}` | these products, up to 1,000 |
 
 `size.width` is `width` inside `size`; a name with a dot is written `"\\"a.b\\""`.
 """

@@ -5,6 +5,7 @@ from typing import Any
 from api.requests.codings import DECODERS
 from services.names import MAX_PRODUCT_ID_BYTES
 from services.outbound.urls import MAX_URL
+from services.query.filters import MAX_IDS
 
 _REF = "#/components/schemas/"
 _NAME = r'([\w-]+|"[^"\\]*")(\[[0-9]{0,9}\])*'
@@ -105,6 +106,7 @@ COMPONENTS: dict[str, dict[str, Any]] = {
             _object("key", "match", key=_KEY, match={"$ref": f"{_REF}Match"}),
             _object("key", "range", key=_KEY, range={"$ref": f"{_REF}Range"}),
             _object("is_empty", is_empty=_object("key", key=_KEY)),
+            _object("has_id", has_id={"type": "array", "items": {"type": "string"}, "maxItems": MAX_IDS}),
         ]
     },
     "Match": {

@@ -37,8 +37,8 @@ class Member(Protocol):
 class Decoded:
     """The bytes of a body without its content coding.
 
-    Members or frames that follow each other are read as one. It holds as many bytes as one `read` asks for, of input and
-    of output, and the window of the decoder.
+    Members or frames that follow each other are read as one. It holds as many bytes of input, and of output, as one
+    `read` asks for, and the window of the decoder.
 
     Args:
         coding: The name of the content coding.

@@ -6,7 +6,7 @@ import numpy as np
 import qdrant_edge as qdrant
 
 from services.index.vector_index import point_id
-from services.query.filters import FieldCondition, Filter, IsEmpty, Match, Range
+from services.query.filters import FieldCondition, Filter, HasId, IsEmpty, Match, Range
 from services.records import AttributeUpdate, Tombstone
 
 
@@ -64,12 +64,14 @@ def _filter(filter: Filter) -> qdrant.Filter:
     )
 
 
-def _condition(condition: Filter | FieldCondition | IsEmpty) -> "qdrant.ConditionType":
+def _condition(condition: Filter | FieldCondition | IsEmpty | HasId) -> "qdrant.ConditionType":
     match condition:
         case Filter():
             return _filter(condition)
         case IsEmpty():
             return qdrant.IsEmptyCondition(key(condition.is_empty.key))
+        case HasId():
+            return _ids(condition.has_id)
         case FieldCondition(match=Match() as match):
             return qdrant.FieldCondition(key(condition.key), match=_match(match))
         case FieldCondition(range=Range() as range):

@@ -61,9 +61,11 @@ def _below(version: int) -> Condition:
 
 
 def _prefixed(part: Condition) -> Condition:
-    """Converts a condition on attributes to one on the payload of a point."""
+    """Converts a condition on a product to one on its point."""
     if "key" in part:
         return part | {"key": PREFIX + part["key"]}
+    if "has_id" in part:
+        return _ids(part["has_id"])
     if "is_empty" in part:
         return {"is_empty": {"key": PREFIX + part["is_empty"]["key"]}}
     return {clause: [_prefixed(each) for each in conditions] for clause, conditions in part.items()}

@@ -2,7 +2,7 @@
 
     {"must": [{"key": "color", "match": {"value": "red"}}, {"key": "price", "range": {"lt": 50}}],
      "must_not": {"key": "tags", "match": {"any": ["sale", "used"]}},
-     "should": [{"is_empty": {"key": "size.width"}}, {"must": [...]}]}
+     "should": [{"is_empty": {"key": "size.width"}}, {"has_id": ["SKU-1", "SKU-2"]}, {"must": [...]}]}
 
 A list among the attributes matches if one of its elements does. `{}` matches every product.
 """
@@ -32,6 +32,7 @@ from services.errors import InvalidFilter
 MAX_DEPTH = 8
 MAX_CONDITIONS = 256
 MAX_KEY = 256
+MAX_IDS = 1000
 _TOO_DEEP = f"filter: filters may be nested {MAX_DEPTH} deep."
 
 Steps: TypeAlias = tuple[str | int | None, ...]
@@ -110,6 +111,14 @@ def _values(values: object) -> object:
     raise ValueError("must be a list of strings or a list of integers of 64 bits")
 
 
+def _ids(values: object) -> object:
+    if not isinstance(values, list | tuple) or not all(map(_text, values)):
+        raise ValueError("must be a list of product IDs, which are strings")
+    if len(values) > MAX_IDS:
+        raise ValueError(f"has {len(values):,} product IDs; it may have {MAX_IDS:,}")
+    return tuple(values)
+
+
 def _bound(value: object) -> object:
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max:
         return float(value)
@@ -152,6 +161,7 @@ class _Part(BaseModel):
 
 Key = Annotated[StrictStr, BeforeValidator(_key)]
 Values = Annotated[tuple[StrictStr, ...] | tuple[StrictInt, ...], BeforeValidator(_values)]
+Ids = Annotated[tuple[StrictStr, ...], BeforeValidator(_ids)]
 Bound = Annotated[float, BeforeValidator(_bound)]
 
 
@@ -180,7 +190,7 @@ class Range(_Part):
 
 
 class FieldCondition(_Part):
-    takes = "a condition takes key and one of match, range; or is_empty; or must, must_not, should"
+    takes = "a condition takes key and one of match, range; or is_empty; or has_id; or must, must_not, should"
     exactly_one = frozenset({"match", "range"})
 
     key: Key
@@ -200,19 +210,28 @@ class IsEmpty(_Part):
     is_empty: Attribute
 
 
+class HasId(_Part):
+    takes = "a condition with has_id takes nothing else"
+
+    has_id: Ids
+
+
 def _kind(raw: Any) -> str:
     if isinstance(raw, _Part):
         return f"<{type(raw).__name__}>"
     keys = raw.keys() if isinstance(raw, dict) else {"key"}
     if "is_empty" in keys:
         return "<IsEmpty>"
+    if "has_id" in keys:
+        return "<HasId>"
     return "<Filter>" if not keys or keys & {"must", "must_not", "should"} else "<FieldCondition>"
 
 
 Condition: TypeAlias = Annotated[
     Annotated["Filter", Tag("<Filter>")]
     | Annotated[FieldCondition, Tag("<FieldCondition>")]
-    | Annotated[IsEmpty, Tag("<IsEmpty>")],
+    | Annotated[IsEmpty, Tag("<IsEmpty>")]
+    | Annotated[HasId, Tag("<HasId>")],
     Discriminator(_kind),
 ]
 Conditions = Annotated[tuple[Condition, ...], BeforeValidator(_conditions)]
@@ -228,7 +247,7 @@ class Filter(_Part):
     should: Conditions = ()
 
     @property
-    def conditions(self) -> tuple["Filter | FieldCondition | IsEmpty", ...]:
+    def conditions(self) -> tuple["Filter | FieldCondition | IsEmpty | HasId", ...]:
         return self.must + self.must_not + self.should
 
     @model_validator(mode="after")

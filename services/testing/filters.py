@@ -3,29 +3,31 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from services.query.filters import FieldCondition, Filter, IsEmpty, Match, Range, Steps, steps
-from services.records import Attributes
+from services.query.filters import FieldCondition, Filter, HasId, IsEmpty, Match, Range, Steps, steps
+from services.records import Attributes, Point
 
 
-def matches(filter: Filter, attributes: Attributes) -> bool:
-    """Whether attributes pass a filter."""
+def matches(filter: Filter, point: Point) -> bool:
+    """Whether a product passes a filter."""
     return (
-        all(_holds(condition, attributes) for condition in filter.must)
-        and not any(_holds(condition, attributes) for condition in filter.must_not)
-        and (not filter.should or any(_holds(condition, attributes) for condition in filter.should))
+        all(_holds(condition, point) for condition in filter.must)
+        and not any(_holds(condition, point) for condition in filter.must_not)
+        and (not filter.should or any(_holds(condition, point) for condition in filter.should))
     )
 
 
-def _holds(condition: Filter | FieldCondition | IsEmpty, attributes: Attributes) -> bool:
+def _holds(condition: Filter | FieldCondition | IsEmpty | HasId, point: Point) -> bool:
     match condition:
         case Filter():
-            return matches(condition, attributes)
+            return matches(condition, point)
+        case HasId():
+            return point.product_id in condition.has_id
         case IsEmpty():
-            return all(value in (None, []) for value in _found(attributes, steps(condition.is_empty.key)))
+            return all(value in (None, []) for value in _found(point.attributes, steps(condition.is_empty.key)))
         case FieldCondition(match=Match() as match):
-            return any(_matched(match, value) for value in leaves(attributes, condition.key))
+            return any(_matched(match, value) for value in leaves(point.attributes, condition.key))
         case FieldCondition(range=Range() as range):
-            return any(_within(range, value) for value in leaves(attributes, condition.key))
+            return any(_within(range, value) for value in leaves(point.attributes, condition.key))
     raise AssertionError(condition)
 
 

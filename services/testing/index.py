@@ -179,7 +179,7 @@ class MemoryIndex:
 
     def _matching(self, filter: Filter | None) -> list[Point]:
         points = [point for point in list(self._stored.values()) if isinstance(point, Point)]
-        return [point for point in points if filter is None or matches(filter, point.attributes)]
+        return [point for point in points if filter is None or matches(filter, point)]
 
 
 def _shown(point: Point, vectors: bool) -> Point:

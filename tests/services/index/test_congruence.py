@@ -61,6 +61,9 @@ def random_condition(rng: random.Random, depth: int) -> dict[str, Any]:
     if depth > 1 and rng.random() < 0.3:
         return random_filter(rng, depth - 1)
     key = rng.choice(KEYS)
+    if rng.random() < 0.15:
+        # Also removed products, one that never was, and none at all.
+        return {"has_id": [f"p{n}" for n in rng.sample(range(PRODUCTS + 5), rng.choice([0, 1, 5, 150]))]}
     if rng.random() < 0.2:
         return {"is_empty": {"key": key}}
     if rng.random() < 0.3:

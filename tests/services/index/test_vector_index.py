@@ -459,6 +459,28 @@ def test_a_name_that_is_none_cannot_be_declared(index: VectorIndex, name: str) -
         index.facets("color")
 
 
+ODD_IDS = ["WS-1", "WS-1 ", "WS-1\u00a0", "a/b", "\n", "cafe\u0301", "caf\u00e9"]
+
+
+@pytest.mark.parametrize("named", [*([each] for each in ODD_IDS), ODD_IDS[:3], [], ["none"]], ids=ascii)
+def test_has_id_names_products_byte_for_byte(index: VectorIndex, named: list[str]) -> None:
+    index.upsert([point(each, number, attributes={"n": number}) for number, each in enumerate(ODD_IDS, 1)])
+    index.upsert([Tombstone("none", 1, 1000.0)])
+    there = {each for each in named if each in ODD_IDS}
+    has_id = {"has_id": named}
+    for source, expected in [
+        ({"must": has_id}, there),
+        ({"should": [has_id]}, there),
+        ({"must_not": has_id}, set(ODD_IDS) - there),
+        ({"should": [has_id, {"key": "n", "match": {"value": 1}}]}, there | {"WS-1"}),
+        ({"must": [{"must_not": [{"must": has_id}]}, {"key": "n", "range": {"gt": 1}}]}, {*ODD_IDS[1:]} - there),
+    ]:
+        filter = parse(source)
+        assert set(ids(scrolled(index, filter=filter))) == expected
+        assert set(ids(index.search(vector(*RED), filter=filter))) == expected
+        assert index.count(filter) == len(expected)
+
+
 @pytest.mark.parametrize(
     ("condition", "expected"),
     [

@@ -7,7 +7,19 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from services.errors import InvalidFilter
-from services.query.filters import MAX_KEY, FieldCondition, Filter, IsEmpty, Match, Range, is_key, parse, steps
+from services.query.filters import (
+    MAX_IDS,
+    MAX_KEY,
+    FieldCondition,
+    Filter,
+    HasId,
+    IsEmpty,
+    Match,
+    Range,
+    is_key,
+    parse,
+    steps,
+)
 
 RED = {"key": "color", "match": {"value": "red"}}
 
@@ -26,7 +38,7 @@ def test_text_and_objects_are_parsed_alike() -> None:
     source = {
         "must": [RED, {"key": "price", "range": {"gt": 1, "lte": 2.5}}],
         "must_not": [{"key": "tags", "match": {"any": ["sale", "used"]}}, {"key": "n", "match": {"except": [1]}}],
-        "should": [{"is_empty": {"key": "size.width"}}, {"must": [RED]}],
+        "should": [{"is_empty": {"key": "size.width"}}, {"has_id": ["SKU-1", " "]}, {"must": [RED]}],
     }
     expected = Filter(
         must=(
@@ -37,7 +49,11 @@ def test_text_and_objects_are_parsed_alike() -> None:
             FieldCondition(key="tags", match=Match(any=("sale", "used"))),
             FieldCondition(key="n", match=Match.model_validate({"except": [1]})),
         ),
-        should=(IsEmpty.model_validate({"is_empty": {"key": "size.width"}}), parse({"must": RED})),
+        should=(
+            IsEmpty.model_validate({"is_empty": {"key": "size.width"}}),
+            HasId(has_id=("SKU-1", " ")),
+            parse({"must": RED}),
+        ),
     )
     text = json.dumps(source)
     assert parse(source) == parse(text) == parse(text.encode()) == parse(expected) == expected
@@ -68,8 +84,9 @@ def test_a_filter_cannot_be_changed() -> None:
 
 
 A_RANGE = "a range takes one or more of gt, gte, lt, lte."
-A_CONDITION = "a condition takes key and one of match, range; or is_empty; or must, must_not, should."
+A_CONDITION = "a condition takes key and one of match, range; or is_empty; or has_id; or must, must_not, should."
 VALUE = "must be a string, an integer of 64 bits, true or false."
+IDS = "must be a list of product IDs, which are strings."
 KEY = "must be a string, the path of an attribute."
 NUMBER = "must be a finite number."
 VALUES = "must be a list of strings or a list of integers of 64 bits."
@@ -92,6 +109,18 @@ VALUES = "must be a list of strings or a list of integers of 64 bits."
         (
             '{"must": [{"is_empty": {"key": "a"}, "key": "a"}]}',
             'filter.must[0]: unknown field "key"; a condition with is_empty takes nothing else.',
+        ),
+        (
+            '{"must": [{"has_id": [], "key": "a"}]}',
+            'filter.must[0]: unknown field "key"; a condition with has_id takes nothing else.',
+        ),
+        ('{"must": {"has_id": "a"}}', f"filter.must[0].has_id: {IDS}"),
+        ('{"must": {"has_id": [1]}}', f"filter.must[0].has_id: {IDS}"),
+        ('{"must": {"has_id": ["\\ud800"]}}', f"filter.must[0].has_id: {IDS}"),
+        ('{"must": {"has_id": null}}', "filter.must[0]: has_id is null; a condition with has_id takes nothing else."),
+        (
+            {"should": [{"must_not": {"has_id": ["a"] * 1001}}]},
+            "filter.should[0].must_not[0].has_id: has 1,001 product IDs; it may have 1,000.",
         ),
         ('{"must": [{"is_empty": "a"}]}', "filter.must[0].is_empty: must be an object; is_empty takes key."),
         (
@@ -153,6 +182,7 @@ def test_a_sentence_can_be_printed_whatever_was_sent() -> None:
 def test_the_bounds_themselves_are_allowed() -> None:
     parse(nested(8))
     parse({"must": [RED] * 256})
+    parse({"must": {"has_id": ["a"] * MAX_IDS}})
     parse({"must": {"key": "a", "match": {"any": [-(2**63), 2**63 - 1]}}})
 
 
