@@ -1,6 +1,7 @@
 """Validation of product IDs and catalog names."""
 
 import re
+import unicodedata
 
 from services.errors import InvalidCatalog, InvalidProductID
 
@@ -26,6 +27,44 @@ def checked_product_id(product_id: str) -> str:
             f"The product ID {product_id[:40]!r}... has {size} bytes; shorten it to {MAX_PRODUCT_ID_BYTES} or less."
         )
     return product_id
+
+
+def checked_new_product_id(product_id: str) -> str:
+    """Returns the ID if a put may give it to a product: a valid one that can be told from others by looking at it.
+
+    It may not hold control characters or separators of lines, nor begin or end with white space or with a character
+    of format (a byte order mark, a zero-width space, a mark of direction), which spreadsheets and copied texts add.
+    Inside, joiners belong to words of several scripts and to emoji. Products that have such IDs from before keep them:
+    `checked_product_id` takes those.
+
+    Raises:
+        InvalidProductID: It is not.
+    """
+    checked_product_id(product_id)
+    if product_id.isascii() and product_id.isprintable() and product_id[0] != " " != product_id[-1]:
+        return product_id
+    inside = (each for each in product_id if unicodedata.category(each) in _BREAKING)
+    if found := next(inside, None):
+        why = f"holds the {'control character' if unicodedata.category(found) == 'Cc' else 'line separator'}"
+    elif _is_blank(found := product_id[-1]):
+        why = f"ends with the {_blank(found)}"
+    elif _is_blank(found := product_id[0]):
+        why = f"begins with the {_blank(found)}"
+    else:
+        return product_id
+    shown = repr(product_id) if len(product_id) <= 80 else f"{product_id[:80]!r}..."
+    raise InvalidProductID(f"The product ID {shown} {why} U+{ord(found):04X}; put the product under an ID without it.")
+
+
+_BREAKING = ("Cc", "Zl", "Zp")
+
+
+def _is_blank(character: str) -> bool:
+    return character.isspace() or unicodedata.category(character) == "Cf"
+
+
+def _blank(character: str) -> str:
+    return "white space" if character.isspace() else "invisible character"
 
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")

@@ -14,7 +14,7 @@ from services.attributes import MAX_BYTES, checked_attributes
 from services.errors import InvalidChange
 from services.feeds.changes import WrongChange, parse_change
 from services.kinds import Kinds
-from services.names import checked_product_id
+from services.names import checked_new_product_id, checked_product_id
 from services.records import Attributes, Change, ChangeKind, StoredImage
 
 Made = tuple[Callable[[], Change], str]
@@ -27,8 +27,8 @@ def one_change(kind: ChangeKind, product_id: str, kinds: Kinds) -> Made:
     Whether values of attributes are of the declared kinds is looked at when the change is made: the repetition of a
     request that was accepted before a kind was declared makes none. That raises `InvalidAttributes`.
     """
-    checked_product_id(product_id)
     is_put = kind is ChangeKind.PUT
+    (checked_new_product_id if is_put else checked_product_id)(product_id)
     if kind is ChangeKind.DELETE:
         return lambda: Change(product_id, kind), target_sha().hexdigest()
     if request.mimetype == "application/json":

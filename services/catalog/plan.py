@@ -7,7 +7,7 @@ from pathlib import Path
 from services.attributes import checked_attributes, merged
 from services.errors import InvalidChange, LookalikeError, ProductNotFound
 from services.kinds import NO_KINDS, Kinds
-from services.names import checked_product_id
+from services.names import checked_new_product_id, checked_product_id
 from services.records import (
     Attributes,
     AttributeUpdate,
@@ -116,7 +116,9 @@ class PlannedChange:
 def check_change(change: Change) -> Outcome | None:
     """The failure of a change that is wrong whatever is stored; None for a sound one."""
     try:
-        checked_product_id(change.product_id)
+        # A change with a version was judged when it was accepted, perhaps by a service that took more.
+        is_new = change.kind is ChangeKind.PUT and change.version is None
+        (checked_new_product_id if is_new else checked_product_id)(change.product_id)
         if change.kind is ChangeKind.PUT and change.image is None:
             raise InvalidChange(f"A put of product {change.product_id!r} has no image; give one, or send a patch.")
     except LookalikeError as error:

@@ -1,12 +1,12 @@
 """Parsing of changes in JSON: `{"product_id", "image_url", "attributes", "op"}`."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from services.attributes import checked_attributes
 from services.errors import InvalidAttributes, InvalidChange, InvalidProductID, LookalikeError
-from services.names import checked_product_id
+from services.names import checked_new_product_id, checked_product_id
 from services.outbound.urls import checked_url
 from services.records import Change, ChangeKind, RemoteImage
 
@@ -37,6 +37,8 @@ def parse_change(value: object) -> Change:
         _wrong(name[:120], f"{name[:120]}: unknown field; a change takes product_id, image_url, attributes, op.")
     product_id = _product_id(value)
     kind = _change_kind(value)
+    if kind is ChangeKind.PUT:
+        _of_product_id(checked_new_product_id, product_id)
     image = _image(value)
     attributes = _attributes(value)
     if kind is ChangeKind.PUT and image is None:
@@ -61,8 +63,12 @@ def _product_id(value: Mapping[str, Any]) -> str:
     product_id = value.get("product_id")
     if not isinstance(product_id, str):
         _wrong("product_id", f"product_id: must be a string, not {_kind(product_id)}.")
+    return _of_product_id(checked_product_id, product_id)
+
+
+def _of_product_id(check: Callable[[str], str], product_id: str) -> str:
     try:
-        return checked_product_id(product_id)
+        return check(product_id)
     except InvalidProductID as error:
         raise WrongChange("product_id", error) from None
 

@@ -23,6 +23,7 @@ GOOD: list[tuple[dict[str, Any], Change]] = [
     (PUT, Change("a", ChangeKind.PUT, RemoteImage(URL))),
     ({**PUT, "op": "put", "attributes": {}}, Change("a", ChangeKind.PUT, RemoteImage(URL), {})),
     ({"product_id": "a", "op": "patch", "attributes": {"x": None}}, Change("a", ChangeKind.PATCH, None, {"x": None})),
+    ({**PUT, "product_id": "a ", "op": "patch"}, Change("a ", ChangeKind.PATCH, RemoteImage(URL))),
     ({**PUT, "op": "patch"}, Change("a", ChangeKind.PATCH, RemoteImage(URL))),
     ({"product_id": "\0/..", "op": "delete"}, Change("\0/..", ChangeKind.DELETE)),
 ]
@@ -38,6 +39,8 @@ BAD: list[tuple[object, str | None, str]] = [
     ({**PUT, "product_id": 7}, "product_id", "change_invalid"),
     ({**PUT, "product_id": ""}, "product_id", "product_id_invalid"),
     ({**PUT, "product_id": "x" * 513}, "product_id", "product_id_invalid"),
+    ({**PUT, "product_id": "a "}, "product_id", "product_id_invalid"),
+    ({**PUT, "product_id": "a\tb"}, "product_id", "product_id_invalid"),
     ({**PUT, "product_id": "\ud800"}, "product_id", "product_id_invalid"),
     ({"product_id": "a"}, "image_url", "change_invalid"),
     ({**PUT, "image_url": None}, "image_url", "change_invalid"),

@@ -46,8 +46,11 @@ def stocked(service: Any) -> Any:
     service.put("red", "purple", color="purple")
     assert service.client.delete("/v1/catalogs/shoes/products/gray?wait=30").status_code == 200
     assert service.client.put("/v1/catalogs/bags/products/a%2Fb?wait=30", **png(service, "pink")).status_code == 200
-    service.works = False
     service.web["https://images.example.com/1.png"] = service.picture("white")
+    service.accepted_before("WS-1 ", "https://images.example.com/1.png")
+    service.work()
+    service.works = False
+    service.accepted_before("WS-2\u00a0", "https://images.example.com/1.png")
     feed = [
         {"product_id": "white", "image_url": "https://images.example.com/1.png", "attributes": {"color": "white"}},
         {"product_id": "green", "op": "patch", "attributes": {"color": None, "new": 1}},
@@ -101,7 +104,7 @@ def test_what_was_accepted_is_there_again(stocked: Any, other: Any, tmp_path: Pa
         assert stored(other, name) == stored(stocked, name)
         assert waiting(other, name) == waiting(stocked, name)
     kinds = [change.kind for _, change in waiting(other, "shoes")]
-    assert len(kinds) == 6 and {*kinds} == {*ChangeKind}
+    assert len(kinds) == 7 and {*kinds} == {*ChangeKind}
     assert other.catalogs.get("shoes").facets("color") == stocked.catalogs.get("shoes").facets("color")
     other.web |= stocked.web
     for each in (stocked, other):
@@ -110,7 +113,7 @@ def test_what_was_accepted_is_there_again(stocked: Any, other: Any, tmp_path: Pa
     # The delete's tombstone tells when it was done, which is not the same time for both.
     done, again = stored(stocked, "shoes"), stored(other, "shoes")
     assert {each[:2] for each in done.pop("tombstones")} == {each[:2] for each in again.pop("tombstones")}
-    assert done == again and {*done["points"]} == {"red", "green", "white", "gray", "brown"}
+    assert done == again and {*done["points"]} == {"red", "green", "white", "gray", "brown", "WS-1 ", "WS-2\u00a0"}
     assert failures(other) == failures(stocked) == {("lost", "fetch_not_found")}
 
 

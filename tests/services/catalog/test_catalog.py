@@ -162,6 +162,8 @@ def bad_images(folder: Path) -> dict[str, tuple[Change, str]]:
         "": (put("", picture(RED)), "product_id_invalid"),
         "x" * 513: (put("x" * 513, picture(RED)), "product_id_invalid"),
         "\udcff": (put("\udcff", picture(RED)), "product_id_invalid"),
+        "WS-1\u00a0": (put("WS-1\u00a0", picture(RED)), "product_id_invalid"),
+        "a\0b": (put("a\0b", picture(RED)), "product_id_invalid"),
         "nan": (put("nan", picture(RED), {"price": float("nan")}), "attributes_invalid"),
     }
 
@@ -407,9 +409,36 @@ def test_a_query_that_is_no_picture_is_refused(catalog: Catalog) -> None:
 
 
 def test_a_product_id_is_found_by_exactly_itself(catalog: Catalog) -> None:
-    ids = ["a/b", "..", "a%2Fneighbors", "übung", "名前", " ", "x" * 512, "a\0b", "🙂"]
+    ids = ["a/b", "..", "a%2Fneighbors", "übung", "名前", "a b", "x" * 512, "caf\u00e9", "cafe\u0301", "🙂"]
     states(catalog, *(put(each, picture(RED, number)) for number, each in enumerate(ids)))
     assert [catalog.get(each).product_id for each in ids] == ids
+
+
+OLD_IDS = ["WS-1 ", "WS-1\u00a0", "\ufeffa", "a\0b", " "]
+"""IDs that a put took before, and takes no more."""
+
+
+def test_products_with_ids_that_a_put_refuses_are_kept_and_changed(catalog: Catalog) -> None:
+    imported = [Embedding(each, np.arange(1, 49, dtype=np.float32) + n, {"n": n}) for n, each in enumerate(OLD_IDS)]
+    assert {each.state for each in catalog.put_embeddings(imported)} == {State.APPLIED}
+    for each in OLD_IDS:
+        [outcome] = catalog.put([put(each, picture(RED))])
+        assert outcome.code == "product_id_invalid" and repr(each) in (outcome.message or "")
+        assert catalog.patch(each, {"seen": True}).attributes["seen"] is True
+        assert len(catalog.neighbors(each)) == len(OLD_IDS) - 1
+        assert catalog.count(parse({"must": {"has_id": [each]}})) == 1
+    points = list(catalog.points())
+    catalog.remove(OLD_IDS)
+    assert catalog.count() == 0
+    again = [replace(point, version=100) for point in points]
+    assert catalog.copy(again) == len(OLD_IDS)
+    assert {each.product_id for each in catalog.points()} == set(OLD_IDS)
+
+
+def test_a_change_that_was_accepted_under_such_an_id_is_applied(catalog: Catalog) -> None:
+    """By a service that took more: a change has a version from when it was accepted."""
+    accepted = [put(each, picture(RED), version=7) for each in OLD_IDS]
+    assert {each.state for each in catalog.apply(accepted)} == {State.APPLIED}
 
 
 def test_versions_go_on_after_reopening(make: Callable[..., Catalog], index: VectorIndex) -> None:

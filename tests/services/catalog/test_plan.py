@@ -190,6 +190,7 @@ def test_attributes_that_no_json_merge_patch_would_touch_stay() -> None:
     [
         (Change("", ChangeKind.DELETE), "product_id_invalid"),
         (Change("a" * 513, ChangeKind.PUT, IMAGE), "product_id_invalid"),
+        (Change("a ", ChangeKind.PUT, IMAGE), "product_id_invalid"),
         (Change("a", ChangeKind.PUT), "change_invalid"),
     ],
 )
