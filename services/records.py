@@ -231,6 +231,16 @@ class OtherKinds:
 
 
 @dataclass(frozen=True, slots=True)
+class FilterWarning:
+    """Why a filter may pass no product: no product has a value at `key`. `suggestion` is a key that may be meant."""
+
+    code: str
+    message: str
+    key: str
+    suggestion: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Product:
     """A product as the catalog shows it."""
 

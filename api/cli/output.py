@@ -4,7 +4,8 @@ import json
 import sys
 import traceback
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from functools import wraps
 from typing import Any, NoReturn, ParamSpec
 
@@ -24,6 +25,7 @@ from rich.text import Text
 
 from api.cli.main import INTERRUPTED
 from services.errors import LookalikeError
+from services.records import FilterWarning
 
 P = ParamSpec("P")
 
@@ -87,6 +89,18 @@ def command(run: Callable[P, None]) -> Callable[P, None]:
             sys.exit(REFUSED)
 
     return wrapped
+
+
+def plain_warnings(warnings: Iterable[FilterWarning]) -> dict[str, Any]:
+    """Them as a part of a JSON object, like the API's answers: left out where there are none."""
+    found = [asdict(each) for each in warnings]
+    return {"warnings": found} if found else {}
+
+
+def warn(warnings: Iterable[FilterWarning]) -> None:
+    """Says why a filter may have found nothing."""
+    for each in warnings:
+        stderr().print(display(each.message), style="yellow", soft_wrap=True)
 
 
 def warn_untrained(console: Console) -> None:

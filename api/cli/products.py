@@ -6,7 +6,17 @@ from dataclasses import asdict
 import click
 from rich.table import Table
 
-from api.cli.output import catalog_option, command, data_option, display, json_option, print_json, stdout
+from api.cli.output import (
+    catalog_option,
+    command,
+    data_option,
+    display,
+    json_option,
+    plain_warnings,
+    print_json,
+    stdout,
+    warn,
+)
 from api.cli.search import described
 from api.cli.workspace import opened_catalog, opened_catalogs
 from services import settings
@@ -45,12 +55,13 @@ def show_command(
         filter = parse(filter_json) if filter_json is not None else None
         products, cursor = opened.scroll(after=after, limit=limit, filter=filter)
         count = opened.count(filter)
+        warnings = [] if count else opened.warnings(filter)
     if as_json:
-        print_json(
-            {"catalog": catalog, "count": count, "products": [asdict(each) for each in products], "next": cursor}
-        )
+        listed = {"count": count, "products": [asdict(each) for each in products], "next": cursor}
+        print_json({"catalog": catalog, **listed, **plain_warnings(warnings)})
         return
     _show(products, f"{catalog}: {len(products)} of {count} products")
+    warn(warnings)
     if cursor:
         stdout().print(f"Next: --after {cursor}")
 

@@ -6,7 +6,18 @@ from typing import Any
 import click
 from rich.table import Table
 
-from api.cli.output import catalog_option, command, data_option, display, json_option, print_json, stderr, stdout
+from api.cli.output import (
+    catalog_option,
+    command,
+    data_option,
+    display,
+    json_option,
+    plain_warnings,
+    print_json,
+    stderr,
+    stdout,
+    warn,
+)
 from api.cli.sheet import write_sheet
 from api.cli.workspace import AnyCatalog, opened_catalog, printable
 from services.catalog.search import SearchOptions
@@ -51,13 +62,16 @@ def search_command(
         options["filter"] = parse(filter_json)
     with opened_catalog(data, catalog) as opened:
         query, neighbors = _search(opened, image, product_id, options)
+        warnings = [] if neighbors else opened.warnings(options.get("filter"))
         if html:
             write_sheet(html, opened, [(query, neighbors)])
         trained = opened.trained
     if as_json:
-        print_json({"query": query, "neighbors": [_plain(neighbor) for neighbor in neighbors]})
+        found = [_plain(neighbor) for neighbor in neighbors]
+        print_json({"query": query, "neighbors": found, **plain_warnings(warnings)})
         return
     show_neighbors(f"Like {' '.join(query.values())}", neighbors)
+    warn(warnings)
     if not trained:
         stderr().print("The catalog's weights are random: these neighbors mean nothing.", style="yellow")
     if html:

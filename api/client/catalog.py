@@ -17,6 +17,7 @@ from api.client.wire import (
     to_other_kinds,
     to_product,
     to_spec,
+    to_warning,
 )
 from services.catalog.search import MAX_LIMIT, SearchOptions
 from services.encoders.specs import trained
@@ -26,7 +27,7 @@ from services.images.limits import Limits
 from services.names import checked_product_id
 from services.paging import paginate
 from services.query.filters import Filter
-from services.records import AttributeKind, CatalogSpec, Change, Neighbor, OtherKinds, Outcome, Product
+from services.records import AttributeKind, CatalogSpec, Change, FilterWarning, Neighbor, OtherKinds, Outcome, Product
 from services.settings import Settings
 
 LOAD_SECONDS = 1000.0
@@ -97,10 +98,14 @@ class RemoteCatalog:
         self, *, after: str | None = None, limit: int = 100, filter: Filter | None = None
     ) -> tuple[list[Product], str | None]:
         """The next products in an order of the index's own, and the cursor of the next page (None: there is none)."""
-        query = {"limit": limit, "cursor": after, "filter": filter and json.dumps(filter_json(filter))}
-        params = {name: value for name, value in query.items() if value is not None}
-        page = self._client.json("GET", f"{self._path}/products", params=params)
+        page = self._products(cursor=after, limit=limit, filter=filter)
         return [to_product(each) for each in page["products"]], page["next"]
+
+    def warnings(self, filter: Filter | None) -> list[FilterWarning]:
+        """Keys of a filter that no product has, where no product passes it."""
+        # An older service says nothing.
+        found = [] if filter is None else self._products(limit=1, filter=filter).get("warnings", [])
+        return [to_warning(each) for each in found]
 
     def search_image(self, image: bytes, **options: Unpack[SearchOptions]) -> list[Neighbor]:
         """The products that look most like a picture, best first.
@@ -148,6 +153,11 @@ class RemoteCatalog:
         if self._description is None:
             self._description = self._client.json("GET", self._path)
         return self._description
+
+    def _products(self, *, filter: Filter | None, **query: Any) -> Any:
+        query["filter"] = filter and json.dumps(filter_json(filter))
+        params = {name: value for name, value in query.items() if value is not None}
+        return self._client.json("GET", f"{self._path}/products", params=params)
 
     def _neighbors(self, **body: Any) -> list[Neighbor]:
         answer = self._client.json("POST", f"{self._path}/search", **body)

@@ -9,7 +9,7 @@ from services.catalog.search import SearchOptions
 from services.errors import InvalidInput
 from services.names import checked_catalog_name, checked_product_id
 from services.query.filters import Filter
-from services.records import AttributeKind, CatalogSpec, Neighbor, OtherKinds, Product
+from services.records import AttributeKind, CatalogSpec, FilterWarning, Neighbor, OtherKinds, Product
 
 CATALOGS = "/v1/catalogs"
 
@@ -46,6 +46,10 @@ def to_product(product: Mapping[str, Any]) -> Product:
 
 def to_neighbor(neighbor: Mapping[str, Any]) -> Neighbor:
     return Neighbor(neighbor["product_id"], neighbor["score"], neighbor["attributes"])
+
+
+def to_warning(warning: Mapping[str, Any]) -> FilterWarning:
+    return FilterWarning(warning["code"], warning["message"], warning["key"], warning["suggestion"])
 
 
 def filter_json(filter: Filter) -> Any:

@@ -75,9 +75,26 @@ class Product(_Response):
     version: Count
 
 
+class FilterWarning(_Response):
+    code: Literal["filter_key_unknown"]
+    message: str
+    key: Annotated[str, Field(description="At which no product has a value.")]
+    suggestion: Annotated[str | None, Field(description="A key that may be meant.")]
+
+
+Warnings = Annotated[
+    list[FilterWarning],
+    Field(
+        exclude_if=lambda found: not found,
+        description="Why nothing was found: keys of the filter that no product has. Left out where there are none.",
+    ),
+]
+
+
 class Products(_Response):
     products: list[Product]
     next: str | None
+    warnings: Warnings = []
 
 
 class Neighbor(_Response):
@@ -89,6 +106,7 @@ class Neighbor(_Response):
 class Neighbors(_Response):
     neighbors: list[Neighbor]
     next: str | None
+    warnings: Warnings = []
 
 
 class Job(_Response):

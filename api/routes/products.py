@@ -15,6 +15,7 @@ from api.requests import feed, models
 from api.requests.body import Body, unsupported
 from api.requests.single_change import one_change
 from api.responses import schemas
+from api.responses.warnings import warned
 from services.records import ChangeKind, Product
 
 bp = APIBlueprint("products", __name__, url_prefix="/v1/catalogs/<segment:catalog>/products", tag="Products")
@@ -40,7 +41,9 @@ def scroll(catalog: str, page: models.ProductsPage) -> schemas.Products:
     """
     found = context().catalog(catalog)
     products, cursor = found.scroll(after=page.cursor, limit=page.limit, filter=page.filter)
-    return schemas.Products(products=[to_schema(product) for product in products], next=cursor)
+    # A later page is empty only because the products of the page before were the last ones.
+    warnings = warned(found, page.filter) if not products and page.cursor is None else []
+    return schemas.Products(products=[to_schema(product) for product in products], next=cursor, warnings=warnings)
 
 
 @bp.post("")

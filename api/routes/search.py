@@ -20,6 +20,7 @@ from api.requests import models, strict_json
 from api.requests.body import MAX_JSON, checked, json_body, unsupported
 from api.requests.images import is_picture, picture_body, picture_form
 from api.responses import schemas
+from api.responses.warnings import warned
 from services.catalog.catalog import Catalog
 from services.catalog.search import MAX_LIMIT
 from services.records import Neighbor
@@ -96,24 +97,26 @@ def _by_json(catalog: Catalog, wanted: models.Search) -> schemas.Neighbors:
         return _by_picture(catalog, picture, wanted)
     with np.errstate(over="ignore"):
         vector = np.array(wanted.vector, np.float32)
-    return _page("vector", wanted, lambda **options: catalog.search(vector, **options))
+    return _page("vector", catalog, wanted, lambda **options: catalog.search(vector, **options))
 
 
 def _by_product(catalog: Catalog, product_id: str, options: Options) -> schemas.Neighbors:
-    return _page("product_id", options, lambda **those: catalog.neighbors(product_id, **those))
+    return _page("product_id", catalog, options, lambda **those: catalog.neighbors(product_id, **those))
 
 
 def _by_picture(catalog: Catalog, picture: bytes, options: Options) -> schemas.Neighbors:
-    return _page("image", options, lambda **those: catalog.search_image(picture, **those))
+    return _page("image", catalog, options, lambda **those: catalog.search_image(picture, **those))
 
 
-def _page(by: str, options: Options, find: Callable[..., list[Neighbor]]) -> schemas.Neighbors:
+def _page(by: str, catalog: Catalog, options: Options, find: Callable[..., list[Neighbor]]) -> schemas.Neighbors:
     """A page and the cursor of the next. Requests one neighbor more than the page has, to know if there is a next."""
     offset = _offset(options)
     limit = min(options.limit + 1, MAX_LIMIT)
     with context().timers.searches.labels(by).time():
         found = find(limit=limit, offset=offset, filter=options.filter, min_score=options.min_score)
     end = offset + options.limit
+    # A later page may be empty only because the one before was the last.
+    is_empty = not found and options.filter is not None and not (offset and catalog.count(options.filter))
     goes_on = len(found) >= limit and end <= models.MAX_OFFSET
     return schemas.Neighbors(
         neighbors=[
@@ -121,6 +124,7 @@ def _page(by: str, options: Options, find: Callable[..., list[Neighbor]]) -> sch
             for each in found[: options.limit]
         ],
         next=_cursor(end) if goes_on else None,
+        warnings=warned(catalog, options.filter) if is_empty else [],
     )
 
 

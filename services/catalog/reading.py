@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from services.catalog.facets import facets
 from services.catalog.plan import not_found
 from services.catalog.search import MAX_LIMIT, checked_limit
+from services.catalog.unknown_keys import unknown_keys
 from services.errors import MediaNotFound
 from services.images.intake import Intake
 from services.index.vector_index import VectorIndex
@@ -12,7 +13,7 @@ from services.kinds import Kinds
 from services.names import checked_product_id
 from services.paging import paginate
 from services.query.filters import Filter
-from services.records import CatalogSpec, Facet, Point, Product
+from services.records import CatalogSpec, Facet, FilterWarning, Point, Product
 
 
 class Reading:
@@ -59,6 +60,10 @@ class Reading:
     def count(self, filter: Filter | None = None) -> int:
         """How many products there are."""
         return self._index.count(filter)
+
+    def warnings(self, filter: Filter | None) -> list[FilterWarning]:
+        """What may be wrong with a filter after an answer in which nothing is: keys that no product has."""
+        return [] if filter is None else unknown_keys(self._index, self.spec.indexed_attributes, filter)
 
     def max_version(self) -> int:
         """The highest version in the index, those of removed products included."""

@@ -46,6 +46,25 @@ def test_filter_and_score_narrow(run: Run, indexed: Path) -> None:
     assert ids(answer) == ids(everything)[:6]
 
 
+UNKNOWN = '{"must": [{"key": "colour", "match": {"value": "blue"}}, {"key": "prices", "range": {"lt": 2}}]}'
+
+
+@pytest.mark.parametrize("command", [["search", "--product", "red-0"], ["show"]], ids=["search", "show"])
+def test_an_empty_answer_says_which_keys_no_product_has(run: Run, indexed: Path, command: list[str]) -> None:
+    _, answer = run(*command, "--filter", UNKNOWN, "--data", indexed)
+    assert [(each["key"], each["suggestion"]) for each in answer["warnings"]] == [
+        ("colour", "color"),
+        ("prices", "price"),
+    ]
+    result = CliRunner().invoke(cli, [*command, "--filter", UNKNOWN, "--data", str(indexed)])
+    assert result.exit_code == 0
+    assert "No product has a value at colour, so a condition on it matches nothing; perhaps color is meant.\n" in (
+        result.stderr
+    )
+    assert "colour" not in result.stdout
+    assert "warnings" not in run(*command, "--data", indexed)[1]
+
+
 def test_the_contact_sheet_needs_no_other_file(run: Run, indexed: Path, tmp_path: Path) -> None:
     sheet = tmp_path / "sheet.html"
     run("search", "--product", "red-0", "-n", 4, "--html", sheet, "--data", indexed)

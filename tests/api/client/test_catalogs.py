@@ -67,6 +67,8 @@ def close(answer: dict[str, Any]) -> dict[str, Any]:
 BLUE = '{"must": [{"key": "color", "match": {"value": "blue"}}, {"key": "price", "range": {"gte": 0.5, "lt": 3}}]}'
 ODD = '{"should": [{"is_empty": {"key": "size"}}], "must_not": {"key": "color", "match": {"except": ["red", "blue"]}}}'
 
+UNKNOWN = '{"must": [{"key": "colour", "match": {"value": "blue"}}]}'
+
 
 def test_both_ways_tell_the_same(run: Run, own: Path, pictures: Path, tmp_path: Path) -> None:
     mixed = tmp_path / "mixed"
@@ -88,6 +90,9 @@ def test_both_ways_tell_the_same(run: Run, own: Path, pictures: Path, tmp_path: 
         ("search", "--product", "red-0", "-n", 5),
         ("search", "--product", "red-0", "--filter", BLUE),
         ("search", "--product", "red-0", "--filter", ODD, "--min-score", "-0.5"),
+        ("search", "--product", "red-0", "--filter", UNKNOWN),
+        ("search", "--product", "red-0", "--filter", '{"must": [{"has_id": ["red-1", "none"]}]}'),
+        ("show", "--filter", UNKNOWN),
         ("search", pictures / "blue-2.jpg", "-n", 2),
         ("show", "red-1"),
         ("show",),
