@@ -28,7 +28,7 @@ Run = Callable[..., tuple[int, dict[str, Any]]]
 Refused = Callable[..., str]
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
-HOSTILE_IDS = ["..", ".", "a/b", "%2F", "ü?#&=+ ", "red-0/neighbors", "a\\b", "\u202e", "'\"<>", "x" * 512]
+HOSTILE_IDS = ["..", ".", "a/b", "%2F", "ü? #&=+", "red-0/neighbors", "a\\b", "a\u202eb", "'\"<>", "x" * 512]
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_both_ways_tell_the_same(run: Run, own: Path, pictures: Path, tmp_path: 
     listed = tmp_path / "listed"
     listed.mkdir()
     lines: list[dict[str, Any]] = []
-    for number, each in enumerate([*HOSTILE_IDS, "", "y" * 513, "\ud800", "nan"]):
+    for number, each in enumerate([*HOSTILE_IDS, "", "y" * 513, "\ud800", "x ", "\u202e", "nan"]):
         (listed / f"{number}.jpg").write_bytes(picture(number))
         lines += [{"product_id": each, "image_path": f"{number}.jpg", "attributes": {"n": 1}}]
     lines[-1]["attributes"]["n"] = float("nan")
