@@ -49,8 +49,8 @@ conditions or nested filters.
 | `{"is_empty": {"key": "color"}}` | no value |
 | `{"has_id": ["SKU-1", "SKU-2"]}` | these products, up to 1,000 |
 
-`size.width` is `width` inside `size`; a name with a dot is written `"\\"a.b\\""`. If nothing is found and no product has
-a value of a key, `search` and `show` say so on stderr, and in `warnings` with `--json`.
+`size.width` is `width` inside `size`; a name with a dot is written `"\\"a.b\\""`. If nothing is found and no product
+has a value of a key, `search` and `show` say so on stderr, and in `warnings` with `--json`.
 """
 
 CONFIGURATION_HEAD = """# Configuration
