@@ -1,75 +1,152 @@
 """Lists of products to sources, and tables of attributes: CSV and NDJSON."""
 
-import csv
 import json
-import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from services.errors import InvalidSource
+from services.errors import DuplicateProduct, InvalidChange, InvalidProductID, InvalidSource, LookalikeError
 from services.feeds.source import Source
-from services.query.filters import key_of
-from services.records import AttributeKind, Attributes
+from services.feeds.tables.options import Options, Role
+from services.feeds.tables.table import ATTRIBUTES, LIST, Record, Table, Use
+from services.outbound.urls import checked_url
+from services.records import AttributeKind, Attributes, RemoteImage
 
-LISTS = (".csv", ".ndjson", ".jsonl")
+LISTS = (".csv", ".tsv", ".ndjson", ".jsonl")
+TABLES = (".csv", ".tsv")
 
-_READ: dict[AttributeKind, Callable[[str], str | int | float]] = {
-    AttributeKind.KEYWORD: str,
-    AttributeKind.INTEGER: int,
-    AttributeKind.FLOAT: float,
-}
-_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?")
+_IMAGES = ("image_path", "image_url")
+
+
+@dataclass
+class Reading:
+    """How lists are read, and what was found in them.
+
+    Attributes:
+        options: What is said by hand of columns.
+        declared: Kinds that the catalog declares, by the keys of attributes.
+        tables: Those that were read, by their files.
+    """
+
+    options: Options = field(default_factory=Options)
+    declared: Mapping[str, AttributeKind] = field(default_factory=dict)
+    tables: dict[Path, Table] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Table:
-    """Attributes by product ID, read from a CSV. A column whose values are all numbers holds numbers."""
+class Described:
+    """Attributes by product ID, read from a table. `wrong` are the rows that cannot be taken, as sources."""
 
     rows: Mapping[str, Attributes]
-    kinds: Mapping[str, AttributeKind]
-
-    @property
-    def keys(self) -> dict[str, AttributeKind]:
-        """The kinds of the attributes, by the keys that filters use."""
-        return {key_of(column): kind for column, kind in self.kinds.items()}
+    wrong: Mapping[str, Source]
+    table: Table
 
 
-def attributes_table(path: Path) -> Table:
-    """Reads attributes from a CSV with a `product_id` column; empty cells are skipped. Raises `InvalidSource`."""
-    rows = list(_csv_rows(path, ("product_id",)))
-    kinds = _kinds(rows, path)
-    table: dict[str, Attributes] = {}
-    for line, row in rows:
-        product_id = row["product_id"]
-        if product_id in table:
-            raise InvalidSource(f"{path} line {line} names product {product_id!r} a second time; leave one of the two.")
-        table[product_id] = _attributes(row, kinds)
-    return Table(table, kinds)
+def attributes_table(path: Path, reading: Reading | None = None) -> Described:
+    """Reads attributes from a CSV with a column of product IDs; empty cells are skipped.
+
+    Raises:
+        InvalidSource: The file cannot be read as a whole. A row that cannot be taken is in `wrong`.
+    """
+    rows: dict[str, Attributes] = {}
+    lines: dict[str, int] = {}
+    wrong: dict[str, Source] = {}
+    reading = reading or Reading()
+    for record in _records(path, ATTRIBUTES, reading):
+        product_id, error = record.product_id, record.error
+        if not error and not product_id:
+            error = InvalidProductID("The row has no product ID; give it one, or leave it out.")
+        if not error and product_id in lines:
+            error = DuplicateProduct(
+                f"It names product {product_id!r} a second time, after line {lines[product_id]}; leave one of the two."
+            )
+        if error:
+            source = _wrong(path, record.line, product_id, error)
+            wrong.setdefault(product_id or f"line {record.line}", source)
+        else:
+            rows[product_id] = record.attributes
+        lines.setdefault(product_id, record.line)
+    return Described(rows, wrong, reading.tables[path])
 
 
-def listed(path: Path) -> Iterator[Source]:
-    """The products that a list names. Raises `InvalidSource`, also after some."""
-    required = ("product_id", "image_path")
-    if path.suffix.lower() == ".csv":
-        rows = list(_csv_rows(path, required))
-        kinds = _kinds(rows, path)
-        for line, row in rows:
-            image = _image(path, line, row["image_path"])
-            yield Source(row["product_id"], image, _attributes(row, kinds) or None)
+def listed(path: Path, reading: Reading) -> Iterator[Source]:
+    """The products that a list names; a row that cannot be taken is a source with a fault.
+
+    Raises:
+        InvalidSource: The file cannot be read as a whole.
+    """
+    if path.suffix.lower() in TABLES:
+        for record in _records(path, LIST, reading):
+            yield _of_record(path, record)
         return
-    for line, record in _json_rows(path, required):
-        attributes = record.get("attributes")
-        if attributes is not None and not isinstance(attributes, dict):
-            raise InvalidSource(f"{path} line {line}: attributes must be an object.")
-        yield Source(record["product_id"], _image(path, line, record["image_path"]), attributes)
+    for number, text in _lines(path):
+        yield _of_json(path, number, text)
 
 
-def _image(path: Path, line: int, name: str) -> Path:
-    if not name:
-        raise InvalidSource(f"{path} line {line} has no image_path; name the picture.")
-    return path.parent / name
+def _records(path: Path, use: Use, reading: Reading) -> Iterator[Record]:
+    _check_file(path)
+    try:
+        with path.open("rb") as file:
+            table = Table(file, str(path), use, reading.options, reading.declared)
+            reading.tables[path] = table
+            yield from table.records()
+    except OSError as error:
+        raise InvalidSource(f"{path} cannot be read ({error.strerror}); check the path and its rights.") from error
+
+
+def _of_record(path: Path, record: Record) -> Source:
+    if record.error:
+        return _wrong(path, record.line, record.product_id, record.error)
+    places = {name: record.roles.get(Role(name), "") for name in _IMAGES}
+    if places["image_path"] == places["image_url"]:
+        # One column for both.
+        is_url = places["image_url"].strip().lower().startswith(("http://", "https://"))
+        places["image_path" if is_url else "image_url"] = ""
+    return _source(path, record.line, record.product_id, places, record.attributes or None)
+
+
+def _of_json(path: Path, number: int, text: str) -> Source:
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return _wrong(path, number, "", InvalidChange(f"It is no JSON ({error}); write one object a line."))
+    product_id = record.get("product_id") if isinstance(record, dict) else None
+    if not isinstance(product_id, str) or not any(isinstance(record.get(name), str) for name in _IMAGES):
+        return _wrong(
+            path,
+            number,
+            product_id if isinstance(product_id, str) else "",
+            InvalidChange("It must be an object with the strings product_id and image_path, or image_url."),
+        )
+    attributes = record.get("attributes")
+    if unknown := set(record) - {"product_id", *_IMAGES, "attributes"}:
+        why = f"It has an unknown field {min(unknown)[:120]!r}; a product takes product_id, image_path, image_url and "
+        return _wrong(path, number, product_id, InvalidChange(f"{why}attributes, an object."))
+    if attributes is not None and not isinstance(attributes, dict):
+        return _wrong(path, number, product_id, InvalidChange("The attributes must be an object."))
+    places = {name: record.get(name) or "" for name in _IMAGES}
+    if not all(isinstance(place, str) for place in places.values()):
+        return _wrong(path, number, product_id, InvalidChange("Its image_path and image_url must be strings."))
+    return _source(path, number, product_id, places, attributes)
+
+
+def _source(path: Path, line: int, product_id: str, places: Mapping[str, str], attributes: Attributes | None) -> Source:
+    name, url = places["image_path"], places["image_url"]
+    try:
+        if not product_id:
+            raise InvalidProductID("The product has no ID; give it one, or leave it out.")
+        if name and url:
+            raise InvalidChange("It has both an image_path and an image_url; leave one of the two.")
+        if not name and not url.strip():
+            raise InvalidChange("It has no image_path and no image_url; name the picture.")
+        return Source(product_id, path.parent / name if name else RemoteImage(checked_url(url)), attributes)
+    except LookalikeError as error:
+        return _wrong(path, line, product_id, error)
+
+
+def _wrong(path: Path, line: int, product_id: str, error: LookalikeError) -> Source:
+    """The row as a source that cannot be taken; its error names the line."""
+    return Source(product_id, path, fault=type(error)(f"{path} line {line}: {error}"), line=line)
 
 
 def _check_file(path: Path) -> None:
@@ -77,80 +154,12 @@ def _check_file(path: Path) -> None:
         raise InvalidSource(f"{path} is not a file; give a CSV or NDJSON file.")
 
 
-def _csv_rows(path: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    _check_file(path)
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            header = stream.readline(1 << 20)
-            stream.seek(0)
-            reader = csv.DictReader(
-                stream, delimiter=";" if header.count(";") > header.count(",") else ",", strict=True
-            )
-            names = reader.fieldnames or ()
-            if len(set(names)) < len(names):
-                raise InvalidSource(f"{path} names a column twice; leave one of the two.")
-            missing = [column for column in required if column not in (reader.fieldnames or ())]
-            if missing:
-                raise InvalidSource(f"{path} has no column {missing[0]}; its first line must name the columns.")
-            for row in reader:
-                if None in row or None in row.values():
-                    raise InvalidSource(f"{path} line {reader.line_num} has not as many cells as the first line.")
-                yield reader.line_num, row
-    except OSError as error:
-        raise InvalidSource(f"{path} cannot be read ({error.strerror}); check the path and its rights.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InvalidSource(f"{path} is no CSV in UTF-8 ({error}); save it as one.") from error
-
-
-def _json_rows(path: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict[str, Any]]]:
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
     _check_file(path)
     try:
         with path.open(encoding="utf-8-sig") as stream:
             for number, text in enumerate(stream, 1):
                 if text.strip():
-                    yield number, _json_row(path, number, text, required)
+                    yield number, text
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidSource(f"{path} is no NDJSON in UTF-8 ({error}); save it as one.") from error
-
-
-def _json_row(path: Path, number: int, text: str, required: tuple[str, ...]) -> dict[str, Any]:
-    try:
-        record = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidSource(f"{path} line {number} is no JSON ({error}); write one object a line.") from error
-    if not isinstance(record, dict) or not all(isinstance(record.get(field), str) for field in required):
-        raise InvalidSource(f"{path} line {number} must be an object with the strings {' and '.join(required)}.")
-    unknown = set(record) - {*required, "attributes"}
-    if unknown:
-        raise InvalidSource(
-            f"{path} line {number} has an unknown field {min(unknown)!r}; besides {', '.join(required)} it takes "
-            "attributes, an object."
-        )
-    return record
-
-
-def _kinds(rows: list[tuple[int, dict[str, str]]], path: Path) -> dict[str, AttributeKind]:
-    columns = [column for column in (rows[0][1] if rows else ()) if column not in ("product_id", "image_path")]
-    for column in columns:
-        _check_column(path, column)
-    return {column: _kind([row[column] for _, row in rows if row[column]]) for column in columns}
-
-
-def _check_column(path: Path, column: str) -> None:
-    if not column:
-        raise InvalidSource(f"{path} has a column without a name; name it in the first line.")
-    try:
-        key_of(column)
-    except ValueError as error:
-        raise InvalidSource(f"{path} has a column that filters cannot name: {error}.") from error
-
-
-def _kind(values: list[str]) -> AttributeKind:
-    numbers = [_NUMBER.fullmatch(value) for value in values]
-    if not all(numbers) or not numbers:
-        return AttributeKind.KEYWORD
-    return AttributeKind.FLOAT if any("." in value for value in values) else AttributeKind.INTEGER
-
-
-def _attributes(row: Mapping[str, str], kinds: Mapping[str, AttributeKind]) -> Attributes:
-    return {column: _READ[kind](row[column]) for column, kind in kinds.items() if row[column]}

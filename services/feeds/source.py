@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from services.errors import LookalikeError
 from services.records import Attributes, RemoteImage
 
 
@@ -23,13 +24,20 @@ class IdRule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A product and its image: a file, or the URL of one. `attributes` is None if the source has no attributes."""
+    """A product and its image: a file, or the URL of one. `attributes` is None if the source has no attributes.
+
+    With a `fault` it is a row that cannot be taken, and why: `image` is the list, `line` the row's.
+    """
 
     product_id: str
     image: Path | RemoteImage
     attributes: Attributes | None = None
+    fault: LookalikeError | None = None
+    line: int | None = None
 
     @property
     def place(self) -> str:
-        """Where the image is: the path or the URL."""
+        """Where the image is: the path or the URL; of a row that cannot be taken, list and line."""
+        if self.fault:
+            return f"{self.image} line {self.line}"
         return str(self.image) if isinstance(self.image, Path) else self.image.url

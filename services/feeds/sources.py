@@ -5,12 +5,17 @@ from pathlib import Path
 
 from services.errors import InvalidSource
 from services.feeds.folders import images_in
-from services.feeds.lists import LISTS, listed
+from services.feeds.lists import LISTS, Reading, listed
 from services.feeds.source import IdRule, Source
 
 
 def sources(
-    paths: Iterable[Path], *, rule: IdRule = IdRule.STEM, recursive: bool = False, without: Path | None = None
+    paths: Iterable[Path],
+    *,
+    rule: IdRule = IdRule.STEM,
+    recursive: bool = False,
+    without: Path | None = None,
+    reading: Reading | None = None,
 ) -> list[Source]:
     """Finds the images in folders (sorted by name), files (in the order given) and lists.
 
@@ -21,25 +26,28 @@ def sources(
         rule: How product IDs are derived from file names.
         recursive: Whether to descend into subfolders.
         without: A folder to skip.
+        reading: How lists are read.
 
     Raises:
-        InvalidSource: A path does not exist, a folder has no files, or a list cannot be read.
+        InvalidSource: A path does not exist, a folder has no files, or a list cannot be read. A row of a list that
+            cannot be taken is a source with a fault.
     """
     try:
-        found = [source for path in paths for source in _sources_of(path, rule, recursive, without)]
+        reading = reading or Reading()
+        found = [source for path in paths for source in _sources_of(path, rule, recursive, without, reading)]
     except OSError as error:
         name, why = error.filename, error.strerror
         raise InvalidSource(f"{name} cannot be read ({why}); check the path and its rights.") from error
-    return list({(source.product_id, _absolute(source)): source for source in found}.values())
+    return list({(source.product_id, _absolute(source), source.line): source for source in found}.values())
 
 
-def _sources_of(path: Path, rule: IdRule, recursive: bool, without: Path | None) -> Iterator[Source]:
+def _sources_of(path: Path, rule: IdRule, recursive: bool, without: Path | None, reading: Reading) -> Iterator[Source]:
     if path.is_dir():
         yield from images_in(path, rule, recursive, without)
     elif not path.exists():
         raise InvalidSource(f"{path} is not there; give a folder of pictures, a picture, or a CSV or NDJSON list.")
     elif path.suffix.lower() in LISTS:
-        yield from listed(path)
+        yield from listed(path, reading)
     else:
         yield Source(rule.product_id(path, path.parent), path)
 

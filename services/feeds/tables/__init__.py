@@ -1,0 +1,1 @@
+"""Tables of products as shops export them: CSV in any of its forms, told by the file itself."""

@@ -1,0 +1,84 @@
+"""Which columns of a table are the product's ID and image: by our names, or by those that shops give them."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+
+from services.errors import InvalidSource
+from services.feeds.tables.options import Options, Role
+
+_IDS = ("productid", "sku", "productsku", "variantsku", "id", "gid", "itemid")
+_URLS = ("imageurl", "imagesrc", "imagelink", "gimagelink", "image")
+_PATHS = ("imagepath", "imagefile", "filename", "file", "path", "image")
+ALIASES: Mapping[Role, Sequence[str]] = {Role.PRODUCT_ID: _IDS, Role.IMAGE_URL: _URLS, Role.IMAGE_PATH: _PATHS}
+"""What shops call it, in lower case and without anything but letters and digits."""
+
+KNOWN = frozenset({*Role, "sku", "id", "g:id", "item_id", "item id", "variant sku", "product sku", "product id"})
+"""Names in lower case of which a table has one, most likely."""
+
+SHOWN = 40
+
+
+def plain(name: str) -> str:
+    """A name in lower case, without anything but letters and digits."""
+    return re.sub(r"[\W_]", "", name.casefold())
+
+
+class Header:
+    """The names of columns, as the first row has them; a column without one has an empty name."""
+
+    def __init__(self, cells: Sequence[str], options: Options, table: str) -> None:
+        self.names = [cell.strip() for cell in cells]
+        self._options = options
+        self._table = table
+
+    def position(self, name: str) -> int:
+        """The column of that name, or the only one that differs in case alone. Raises `InvalidSource`."""
+        same = [n for n, each in enumerate(self.names) if each == name]
+        same = same or [n for n, each in enumerate(self.names) if each.casefold() == name.casefold()]
+        if len(same) == 1:
+            return same[0]
+        how = f"has {len(same)} columns" if same else "has no column"
+        raise InvalidSource(f"{self._table} {how} {name[:120]!r}; there are {self._shown()}.")
+
+    def find(self, role: Role, aliases: bool = True) -> int | None:
+        """The column that is said to be it, has its name, or alone has one that shops give it; None if there is none.
+
+        Raises:
+            InvalidSource: Several columns could be meant.
+        """
+        if role in self._options.headers:
+            return self.position(self._options.headers[role])
+        found = [n for n, each in enumerate(self.names) if each == role]
+        found = found or [n for n, each in enumerate(self.names) if each.casefold() == role]
+        if found:
+            return self.one_of(role, found)
+        if not aliases or role is Role.OP:
+            return None
+        return self.one_of(role, self.called(ALIASES[role]))
+
+    def called(self, aliases: Collection[str]) -> list[int]:
+        """The columns whose names are among these."""
+        free = [n for n, each in enumerate(self.names) if each not in self._options.headers.values()]
+        return [n for n in free if plain(self.names[n]) in aliases]
+
+    def lacks(self, *roles: Role) -> InvalidSource:
+        """The refusal of a table without a column of any of these roles."""
+        names = " or ".join(roles)
+        return InvalidSource(
+            f"{self._table} has no column {names}; there are {self._shown()}. If one of them is meant, say "
+            f"{self._options.advised(roles[0], 'NAME')}."
+        )
+
+    def one_of(self, role: Role, found: Sequence[int]) -> int | None:
+        """The only one of these columns; None if there is none. Raises `InvalidSource` where there are several."""
+        if len(found) > 1:
+            names = " and ".join(repr(self.names[n]) for n in found)
+            raise InvalidSource(
+                f"{self._table} has several columns that could be {role}, {names}: say which with "
+                f"{self._options.advised(role, self.names[found[0]])}."
+            )
+        return found[0] if found else None
+
+    def _shown(self) -> str:
+        some = ", ".join(repr(name[:80]) for name in self.names[:SHOWN])
+        return some + (f" and {len(self.names) - SHOWN} more" if len(self.names) > SHOWN else "")

@@ -1,0 +1,115 @@
+"""The rows of a table: how its cells are told apart, and the line on which each row begins."""
+
+import csv
+import io
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import IO
+
+from services.feeds.tables.text import MAX_ROW, Encoding, Lines, RowTooLong, opened
+
+DELIMITERS = ",;\t|"
+SAMPLE = 1 << 16
+_SEP = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How cells are told apart. `padded`: spaces after delimiters are none of the cells', `trailing`: before them."""
+
+    delimiter: str
+    padded: bool = False
+    trailing: bool = False
+    named: bool = False
+    """Whether a line `sep=` before the header says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The cells of a row, or why it is none, and the line on which it begins."""
+
+    line: int
+    cells: list[str]
+    wrong: str = ""
+
+
+def form_of(file: IO[bytes], encoding: Encoding, names: Collection[str]) -> Form:
+    """Tells the form by the first rows.
+
+    Args:
+        file: The table.
+        encoding: What its text is in.
+        names: Names of columns in lower case, one of which is expected.
+    """
+    with opened(file, encoding) as text:
+        sample = text.read(SAMPLE)
+    first, rest = _line_and_rest(sample)
+    named = _SEP.fullmatch(first)
+    delimiter = named[1] if named else max(DELIMITERS, key=lambda each: _likeness(sample, each, names))
+    header = next(iter(_parsed(rest if named else sample, delimiter)), [])
+    padded = len(header) > 1 and all(cell.startswith(" ") for cell in header[1:])
+    trailing = len(header) > 1 and all(cell.endswith(" ") for cell in header[:-1])
+    return Form(delimiter, padded, trailing, named is not None)
+
+
+def rows_of(file: IO[bytes], encoding: Encoding, form: Form) -> Iterator[Row]:
+    """The rows that are not blank, the header first. What is no row costs no other, where it can be told apart."""
+    # One limit for all of the process; the default is less than a row may have.
+    csv.field_size_limit(MAX_ROW)
+    with opened(file, encoding) as text:
+        lines = Lines(text)
+        if form.named:
+            next(lines)
+        reader = csv.reader(lines, delimiter=form.delimiter, strict=True, skipinitialspace=form.padded)
+        while True:
+            lines.begin()
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except RowTooLong:
+                lines.back()
+                yield Row(lines.start, [], f"The row has more than the {MAX_ROW:,} characters that are allowed.")
+                continue
+            except csv.Error as error:
+                lines.back()
+                yield Row(lines.start, [], _said(str(error)))
+                continue
+            if form.trailing:
+                cells = [cell.rstrip(" ") for cell in cells]
+            if any(cell and not cell.isspace() for cell in cells):
+                is_text = all(cell.isascii() or encoding.is_text(cell) for cell in cells)
+                yield Row(lines.start, cells, "" if is_text else f"The row is no text in {encoding.shown}.")
+
+
+def _said(error: str) -> str:
+    if "end of data" in error:
+        return "A quote opens a cell and nothing closes it; close it, or double it if it belongs to the text."
+    return "After a closing quote the cell goes on; double the quotes that belong to its text."
+
+
+def _line_and_rest(sample: str) -> tuple[str, str]:
+    stream = io.StringIO(sample, newline="")
+    return stream.readline(), stream.read()
+
+
+def _parsed(sample: str, delimiter: str) -> list[list[str]]:
+    found = []
+    try:
+        for cells in csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, skipinitialspace=False):
+            if any(cells):
+                found.append(cells)
+            if len(found) == 20:
+                break
+    except csv.Error:
+        return found
+    return found
+
+
+def _likeness(sample: str, delimiter: str, names: Collection[str]) -> tuple[bool, bool, int]:
+    """How much a table looks like one with this delimiter: a known name, rows that are alike, and its columns."""
+    header, *rows = _parsed(sample, delimiter) or [[]]
+    is_known = any(cell.strip().casefold() in names for cell in header)
+    alike = sum(len(row) == len(header) for row in rows)
+    return is_known, len(header) > 1 and 2 * alike >= len(rows), len(header)

@@ -1,0 +1,277 @@
+"""A table of products: its columns, learned in a first pass, and its rows, read in a second."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import IO, Any
+
+from services.errors import InvalidAttributes, InvalidChange, InvalidSource, LookalikeError
+from services.feeds.tables.columns import Column, shown
+from services.feeds.tables.headers import ALIASES, KNOWN, Header, plain
+from services.feeds.tables.learning import Learner
+from services.feeds.tables.options import ByHand, Options, Role
+from services.feeds.tables.rows import Row, form_of, rows_of
+from services.feeds.tables.text import encoding_of
+from services.query.filters import key_of
+from services.records import AttributeKind
+
+NUMBERS = (AttributeKind.INTEGER, AttributeKind.FLOAT)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a table is for: the roles that it must have, and those that its columns may have besides.
+
+    `aliases`: names that shops give them count, too. `any_of`: it must have one of these.
+    """
+
+    required: Sequence[Role] = (Role.PRODUCT_ID,)
+    any_of: Sequence[Role] = ()
+    optional: Sequence[Role] = ()
+    aliases: bool = True
+
+
+LIST = Use(any_of=(Role.IMAGE_PATH, Role.IMAGE_URL))
+"""A list on a disk."""
+FEED = Use(any_of=(Role.IMAGE_URL, Role.OP))
+"""A feed of changes."""
+ATTRIBUTES = Use(optional=(Role.IMAGE_PATH, Role.IMAGE_URL))
+"""Attributes of products whose images come from elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A row as what it says: the cells of roles, and attributes. `error`: why it cannot be taken; `field` is wrong."""
+
+    line: int
+    roles: Mapping[Role, str] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    error: LookalikeError | None = None
+    field: str | None = None
+
+    @property
+    def product_id(self) -> str:
+        return self.roles.get(Role.PRODUCT_ID, "")
+
+
+class Table:
+    """The columns and records of a table.
+
+    Args:
+        file: The table, which is read twice and left open.
+        name: What messages call it.
+        use: What it is for.
+        options: What is said by hand.
+        declared: Kinds that the catalog declares, by the keys of attributes.
+
+    Raises:
+        InvalidSource: It has no rows, lacks a column, or cannot be read as a whole.
+    """
+
+    def __init__(
+        self, file: IO[bytes], name: str, use: Use, options: Options, declared: Mapping[str, AttributeKind]
+    ) -> None:
+        self.name = name
+        self._file = file
+        self._options = options
+        self._encoding = encoding_of(file, options.encoding, name)
+        wanted = KNOWN | {each.casefold() for each in (*options.headers.values(), *options.kinds)}
+        self._form = form_of(file, self._encoding, wanted)
+        rows = iter(self._rows())
+        self._header = Header(self._first(rows), options, name)
+        self._roles = self._found_roles(use)
+        self._handle = self._further_pictures()
+        self._further = 0
+        self._total = 0
+        self.columns = self._learned(rows, declared)
+        self._attributes = [(n, each) for n, each in enumerate(self.columns) if each.kind]
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be said of the table beside its columns."""
+        notes = [self._encoding.note] if self._encoding.note else []
+        if self._further:
+            notes.append(
+                f"{self._further:,} rows without {self._header.names[self._roles[Role.PRODUCT_ID]]!r} are further "
+                "pictures of the product before them and were left out: a product has one"
+            )
+        return notes
+
+    @property
+    def keys(self) -> dict[str, AttributeKind]:
+        """The kinds to declare, by the keys that filters use.
+
+        A column that was found to hold integers is declared as float: tomorrow one of its cells may be 9.99.
+        """
+        found = {}
+        for each in self.columns:
+            if each.kind:
+                is_number = each.kind in NUMBERS and not each.is_strict
+                found[key_of(each.name)] = AttributeKind.FLOAT if is_number else each.kind
+        return found
+
+    def as_json(self, examples: int = 10, most: int = 100) -> list[dict[str, Any]]:
+        return [each.as_json(examples) for each in self.columns if each.name or each.note][:most]
+
+    def records(self) -> Iterator[Record]:
+        """What the rows say, in their order."""
+        rows = iter(self._rows())
+        next(rows)
+        handle = ""
+        for row in rows:
+            if row.wrong:
+                yield Record(row.line, error=InvalidChange(row.wrong))
+            elif self._handle is None:
+                yield self._record(row)
+            else:
+                before, handle = handle, row.cells[self._handle]
+                if not self._is_further(row, before):
+                    yield self._record(row)
+
+    def _record(self, row: Row) -> Record:
+        roles = {role: row.cells[n] for role, n in self._roles.items()}
+        attributes = {}
+        error: LookalikeError | None = None
+        for n, column in self._attributes:
+            try:
+                value = column.value(row.cells[n])
+            except InvalidAttributes as misfit:
+                error = error or misfit
+                continue
+            if value is not None:
+                attributes[column.name] = value
+        return Record(row.line, roles, attributes, error, "attributes" if error else None)
+
+    def _rows(self) -> Iterator[Row]:
+        """The rows, each with as many cells as the header."""
+        count = least = 0
+        try:
+            for row in rows_of(self._file, self._encoding, self._form):
+                cells = row.cells
+                if not count and not row.wrong:
+                    count, least = len(cells), max(n for n, cell in enumerate(cells, 1) if cell.strip())
+                elif not row.wrong and (len(cells) < least or any(cell.strip() for cell in cells[count:])):
+                    row = replace(row, wrong=f"The row has {len(cells)} cells, and the header {least}.")
+                elif len(cells) < count:
+                    row = replace(row, cells=cells + [""] * (count - len(cells)))
+                yield row
+        except UnicodeError as error:
+            raise InvalidSource(
+                f"{self.name} is no text in {self._encoding.shown} ({error}); save it in UTF-8, or say what it is in "
+                f"with {self._options.ask_encoding}NAME."
+            ) from error
+
+    def _first(self, rows: Iterator[Row]) -> list[str]:
+        first = next(rows, None)
+        if first is None:
+            raise InvalidSource(
+                f"{self.name} has no rows, and so no column product_id: its first one names the columns."
+            )
+        if first.wrong or any("\0" in cell for cell in first.cells):
+            raise InvalidSource(
+                f"{self.name} line {first.line} names no columns: {first.wrong or 'it is no text.'} Read as "
+                f"{self._encoding.shown}; save it in UTF-8, or say what it is in with {self._options.ask_encoding}NAME."
+            )
+        return first.cells
+
+    def _found_roles(self, use: Use) -> dict[Role, int]:
+        for role in self._options.headers:
+            if role not in (*use.required, *use.any_of, *use.optional):
+                raise InvalidSource(f"{self.name} takes no {role}: leave out {self._options.advised(role, 'NAME')}.")
+        found = {role: self._header.find(role, use.aliases) for role in use.required}
+        found |= {role: self._header.find(role, aliases=False) for role in (*use.any_of, *use.optional)}
+        if use.any_of and all(found[role] is None for role in use.any_of if role is not Role.OP):
+            found |= self._called_images([role for role in use.any_of if role is not Role.OP], found)
+        for role in use.required:
+            if found[role] is None:
+                raise self._header.lacks(role)
+        if use.any_of and all(found[role] is None for role in use.any_of):
+            raise self._header.lacks(*(role for role in use.any_of if role is not Role.OP))
+        return {role: n for role, n in found.items() if n is not None}
+
+    def _called_images(self, roles: Sequence[Role], taken: Mapping[Role, int | None]) -> dict[Role, int | None]:
+        """One column that has an alias of these roles. One of both kinds of images may hold either."""
+        names = {name for role in roles for name in ALIASES[role]}
+        found = [n for n in self._header.called(names) if n not in taken.values()]
+        if len(found) > 1:
+            self._header.one_of(roles[-1], found)
+        return {role: n for n in found for role in roles if plain(self._header.names[n]) in ALIASES[role]}
+
+    def _further_pictures(self) -> int | None:
+        """The column that shows which rows of a shop's export belong together, where rows may be but pictures."""
+        if plain(self._header.names[self._roles[Role.PRODUCT_ID]]) != "variantsku":
+            return None
+        handles = self._header.called(["handle"])
+        return handles[0] if len(handles) == 1 else None
+
+    def _is_further(self, row: Row, handle: str) -> bool:
+        assert self._handle is not None
+        is_same = row.cells[self._handle] == handle != ""
+        return is_same and not row.cells[self._roles[Role.PRODUCT_ID]].strip()
+
+    def _learned(self, rows: Iterator[Row], declared: Mapping[str, AttributeKind]) -> list[Column]:
+        learners = [Learner(name) for name in self._header.names]
+        handle = ""
+        for row in rows:
+            if row.wrong:
+                continue
+            if self._handle is not None:
+                before, handle = handle, row.cells[self._handle]
+                if self._is_further(row, before):
+                    self._further += 1
+                    continue
+            self._total += 1
+            for learner, cell in zip(learners, row.cells, strict=False):
+                learner.see(row.line, cell)
+        by_hand = {self._header.position(name): said for name, said in self._options.kinds.items()}
+        roles = {n: " or ".join(role for role, at in self._roles.items() if at == n) for n in self._roles.values()}
+        for n, said in by_hand.items():
+            if n in roles:
+                raise InvalidSource(
+                    f"{self.name}: the column {self._header.names[n]!r} is {roles[n]}; leave out "
+                    f"{self._options.advised(self._header.names[n], said)}."
+                )
+        columns = []
+        for n, learner in enumerate(learners):
+            if n in roles:
+                columns.append(replace(learner.left_out(), taken_as=roles[n]))
+            else:
+                columns.append(self._column(learner, by_hand.get(n), declared))
+        self._check_names(columns)
+        return columns
+
+    def _column(self, learner: Learner, said: ByHand | None, declared: Mapping[str, AttributeKind]) -> Column:
+        if not learner.name:
+            first = learner.first_filled
+            return learner.left_out(f"it has no name (line {first.line} {first.text!r})" if first else "")
+        if said is ByHand.SKIP:
+            return learner.left_out("said by hand")
+        key = self._key(learner.name)
+        kind = declared.get(key)
+        advice = self._options.ask + (f'"{learner.name}"' if " " in learner.name else learner.name)
+        if said is None:
+            if kind:
+                return learner.declared(kind, advice)
+            return learner.detected(advice, self._form.delimiter == ",")
+        assert said.kind is not None
+        if kind and kind is not said.kind and not (kind is AttributeKind.FLOAT and said.kind in NUMBERS):
+            raise InvalidSource(
+                f"{self.name}: the catalog declares {learner.name!r} as {kind}, so it cannot be {said}; leave out "
+                f"{self._options.advised(learner.name, said)}."
+            )
+        return learner.declared(said.kind, advice, said)
+
+    def _key(self, name: str) -> str:
+        try:
+            return key_of(name)
+        except ValueError as error:
+            raise InvalidSource(
+                f"{self.name} has a column that filters cannot name: {error}. Rename it, or leave it out with "
+                f"{self._options.advised(shown(name, 80), ByHand.SKIP)}."
+            ) from error
+
+    def _check_names(self, columns: Sequence[Column]) -> None:
+        seen = set()
+        for each in columns:
+            if each.kind and each.name in seen:
+                raise InvalidSource(f"{self.name} names the column {each.name!r} twice; leave one of the two.")
+            seen.add(each.name if each.kind else "")
