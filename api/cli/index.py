@@ -12,6 +12,8 @@ from typing import Any, get_args
 import click
 from rich.table import Table
 
+from api.cli import columns as table_columns
+from api.cli.columns import column_options, reading_for, report_columns
 from api.cli.main import INTERRUPTED
 from api.cli.other_kinds import as_json_object, report_others
 from api.cli.output import (
@@ -33,8 +35,7 @@ from services import settings
 from services.catalog.catalogs import Catalogs
 from services.encoders.specs import DEFAULT_ENCODER, DEFAULT_RESAMPLE
 from services.errors import DuplicateProduct, InvalidInput
-from services.feeds.lists import Table as AttributesTable
-from services.feeds.lists import attributes_table
+from services.feeds.lists import Described, Reading, attributes_table
 from services.feeds.source import IdRule, Source
 from services.feeds.sources import sources
 from services.records import Change, ImageSource, OtherKinds, Outcome, Resample, State, failed
@@ -48,7 +49,8 @@ def _as_named(source: Source) -> ImageSource:
 @dataclass
 class Run:
     """One run over sources, and its counts. `started` is a time of `time.monotonic`; `image` gives their pictures;
-    `others` are products with values of other kinds than those of indexed attributes."""
+    `others` are products with values of other kinds than those of indexed attributes; `reading` has the tables that
+    were read."""
 
     sources: list[Source]
     started: float
@@ -57,6 +59,7 @@ class Run:
     failures: list[dict[str, str | None]] = field(default_factory=list)
     interrupted: bool = False
     others: Mapping[str, OtherKinds] = field(default_factory=dict)
+    reading: Reading = field(default_factory=Reading)
     _images: dict[str, str] = field(default_factory=dict)
     _refused: list[tuple[Source, Outcome]] = field(default_factory=list)
 
@@ -64,6 +67,9 @@ class Run:
         """What the catalog is to take; the second file with one product ID is refused."""
         seen = set()
         for source in self.sources:
+            if source.fault:
+                self._refused.append((source, failed(source.product_id, source.fault)))
+                continue
             if source.product_id in seen:
                 self._refused.append((source, failed(source.product_id, _duplicate(source))))
                 continue
@@ -104,6 +110,7 @@ class Run:
         answer |= {
             state.value: self.counts[state] for state in (State.SUPERSEDED, State.CANCELED) if self.counts[state]
         }
+        answer |= table_columns.as_json_object(self.reading)
         return answer | as_json_object(self.others) | ({"interrupted": True} if self.interrupted else {})
 
     def _count_refused(self) -> int:
@@ -159,6 +166,7 @@ def _duplicate(source: Source) -> DuplicateProduct:
     type=click.Path(path_type=Path),
     help="Attributes by product_id, in place of those a product has; each column can be filtered on.",
 )
+@column_options
 @json_option
 @command
 def index_command(
@@ -172,21 +180,25 @@ def index_command(
     recursive: bool,
     rule: str,
     attributes: Path | None,
+    columns: tuple[str, ...],
+    encoding: str | None,
     as_json: bool,
 ) -> None:
     """Make pictures searchable.
 
     PATH is a folder whose files are named by product ID, a picture, or a CSV or NDJSON list with product_id and
-    image_path. Run it again at any time: a picture that has not changed is not encoded again.
+    image_path or image_url. Run it again at any time: a picture that has not changed is not encoded again.
     """
     started = time.monotonic()
-    table = attributes_table(attributes) if attributes else None
     configured = settings.load(data=data, precision=precision)
-    found = sources(paths, rule=IdRule(rule), recursive=recursive, without=configured.data)
-    if table:
-        found = described(found, table, attributes)
-        _note_unmatched(table, found, attributes)
     with opened_catalogs(configured) as catalogs:
+        reading = reading_for(catalogs, catalog, columns, encoding)
+        table = attributes_table(attributes, reading) if attributes else None
+        found = sources(paths, rule=IdRule(rule), recursive=recursive, without=configured.data, reading=reading)
+        reading.check()
+        if table:
+            found = described(found, table, attributes)
+            _note_unmatched(table, found, attributes)
         if precision and not isinstance(catalogs, Catalogs):
             raise InvalidInput(
                 f"--precision is a matter of the running service {catalogs.url}: leave it out, or set "
@@ -195,9 +207,12 @@ def index_command(
         with stderr().status(display(f"Opening catalog {catalog}")):
             opened = open_or_create(catalogs, catalog, encoder=encoder, weights=weights, resample=resample)
         there = opened.spec.indexed_attributes
-        kinds = {name: kind for name, kind in table.keys.items() if there.get(name, kind) is kind} if table else {}
+        kinds = (
+            {name: kind for name, kind in table.table.keys.items() if there.get(name, kind) is kind} if table else {}
+        )
         others = opened.declare(kinds) if kinds else {}
         run = index(opened, found, started, title=f"Indexing into {catalog}")
+        run.reading = reading
         # The run may have replaced what did not fit.
         run.others = opened.declare(kinds) if others and not run.interrupted else others
         report(run, opened, as_json=as_json)
@@ -217,16 +232,21 @@ def _say_what_next(run: Run, catalog: str, data: str | None) -> None:
     stdout().print(display(f"Next: lookalike search {shlex.join(options)}"), soft_wrap=True)
 
 
-def described(found: list[Source], table: AttributesTable, file: Path | None) -> list[Source]:
-    """The sources with their attributes of the table; the table's own file is none of the pictures."""
-    return [
+def described(found: list[Source], table: Described, file: Path | None) -> list[Source]:
+    """The sources with their attributes of the table, and its rows that cannot be taken in place of their products'.
+
+    The table's own file is none of the pictures.
+    """
+    taken = [
         replace(source, attributes=table.rows.get(source.product_id, source.attributes))
         for source in found
-        if file is None or not isinstance(source.image, Path) or source.image.absolute() != file.absolute()
+        if (file is None or not isinstance(source.image, Path) or source.image.absolute() != file.absolute())
+        and source.product_id not in table.wrong
     ]
+    return [*taken, *table.wrong.values()]
 
 
-def _note_unmatched(table: AttributesTable, found: list[Source], file: Path | None) -> None:
+def _note_unmatched(table: Described, found: list[Source], file: Path | None) -> None:
     unmatched = sorted(table.rows.keys() - {source.product_id for source in found})
     if unmatched:
         count = f"{len(unmatched)} of {len(table.rows)} rows"
@@ -270,6 +290,7 @@ def report(run: Run, catalog: AnyCatalog, *, as_json: bool) -> None:
         f"{answer['catalog']}: {counts} of {answer['total']} in {answer['seconds']:.1f} s "
         f"({answer['images_per_second']:.1f} images/s, {answer['encoder']})"
     )
+    report_columns(console, run.reading)
     report_others(console, run.others)
     if not catalog.trained:
         warn_untrained(console)

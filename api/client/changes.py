@@ -16,7 +16,7 @@ from services.attributes import checked_attributes
 from services.errors import Closed, ImageError, InvalidInput, ProductNotFound
 from services.images.budget import IN_HAND, ByteBudget
 from services.images.files import read
-from services.records import Change, ChangeKind, Outcome, State, failed
+from services.records import Change, ChangeKind, Outcome, RemoteImage, State, failed
 
 AT_ONCE = 24
 """Changes in progress: the service has 48 places for requests that wait for an outcome, and others want some."""
@@ -112,9 +112,11 @@ class Sender:
 
     def _put(self, change: Change) -> Outcome:
         try:
+            if isinstance(change.image, RemoteImage):
+                return self._outcome(change, self._send("PUT", change.product_id, json=_put_json(change)))
             with self._budget.hold(_size(change.image)) as correct:
                 image = read(change.image, self._max_image_bytes) if isinstance(change.image, Path) else change.image
-                assert isinstance(image, bytes), "commands put files and bytes"
+                assert isinstance(image, bytes), "commands put files, bytes and URLs"
                 correct(len(image))
                 attributes = None if change.attributes is None else checked_attributes(change.attributes)
                 answer = self._send("PUT", change.product_id, **put_body(image, attributes))
@@ -163,6 +165,13 @@ def _collect(sent: Sent, done: Iterable[Future[Outcome]]) -> Iterator[Outcome]:
     for future in done:
         del sent[future]
         yield future.result()
+
+
+def _put_json(change: Change) -> dict[str, Any]:
+    """The body of a put whose image the service fetches. Raises `InvalidAttributes`."""
+    assert isinstance(change.image, RemoteImage)
+    attributes = {} if change.attributes is None else {"attributes": checked_attributes(change.attributes)}
+    return {"image_url": change.image.url, **attributes}
 
 
 def _size(image: object) -> int:

@@ -32,6 +32,15 @@ class Reading:
     declared: Mapping[str, AttributeKind] = field(default_factory=dict)
     tables: dict[Path, Table] = field(default_factory=dict)
 
+    def check(self) -> None:
+        """Raises `InvalidSource` where something is said by hand of a column that no table has."""
+        if not self.tables and (self.options.kinds or self.options.headers or self.options.encoding):
+            raise InvalidSource("Columns and encodings are those of CSV files, and none was given; leave them out.")
+        for name in (*self.options.headers.values(), *self.options.kinds):
+            refusals = [table.unknown.get(name) for table in self.tables.values()]
+            if refusals and all(refusals):
+                raise next(each for each in refusals if each)
+
 
 @dataclass(frozen=True)
 class Described:

@@ -28,17 +28,27 @@ class Header:
 
     def __init__(self, cells: Sequence[str], options: Options, table: str) -> None:
         self.names = [cell.strip() for cell in cells]
+        self.unknown: dict[str, InvalidSource] = {}
         self._options = options
         self._table = table
 
-    def position(self, name: str) -> int:
-        """The column of that name, or the only one that differs in case alone. Raises `InvalidSource`."""
+    def place(self, name: str) -> int | None:
+        """The column that is called so by hand, or the only one that differs in case alone.
+
+        None: there is none, and `unknown` has the refusal, since another table may have it.
+
+        Raises:
+            InvalidSource: Several columns have that name.
+        """
         same = [n for n, each in enumerate(self.names) if each == name]
         same = same or [n for n, each in enumerate(self.names) if each.casefold() == name.casefold()]
-        if len(same) == 1:
-            return same[0]
-        how = f"has {len(same)} columns" if same else "has no column"
-        raise InvalidSource(f"{self._table} {how} {name[:120]!r}; there are {self._shown()}.")
+        if len(same) > 1:
+            raise InvalidSource(f"{self._table} has {len(same)} columns {name[:120]!r}; there are {self._shown()}.")
+        if not same:
+            why = f"{self._table} has no column {name[:120]!r}; there are {self._shown()}."
+            self.unknown[name] = InvalidSource(why)
+            return None
+        return same[0]
 
     def find(self, role: Role, aliases: bool = True) -> int | None:
         """The column that is said to be it, has its name, or alone has one that shops give it; None if there is none.
@@ -46,8 +56,9 @@ class Header:
         Raises:
             InvalidSource: Several columns could be meant.
         """
-        if role in self._options.headers:
-            return self.position(self._options.headers[role])
+        said = self.place(self._options.headers[role]) if role in self._options.headers else None
+        if said is not None:
+            return said
         found = [n for n, each in enumerate(self.names) if each == role]
         found = found or [n for n, each in enumerate(self.names) if each.casefold() == role]
         if found:

@@ -100,17 +100,27 @@ class Table:
     def keys(self) -> dict[str, AttributeKind]:
         """The kinds to declare, by the keys that filters use.
 
-        A column that was found to hold integers is declared as float: tomorrow one of its cells may be 9.99.
+        A column that was found to hold integers is declared as float: tomorrow one of its cells may be 9.99. One that
+        is empty, or could be of another kind, is not declared: it could not become what it is then.
         """
         found = {}
         for each in self.columns:
-            if each.kind:
+            if each.kind and (each.is_strict or (each.values and not each.note)):
                 is_number = each.kind in NUMBERS and not each.is_strict
                 found[key_of(each.name)] = AttributeKind.FLOAT if is_number else each.kind
         return found
 
+    @property
+    def unknown(self) -> Mapping[str, InvalidSource]:
+        """What was said by hand of columns that are not here: the refusal by the name."""
+        return self._header.unknown
+
+    def sentences(self) -> list[str]:
+        """What is said of each column, as a line."""
+        return [each.sentence() for each in self._told()]
+
     def as_json(self, examples: int = 10, most: int = 100) -> list[dict[str, Any]]:
-        return [each.as_json(examples) for each in self.columns if each.name or each.note][:most]
+        return [each.as_json(examples) for each in self._told()[:most]]
 
     def records(self) -> Iterator[Record]:
         """What the rows say, in their order."""
@@ -126,6 +136,10 @@ class Table:
                 before, handle = handle, row.cells[self._handle]
                 if not self._is_further(row, before):
                     yield self._record(row)
+
+    def _told(self) -> list[Column]:
+        """The columns but those that have neither a name nor a cell."""
+        return [each for each in self.columns if each.name or each.note]
 
     def _record(self, row: Row) -> Record:
         roles = {role: row.cells[n] for role, n in self._roles.items()}
@@ -222,7 +236,8 @@ class Table:
             self._total += 1
             for learner, cell in zip(learners, row.cells, strict=False):
                 learner.see(row.line, cell)
-        by_hand = {self._header.position(name): said for name, said in self._options.kinds.items()}
+        places = {self._header.place(name): said for name, said in self._options.kinds.items()}
+        by_hand = {n: said for n, said in places.items() if n is not None}
         roles = {n: " or ".join(role for role, at in self._roles.items() if at == n) for n in self._roles.values()}
         for n, said in by_hand.items():
             if n in roles:
