@@ -111,17 +111,16 @@ def _check_query() -> None:
     if not request.args or request.endpoint is None:
         return
     view = current_app.view_functions[request.endpoint]
-    known = [
-        name
-        for model, location in getattr(view, "_spec", {}).get("args", [])
-        if location == "query"
-        for name in model.model_fields
-    ]
+    models = [model for model, location in getattr(view, "_spec", {}).get("args", []) if location == "query"]
+    known = [name for model in models for name in model.model_fields]
+    repeatable = {name for model in models for name in model.repeatable}
     there_are = f"there are {', '.join(known)}" if known else "this route takes none"
     wrong = {name: f"unknown parameter; {there_are}" for name in request.args if name not in known}
     counts = Counter(name for name, _ in request.args.items(multi=True))
-    wrong |= {name: "it is there twice" for name, count in counts.items() if count > 1 and name not in wrong}
-    wrong |= {name: "it holds a null byte" for name, value in request.args.items() if "\0" in value}
+    wrong |= {
+        name: "it is there twice" for name, count in counts.items() if count > 1 and name not in {*wrong, *repeatable}
+    }
+    wrong |= {name: "it holds a null byte" for name, value in request.args.items(multi=True) if "\0" in value}
     if wrong:
         raise RequestInvalid([Fault(f"{name}: {why}.", RequestInvalid.code, name) for name, why in wrong.items()])
 

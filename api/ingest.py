@@ -1,8 +1,9 @@
 """Accepting changes: once, however often the caller repeats the request, and with the outcome if it waits for it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Thread
+from typing import Any
 
 import structlog
 from flask import Response, g, request, url_for
@@ -26,10 +27,19 @@ MAX_KEY = 255
 Answer = tuple[schemas.Job, int, dict[str, str]]
 
 
-def accepted(catalog: Catalog, changes: Callable[[], Iterable[Change | Refusal]], total: int, digest: str) -> Answer:
-    """202 and the job of the changes, which are asked for when the request turns out to be a new one."""
+def accepted(
+    catalog: Catalog,
+    changes: Callable[[], Iterable[Change | Refusal]],
+    total: int,
+    digest: str,
+    said: Mapping[str, Any] | None = None,
+) -> Answer:
+    """202 and the job of the changes, which are asked for when the request turns out to be a new one.
+
+    `said` is what the job is to tell of the feed, as JSON.
+    """
     here = context()
-    return _answer(*_once(here, digest, lambda key: _accept(here, catalog, changes(), total, key)), status=202)
+    return _answer(*_once(here, digest, lambda key: _accept(here, catalog, changes(), total, key, said)), status=202)
 
 
 def retried(job_id: str, digest: str) -> Answer:
@@ -55,7 +65,14 @@ def ended(catalog: Catalog, change: Callable[[], Change], digest: str, seconds: 
     return problem_of_item(item, headers, job=to_schema(job).model_dump(mode="json"))
 
 
-def _accept(here: Context, catalog: Catalog, changes: Iterable[Change | Refusal], total: int, key: str) -> Job:
+def _accept(
+    here: Context,
+    catalog: Catalog,
+    changes: Iterable[Change | Refusal],
+    total: int,
+    key: str,
+    said: Mapping[str, Any] | None = None,
+) -> Job:
     return here.ledger.accept(
         catalog.spec.id,
         catalog.spec.name,
@@ -64,6 +81,7 @@ def _accept(here: Context, catalog: Catalog, changes: Iterable[Change | Refusal]
         max_version=catalog.max_version,
         request_id=g.request_id,
         key=key,
+        said=said,
     )
 
 

@@ -255,7 +255,8 @@ class Job:
     """The changes accepted by one request, and how far they are.
 
     Every change counts once, in `applied`, `unchanged`, `superseded`, `failed` or `canceled`, when it ends: their sum
-    grows to `total` and never goes back. `errors`: some failed. Times are seconds since the Unix epoch.
+    grows to `total` and never goes back. `errors`: some failed. Times are seconds since the Unix epoch. `said` is what
+    was to be told of the feed: `columns` and `notes` of CSV.
     """
 
     id: str
@@ -270,6 +271,7 @@ class Job:
     created_at: float
     started_at: float | None = None
     finished_at: float | None = None
+    said: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def done(self) -> int:

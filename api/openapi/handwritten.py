@@ -64,6 +64,11 @@ PATCH_FORM = _object(image=IMAGE, attributes=ATTRIBUTES) | {"minProperties": 1}
 SEARCH_FORM = _object("image", image=IMAGE, query={"$ref": f"{_REF}SearchOptions"})
 
 FEED = {"type": "string", "contentMediaType": "application/x-ndjson", "description": "one Change a line."}
+TABLE = {
+    "type": "string",
+    "contentMediaType": "text/csv",
+    "description": "product_id, image_url, and a column for each attribute; `op` says patch or delete.",
+}
 ARRAY = {"type": "array", "items": {"$ref": f"{_REF}Change"}, "minItems": 1}
 SEEN: tuple[str, dict[str, Any]] = ("The caller has it.", {})
 PICTURES = {200: ("The file as it was sent.", {"image/*": IMAGE, "application/octet-stream": IMAGE}), 304: SEEN}

@@ -47,15 +47,30 @@ class Feed:
 
     def take(self, number: int, value: object) -> None:
         """Checks and spools one change: a line of NDJSON as bytes, or an element of an array already parsed."""
-        self.total += 1
         parsed = None
         try:
             parsed = _parsed(value) if isinstance(value, bytes) else value
-            fields = _fields(self._judged(parse_change(parsed)))
+            self.take_change(number, parse_change(parsed))
         except WrongChange as wrong:
-            fields = [number, named(parsed), wrong.error.code, self._noted(number, wrong)]
-        if self._skip or not self._wrong:
-            self._spool.write(_ENCODER.encode(fields).encode() + b"\n")
+            self.refuse(number, named(parsed), wrong)
+
+    def take_change(self, number: int, change: Change) -> None:
+        """Judges a change by the declared kinds, and spools it. `number` is its line."""
+        try:
+            fields = _fields(
+                replace(change, attributes=self._kinds.checked(change.attributes)) if change.attributes else change
+            )
+        except InvalidAttributes as error:
+            self.refuse(number, change.product_id, WrongChange("attributes", error), of_other_kind=True)
+            return
+        self.total += 1
+        self._write(fields)
+
+    def refuse(self, number: int, product_id: str, wrong: WrongChange, *, of_other_kind: bool = False) -> None:
+        """Notes why a line is no change. `of_other_kind`: it is one, but for the kinds that the catalog declares."""
+        self.total += 1
+        self._of_other_kinds += of_other_kind
+        self._write([number, product_id, wrong.error.code, self._noted(number, wrong)])
 
     def check(self) -> None:
         """Raises `FeedInvalid` if a change is wrong and not to be skipped, `InvalidChange` if the feed is empty.
@@ -63,7 +78,9 @@ class Feed:
         Values of another kind than the declared one are left to `of_new_request`.
         """
         if not self.total:
-            raise InvalidChange("The body holds no change: send one JSON object a line, or an array of them.")
+            raise InvalidChange(
+                "The body holds no change: send one JSON object a line, an array of them, or rows of CSV."
+            )
         if self._wrong > self._of_other_kinds and not self._skip:
             raise FeedInvalid(self._faults, self._wrong)
 
@@ -85,14 +102,9 @@ class Feed:
         for line in self._spool:
             yield _meant(json.loads(line))
 
-    def _judged(self, change: Change) -> Change:
-        if not change.attributes:
-            return change
-        try:
-            return replace(change, attributes=self._kinds.checked(change.attributes))
-        except InvalidAttributes as error:
-            self._of_other_kinds += 1
-            raise WrongChange("attributes", error) from None
+    def _write(self, fields: list[Any]) -> None:
+        if self._skip or not self._wrong:
+            self._spool.write(_ENCODER.encode(fields).encode() + b"\n")
 
     def _noted(self, number: int, wrong: WrongChange) -> str:
         self._wrong += 1

@@ -5,7 +5,7 @@ A field that may be left out has the default None; null is no value for it.
 
 import math
 import re
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
@@ -36,6 +36,11 @@ def _number(text: str) -> float:
     return float(text)
 
 
+def _listed(value: object) -> object:
+    """What APIFlask gives of a parameter that may be repeated: the first; the route asks for all."""
+    return [value] if isinstance(value, str) else value
+
+
 def _filter_text(text: str) -> Filter:
     return parse(strict_json.parsed(text, "filter"))
 
@@ -56,9 +61,10 @@ def _weights(text: str) -> str:
 
 
 class _Query(BaseModel):
-    """Parameters of a URL, which are text."""
+    """Parameters of a URL, which are text; those of `repeatable` may be there more than once."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    repeatable: ClassVar[frozenset[str]] = frozenset()
 
 
 class _Request(BaseModel):
@@ -116,6 +122,16 @@ class FeedOptions(_Query):
         Literal["reject", "skip"],
         Field(description="reject: one bad line and nothing is accepted; skip: bad lines become failed items."),
     ] = "reject"
+    column: Annotated[
+        list[Annotated[str, Field(max_length=400)]],
+        BeforeValidator(_listed),
+        Field(
+            max_length=100,
+            description="Of CSV, may be repeated: what a column is (price=float; there are integer, float, "
+            "decimal-point, decimal-comma, bool, keyword, skip), or which one is meant (product_id=Variant SKU).",
+        ),
+    ] = []
+    repeatable = frozenset({"column"})
 
 
 class NewCatalog(_Request):

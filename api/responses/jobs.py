@@ -27,6 +27,8 @@ def to_schema(job: records.Job) -> schemas.Job:
         finished_at=_written(job.finished_at) if job.finished_at else None,
         images_per_second=rate,
         eta_seconds=round(left / rate, 1) if rate and job.finished_at is None else None,
+        columns=job.said.get("columns"),
+        notes=job.said.get("notes"),
     )
 
 

@@ -109,6 +109,23 @@ class Neighbors(_Response):
     warnings: Warnings = []
 
 
+class Cell(_Response):
+    line: Count
+    cell: str
+
+
+class Column(_Response):
+    name: str
+    kind: Annotated[
+        str, Field(description="integer, float, bool, keyword, or skip; or what it is: product_id, image_url, op.")
+    ]
+    values: Annotated[Count, Field(description="How many rows have a value.")]
+    rows: Count
+    missing: Annotated[Count, Field(description="Cells without a value, where numbers or true and false are expected.")]
+    examples: Annotated[list[Cell], Field(description="The first five of them.")]
+    note: Annotated[str | None, Field(description="Why it was taken for that, where there is something to say.")]
+
+
 class Job(_Response):
     id: str
     catalog: str
@@ -125,6 +142,12 @@ class Job(_Response):
     finished_at: Time | None
     images_per_second: float | None
     eta_seconds: float | None
+    columns: Annotated[
+        list[Column] | None, Field(description="Of a feed in CSV: what its columns were taken for, up to 100 of them.")
+    ]
+    notes: Annotated[
+        list[str] | None, Field(description="Of a feed in CSV: what else is to be said, such as a guessed encoding.")
+    ]
 
 
 class Jobs(_Response):

@@ -8,14 +8,17 @@ from flask import Response, request
 from api.access.auth import opened_by
 from api.access.keys import Scope
 from api.context import context
+from api.errors import Fault, RequestInvalid
 from api.ingest import Answer, accepted, ended
 from api.openapi import handwritten
 from api.openapi.document import more
-from api.requests import feed, models
+from api.requests import csv_feed, feed, models
 from api.requests.body import Body, unsupported
+from api.requests.csv_feed import TABLES
 from api.requests.single_change import one_change
 from api.responses import schemas
 from api.responses.warnings import warned
+from services.catalog.catalog import Catalog
 from services.records import ChangeKind, Product
 
 bp = APIBlueprint("products", __name__, url_prefix="/v1/catalogs/<segment:catalog>/products", tag="Products")
@@ -51,7 +54,12 @@ def scroll(catalog: str, page: models.ProductsPage) -> schemas.Products:
 @bp.doc(
     extensions=more(
         *(404, 409, 413, 415, 429, 503),
-        body={LINES[0]: handwritten.FEED, LINES[1]: handwritten.FEED, "application/json": handwritten.ARRAY},
+        body={
+            LINES[0]: handwritten.FEED,
+            LINES[1]: handwritten.FEED,
+            "application/json": handwritten.ARRAY,
+            TABLES[0]: handwritten.TABLE,
+        },
         headers=LOCATION,
         accepts=True,
         curl="-H 'Content-Type: application/x-ndjson' --data-binary @feed.ndjson",
@@ -62,17 +70,23 @@ def scroll(catalog: str, page: models.ProductsPage) -> schemas.Products:
 def post(catalog: str, options: models.FeedOptions) -> Answer:
     """Put, patch and delete many products
 
-    NDJSON, one change a line, is read as a stream, so millions fit; a JSON array may have 32 MB. `op` is put (the
+    NDJSON, one change a line, is read as a stream, so millions fit, and so is CSV, one a row; a JSON array may have
+    32 MB. `op` is put (the
     default, which needs `image_url`), patch (`attributes`, `image_url` or both) or delete (neither). Changes are
     applied in their order. A put without `attributes` keeps those that are stored.
     """
     found = context().catalog(catalog)
+    if request.mimetype in TABLES:
+        return _post_table(found, options)
+    if options.column:
+        why = "column: it is for CSV; leave it out, or send the feed as text/csv."
+        raise RequestInvalid([Fault(why, RequestInvalid.code, "column")])
     if array := request.mimetype == "application/json":
         body = Body(MAX_ARRAY, f"send the changes as {LINES[0]}, one a line, which may have more")
     elif request.mimetype in LINES:
         body = Body(context().settings.max_feed_bytes, "send it in parts")
     else:
-        raise unsupported(LINES[0], "application/json")
+        raise unsupported(LINES[0], "application/json", TABLES[0])
     with closing(feed.read(body, array=array, skip=options.on_error == "skip", kinds=found.kinds)) as changes:
         return accepted(found, changes.of_new_request, changes.total, body.digest)
 
@@ -147,6 +161,19 @@ def patch(catalog: str, product_id: str, options: models.Wait) -> Answer | Respo
 def delete(catalog: str, product_id: str, options: models.Wait) -> Answer | Response:
     """Remove a product"""
     return _changed(catalog, product_id, ChangeKind.DELETE, options.wait)
+
+
+def _post_table(found: Catalog, options: models.FeedOptions) -> Answer:
+    body = Body(context().settings.max_feed_bytes, "send it in parts")
+    changes, said = csv_feed.read(
+        body,
+        skip=options.on_error == "skip",
+        kinds=found.kinds,
+        columns=request.args.getlist("column"),
+        charset=request.mimetype_params.get("charset"),
+    )
+    with closing(changes):
+        return accepted(found, changes.of_new_request, changes.total, body.digest, said)
 
 
 def to_schema(product: Product) -> schemas.Product:

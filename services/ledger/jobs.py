@@ -1,5 +1,6 @@
 """Reads jobs, items and counts from Redis. Nothing here changes anything; every call raises `LedgerUnavailable`."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -39,6 +40,7 @@ def job(number: str, fields: Mapping[bytes, bytes]) -> Job:
         created_at=int(fields[b"t0"]) / 1000,
         started_at=_time(fields, b"t1"),
         finished_at=_time(fields, b"t2"),
+        said=json.loads(fields.get(b"said", b"{}")),
     )
 
 

@@ -4,10 +4,11 @@ A message in the queue only wakes a worker. Which changes there are, which worke
 the ledger alone; each transition is one script, which runs whole or not at all.
 """
 
+import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from redis.exceptions import LockError
 
@@ -70,6 +71,7 @@ class Ledger:
         max_version: Callable[[], int],
         request_id: str = "",
         key: str = "",
+        said: Mapping[str, Any] | None = None,
     ) -> Job:
         """Accepts changes, all or none: once it returns none is lost, and their versions follow their order.
 
@@ -83,6 +85,7 @@ class Ledger:
                 catalog yet.
             request_id: The ID of the request, for logs.
             key: The idempotency key that was begun for this request, if any.
+            said: What the job tells of the feed, as JSON.
 
         Raises:
             QueueFull: Too many changes of the catalog wait.
@@ -96,7 +99,8 @@ class Ledger:
         try:
             for total, lines, refused in payload.chunks(changes):
                 hit("accept")
-                arguments = [*head, total, *tail, len(refused), *refused, *lines]
+                note = json.dumps(said, ensure_ascii=False) if said and number == b"0" else ""
+                arguments = [*head, total, *tail, len(refused), note, *refused, *lines]
                 answer = self.store.run("write", number, *arguments)
                 if answer[0] == b"unknown":
                     self._introduce(catalog_id, catalog, max_version)

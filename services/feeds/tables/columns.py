@@ -56,6 +56,7 @@ class Column:
         rows: How many rows there are.
         missing: Cells that have none, where numbers or truth values are expected.
         note: Why it was taken for that, where there is something to say.
+        is_doubtful: It could be of another kind, and the note says which.
         is_strict: A cell that does not fit costs the row: the kind was declared, or said by hand.
         is_by_hand: It was said by hand.
         comma: Whether the decimal mark is a comma; None where nothing tells.
@@ -69,6 +70,7 @@ class Column:
     rows: int = 0
     missing: Missing = field(default_factory=Missing)
     note: str = ""
+    is_doubtful: bool = False
     is_strict: bool = False
     is_by_hand: bool = False
     comma: bool | None = None

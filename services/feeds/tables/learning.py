@@ -56,7 +56,8 @@ class Learner:
                 cells say so.
         """
         column, note = self._kind(advice, commas_part_cells)
-        return replace(column, note=note)
+        is_sure = not note or (column.kind is AttributeKind.KEYWORD and self._is_named())
+        return replace(column, note=note, is_doubtful=not is_sure)
 
     def declared(self, kind: AttributeKind, advice: str, by_hand: ByHand | None = None) -> Column:
         """The column as it was declared, or said by hand."""
@@ -124,6 +125,10 @@ class Learner:
         """Whether the decimal mark is a comma, where cells say so and none says otherwise."""
         is_comma, is_point = self._counts["comma"] > 0, self._counts["point"] > 0
         return is_comma if is_comma != is_point else None
+
+    def _is_named(self) -> bool:
+        """Whether its numbers are names, which nobody would calculate with."""
+        return self._counts["odd"] > 0 or self._counts["trade number"] == self._counts["number"] > 0
 
     def _text(self, why: str = "") -> tuple[Column, str]:
         values = self._rows - self._counts["blank"]

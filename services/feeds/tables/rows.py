@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator
 from dataclasses import dataclass
 from typing import IO
 
@@ -53,7 +53,7 @@ def form_of(file: IO[bytes], encoding: Encoding, names: Collection[str]) -> Form
     return Form(delimiter, padded, trailing, named is not None)
 
 
-def rows_of(file: IO[bytes], encoding: Encoding, form: Form) -> Iterator[Row]:
+def rows_of(file: IO[bytes], encoding: Encoding, form: Form) -> Generator[Row, None, None]:
     """The rows that are not blank, the header first. What is no row costs no other, where it can be told apart."""
     # One limit for all of the process; the default is less than a row may have.
     csv.field_size_limit(MAX_ROW)

@@ -1,6 +1,7 @@
 """A table of products: its columns, learned in a first pass, and its rows, read in a second."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
@@ -76,13 +77,12 @@ class Table:
         self._encoding = encoding_of(file, options.encoding, name)
         wanted = KNOWN | {each.casefold() for each in (*options.headers.values(), *options.kinds)}
         self._form = form_of(file, self._encoding, wanted)
-        rows = iter(self._rows())
-        self._header = Header(self._first(rows), options, name)
-        self._roles = self._found_roles(use)
-        self._handle = self._further_pictures()
         self._further = 0
-        self._total = 0
-        self.columns = self._learned(rows, declared)
+        with closing(self._rows()) as rows:
+            self._header = Header(self._first(rows), options, name)
+            self._roles = self._found_roles(use)
+            self._handle = self._further_pictures()
+            self.columns = self._learned(rows, declared)
         self._attributes = [(n, each) for n, each in enumerate(self.columns) if each.kind]
 
     @property
@@ -105,7 +105,7 @@ class Table:
         """
         found = {}
         for each in self.columns:
-            if each.kind and (each.is_strict or (each.values and not each.note)):
+            if each.kind and (each.is_strict or (each.values and not each.is_doubtful)):
                 is_number = each.kind in NUMBERS and not each.is_strict
                 found[key_of(each.name)] = AttributeKind.FLOAT if is_number else each.kind
         return found
@@ -124,18 +124,18 @@ class Table:
 
     def records(self) -> Iterator[Record]:
         """What the rows say, in their order."""
-        rows = iter(self._rows())
-        next(rows)
-        handle = ""
-        for row in rows:
-            if row.wrong:
-                yield Record(row.line, error=InvalidChange(row.wrong))
-            elif self._handle is None:
-                yield self._record(row)
-            else:
-                before, handle = handle, row.cells[self._handle]
-                if not self._is_further(row, before):
+        with closing(self._rows()) as rows:
+            next(rows)
+            handle = ""
+            for row in rows:
+                if row.wrong:
+                    yield Record(row.line, error=InvalidChange(row.wrong))
+                elif self._handle is None:
                     yield self._record(row)
+                else:
+                    before, handle = handle, row.cells[self._handle]
+                    if not self._is_further(row, before):
+                        yield self._record(row)
 
     def _told(self) -> list[Column]:
         """The columns but those that have neither a name nor a cell."""
@@ -155,19 +155,20 @@ class Table:
                 attributes[column.name] = value
         return Record(row.line, roles, attributes, error, "attributes" if error else None)
 
-    def _rows(self) -> Iterator[Row]:
+    def _rows(self) -> Generator[Row, None, None]:
         """The rows, each with as many cells as the header."""
         count = least = 0
         try:
-            for row in rows_of(self._file, self._encoding, self._form):
-                cells = row.cells
-                if not count and not row.wrong:
-                    count, least = len(cells), max(n for n, cell in enumerate(cells, 1) if cell.strip())
-                elif not row.wrong and (len(cells) < least or any(cell.strip() for cell in cells[count:])):
-                    row = replace(row, wrong=f"The row has {len(cells)} cells, and the header {least}.")
-                elif len(cells) < count:
-                    row = replace(row, cells=cells + [""] * (count - len(cells)))
-                yield row
+            with closing(rows_of(self._file, self._encoding, self._form)) as rows:
+                for row in rows:
+                    cells = row.cells
+                    if not count and not row.wrong:
+                        count, least = len(cells), max(n for n, cell in enumerate(cells, 1) if cell.strip())
+                    elif not row.wrong and (len(cells) < least or any(cell.strip() for cell in cells[count:])):
+                        row = replace(row, wrong=f"The row has {len(cells)} cells, and the header {least}.")
+                    elif len(cells) < count:
+                        row = replace(row, cells=cells + [""] * (count - len(cells)))
+                    yield row
         except UnicodeError as error:
             raise InvalidSource(
                 f"{self.name} is no text in {self._encoding.shown} ({error}); save it in UTF-8, or say what it is in "
@@ -233,7 +234,6 @@ class Table:
                 if self._is_further(row, before):
                     self._further += 1
                     continue
-            self._total += 1
             for learner, cell in zip(learners, row.cells, strict=False):
                 learner.see(row.line, cell)
         places = {self._header.place(name): said for name, said in self._options.kinds.items()}

@@ -12,7 +12,7 @@
 --                        a u x f k how many ended applied, unchanged, superseded, failed, canceled,
 --                        got lines received, low the lowest version that its changes have of their own,
 --                        t0 t1 t2 created, started, finished (ms), s state once finished, w waiters, r request ID,
---                        keep seconds to be kept when finished
+--                        keep seconds to be kept when finished, said what it tells of its feed, JSON
 --   la:items             hash ref -> payload, until the change has ended; a ref is "N:line"
 --   la:failed:N          list of "line note\npayload" of changes that failed
 --   la:lane:C:L          list of N with lines to hand out     la:ready:C:L  list of refs to hand out first

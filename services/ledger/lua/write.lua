@@ -12,7 +12,8 @@ local max_waiting = tonumber(ARGV[9])
 local idempotency_key = ARGV[10]       -- or ''
 local key_seconds = ARGV[11]
 local refused = tonumber(ARGV[12])     -- how many lines were no changes
-local first_refused = 13               -- in ARGV: "line note", so many times
+local said = ARGV[13]                  -- what the job tells of the feed, of a new job; or ''
+local first_refused = 14               -- in ARGV: "line note", so many times
 local first_change = first_refused + refused -- in ARGV: pairs of line and payload
 
 if redis.call('ZSCORE', 'la:dropping', catalog) then return { 'removed', '', number } end
@@ -23,6 +24,7 @@ if number == '0' then
   number = int(redis.call('INCR', 'la:jobs'))
   redis.call('HSET', 'la:job:' .. number, 'c', catalog, 'cn', catalog_name, 'l', lane, 't0', now, 'keep', keep_seconds)
   if request_id ~= '' then redis.call('HSET', 'la:job:' .. number, 'r', request_id) end
+  if said ~= '' then redis.call('HSET', 'la:job:' .. number, 'said', said) end
 elseif tonumber(redis.call('ZSCORE', 'la:receiving', number) or 0) == 0 then
   return { 'gone' } -- its sender counted as dead, and it was or is being forgotten
 end

@@ -84,6 +84,9 @@ def bodies() -> None:
     line = change.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=20)
     for type in ("application/x-ndjson", "application/jsonl"):
         schemathesis.openapi.media_type(type, st.lists(line).map(b"\n".join))
+    row = st.tuples(st.sampled_from(["sku-1", "a/b", ""]), st.sampled_from(URLS), st.text(max_size=9)).map(",".join)
+    table = st.lists(row).map(lambda rows: "\n".join(["product_id,image_url,color", *rows]).encode(errors="replace"))
+    schemathesis.openapi.media_type("text/csv", table | st.binary(max_size=40))
 
 
 class Compressed:

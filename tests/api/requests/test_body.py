@@ -19,7 +19,7 @@ NDJSON = "application/x-ndjson"
     [
         ("post", FEED, None),
         ("post", FEED, "application/x-www-form-urlencoded"),
-        ("post", FEED, "text/csv"),
+        ("post", FEED, "text/html"),
         ("put", ONE, "text/plain"),
         ("patch", ONE, "image/png"),
         ("patch", ONE, "application/merge-patch+json"),

@@ -164,6 +164,8 @@ def test_a_feed_is_accepted_in_its_order(service: Any, type: str) -> None:
         "finished_at": None,
         "images_per_second": None,
         "eta_seconds": None,
+        "columns": None,
+        "notes": None,
     }
     assert answer.headers["Location"] == "/v1/jobs/1" and service.woken == [100]
     claimed = [*service.claims.claim("a", 64).claim.changes, *service.claims.claim("b", 64).claim.changes]

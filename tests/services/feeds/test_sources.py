@@ -1,5 +1,6 @@
 """Folders, files and lists to sources."""
 
+import json
 import os
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from services.errors import InvalidSource
 from services.feeds.lists import attributes_table
 from services.feeds.source import IdRule, Source
 from services.feeds.sources import sources
-from services.records import AttributeKind
+from services.records import AttributeKind, RemoteImage
 
 
 @pytest.fixture
@@ -119,35 +120,82 @@ def test_ndjson_lists_products_with_attributes(tmp_path: Path) -> None:
     ]
 
 
-BAD_LISTS = {
-    "no-column.csv": ("product_id,file\nA,1.jpg\n", "image_path"),
-    "short-row.csv": ("product_id,image_path,x\nA,1.jpg\n", "line 2"),
-    "long-row.csv": ("product_id,image_path\nA,1.jpg,3\n", "line 2"),
-    "nameless.csv": ("product_id,image_path,\nA,1.jpg,3\n", "column without a name"),
-    "quote.csv": ('product_id,image_path\nA,"1.jpg\n', "no CSV"),
+UNREADABLE = {
+    "no-column.csv": (
+        "product_id,file,path\nA,1.jpg,2.jpg\n",
+        "'file' and 'path': say which with --column image_url=file",
+    ),
+    "no-image.csv": ("product_id,color\nA,red\n", "no column image_path or image_url; there are 'product_id', 'color'"),
+    "no-id.csv": ("ean,image_path\n1,1.jpg\n", "no column product_id; .* --column product_id=NAME"),
+    "two-ids.csv": ("SKU,ID,image_path\n1,2,1.jpg\n", "'SKU' and 'ID': say which with --column product_id=SKU"),
     "empty.csv": ("", "no column product_id"),
     "twice.csv": ("product_id,image_path,x,x\nA,1.jpg,1,2\n", "twice"),
-    "no-path.csv": ("product_id,image_path\nA,\n", "line 2"),
-    "text.ndjson": ("hello\n", "line 1"),
-    "number.ndjson": ('{"product_id": 1, "image_path": "1.jpg"}\n', "line 1"),
-    "unknown.ndjson": ('{"product_id": "a", "image_path": "1.jpg", "colour": "x"}\n', "colour"),
-    "attributes.ndjson": ('{"product_id": "a", "image_path": "1.jpg", "attributes": 3}\n', "line 1"),
-    "deep.ndjson": ("[" * 100_000 + "\n", "line 1"),
+    "header.csv": ('product_id,"image_path\nA,1.jpg\n', "line 1 names no columns: A quote opens a cell"),
+    "workbook.csv": ("PK\3\4...", "a workbook"),
 }
 
 
-@pytest.mark.parametrize("name", BAD_LISTS)
-def test_a_malformed_list_is_refused_by_file_and_line(tmp_path: Path, name: str) -> None:
-    text, said = BAD_LISTS[name]
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_list_that_cannot_be_read_as_a_whole_is_refused_with_the_way_out(tmp_path: Path, name: str) -> None:
+    text, said = UNREADABLE[name]
     (tmp_path / name).write_text(text)
     with pytest.raises(InvalidSource, match=said) as caught:
         sources([tmp_path / name])
     assert name in str(caught.value)
 
 
+BAD_ROWS = {
+    "short.csv": ("product_id,image_path,x\nA,1.jpg\nB,2.jpg,2\n", "", "2 cells, and the header 3"),
+    "long.csv": ("product_id,image_path\nA,1.jpg,3\nB,2.jpg\n", "", "3 cells, and the header 2"),
+    "open.csv": ('product_id,image_path\nA,"1.jpg\nB,2.jpg\n', "", "A quote opens a cell and nothing closes it"),
+    "quote.csv": ('product_id,image_path\nA,"1"x.jpg\nB,2.jpg\n', "", "After a closing quote the cell goes on"),
+    "no-path.csv": ("product_id,image_path\nA,\nB,2.jpg\n", "A", "no image_path and no image_url"),
+    "no-id.csv": ("product_id,image_path\n,1.jpg\nB,2.jpg\n", "", "no ID"),
+    "both.csv": ("product_id,image_path,image_url\nA,1.jpg,http://x.example/1\nB,2.jpg,\n", "A", "both an image_path"),
+    "ftp.csv": ("product_id,image_path,image_url\nA,,ftp://x.example/1\nB,2.jpg,\n", "A", "http:// or https://"),
+    "latin.csv": ("product_id,image_path,ö\nA,\udce9.jpg,ä\nB,2.jpg,\n", "", "no text in UTF-8"),
+    "long-cell.csv": ("product_id,image_path\nA," + "x" * 1_100_000 + "\nB,2.jpg\n", "", "more than the 1,048,576"),
+    "text.ndjson": ('hello\n{"product_id": "B", "image_path": "2.jpg"}\n', "", "no JSON"),
+    "number.ndjson": ('{"product_id": 1}\n{"product_id": "B", "image_path": "2.jpg"}\n', "", "strings"),
+    "unknown.ndjson": (
+        '{"product_id": "a", "image_path": "1.jpg", "colour": "x"}\n{"product_id": "B", "image_path": "2.jpg"}\n',
+        "a",
+        "colour",
+    ),
+    "attributes.ndjson": (
+        '{"product_id": "a", "image_path": "1.jpg", "attributes": 3}\n{"product_id": "B", "image_path": "2.jpg"}\n',
+        "a",
+        "attributes must be an object",
+    ),
+    "deep.ndjson": ("[" * 100_000 + '\n{"product_id": "B", "image_path": "2.jpg"}\n', "", "no JSON"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD_ROWS)
+def test_a_bad_row_is_named_and_costs_no_other(tmp_path: Path, name: str) -> None:
+    text, product_id, said = BAD_ROWS[name]
+    path = tmp_path / name
+    path.write_text(text, errors="surrogateescape")
+    first = 1 if path.suffix == ".ndjson" else 2
+    bad, good = sources([path])
+    assert (bad.product_id, bad.place) == (product_id, f"{path} line {first}")
+    assert bad.fault and str(bad.fault).startswith(f"{path} line {first}: ") and said in str(bad.fault)
+    assert (good.product_id, good.image, good.fault) == ("B", tmp_path / "2.jpg", None)
+
+
+def test_a_list_takes_urls_beside_files(tmp_path: Path) -> None:
+    url = RemoteImage("https://shop.example/1.jpg")
+    (tmp_path / "a.csv").write_text(f"product_id,image_path,image_url\nA,,{url.url}\nB,2.jpg,\n")
+    (tmp_path / "b.csv").write_text(f"sku,image\nA,{url.url}\nB,2.jpg\n")
+    lines = [{"product_id": "A", "image_url": url.url}, {"product_id": "B", "image_path": "2.jpg"}]
+    (tmp_path / "c.ndjson").write_text("\n".join(map(json.dumps, lines)))
+    for name in ("a.csv", "b.csv", "c.ndjson"):
+        assert sources([tmp_path / name]) == [Source("A", url), Source("B", tmp_path / "2.jpg")]
+
+
 @pytest.mark.parametrize("name", ["list.csv", "list.ndjson"])
 def test_a_list_that_is_no_text_is_refused(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(b"\xff\xfe\x00product_id")
+    (tmp_path / name).write_bytes(b"\xff\xfe\x00product_id")  # half a character of UTF-16
     with pytest.raises(InvalidSource, match="UTF-8"):
         sources([tmp_path / name])
 
@@ -155,21 +203,21 @@ def test_a_list_that_is_no_text_is_refused(tmp_path: Path, name: str) -> None:
 def test_a_table_knows_numbers_from_names_by_the_column(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("product_id;sku;price;note\nA;007;3;x\nB;12;4.5;\n")
-    table = attributes_table(path)
-    assert table.kinds == {
+    described = attributes_table(path)
+    assert described.table.keys == {
         "sku": AttributeKind.KEYWORD,
         "price": AttributeKind.FLOAT,
         "note": AttributeKind.KEYWORD,
     }
-    assert table.rows == {"A": {"sku": "007", "price": 3.0, "note": "x"}, "B": {"sku": "12", "price": 4.5}}
+    assert described.rows == {"A": {"sku": "007", "price": 3.0, "note": "x"}, "B": {"sku": "12", "price": 4.5}}
 
 
 def test_columns_are_named_as_filters_name_them(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    path.write_text("product_id,list price,a.b,größe\nA,1,2,x\n")
-    assert attributes_table(path).keys == {
-        '"list price"': AttributeKind.INTEGER,
-        '"a.b"': AttributeKind.INTEGER,
+    path.write_text("product_id,list price,a.b,größe\nA,1,2,x\nB,2,3,x\n")
+    assert attributes_table(path).table.keys == {
+        '"list price"': AttributeKind.FLOAT,
+        '"a.b"': AttributeKind.FLOAT,
         "größe": AttributeKind.KEYWORD,
     }
 
@@ -181,11 +229,14 @@ def test_a_column_that_filters_cannot_name_is_refused(tmp_path: Path) -> None:
         attributes_table(path)
 
 
-def test_a_table_with_one_product_twice_is_refused(tmp_path: Path) -> None:
+def test_a_product_that_a_table_has_twice_is_named_with_both_lines(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    path.write_text("product_id,x\nA,1\nA,2\n")
-    with pytest.raises(InvalidSource, match=r"line 3.*'A'"):
-        attributes_table(path)
+    path.write_text("product_id,x\nA,1\nA,2\nB,3\n")
+    described = attributes_table(path)
+    assert set(described.wrong) == {"A"} and described.rows["B"] == {"x": 3}
+    assert str(described.wrong["A"].fault).startswith(
+        f"{path} line 3: It names product 'A' a second time, after line 2"
+    )
 
 
 def test_a_name_that_is_no_unicode_still_makes_a_source(tmp_path: Path) -> None:
