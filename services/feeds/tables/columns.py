@@ -136,7 +136,7 @@ class Column:
             return None
         value = float(written)
         # What a float cannot hold stays what it is; an integer goes into a float.
-        return int(written) if abs(value) > EXACT and "." not in written else value
+        return int(written) if abs(value) >= EXACT and "." not in written else value
 
     def _reading(self, number: Number) -> str | None:
         if not number.is_ambiguous:

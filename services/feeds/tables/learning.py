@@ -31,7 +31,7 @@ class Learner:
         """One more cell."""
         self._rows += 1
         text = cell.strip()
-        word = text.casefold() if len(text) <= 8 else ""
+        word = text[:9].casefold()
         if not text or word in NO_VALUE:
             self._count("absent" if text else "blank", line, text)
             self._empty.add(line, text)
@@ -210,4 +210,6 @@ class Learner:
 
 def _says_no_number(text: str) -> bool:
     """Whether a cell among numbers only says that there is none, like "on request", and is no name like XL or A4."""
+    if text.lower().lstrip("-") in ("inf", "infinity"):
+        return False
     return sum(each.isalpha() for each in text) >= LETTERS and not any(each.isdigit() for each in text)

@@ -61,7 +61,7 @@ def number_of(text: str) -> Number | None:
         sign + comma if comma is not None else None,
         currency=before or after.replace("%", ""),
         percent=after == "%",
-        spaced=body.strip("0123456789") == "" and not body.isdigit() and set(body) <= set("0123456789" + SPACES),
+        spaced=not body.isdigit() and set(body) <= set("0123456789" + SPACES),
         odd=_oddity(point or comma or ""),
     )
 

@@ -48,15 +48,21 @@ def form_of(file: IO[bytes], encoding: Encoding, names: Collection[str]) -> Form
     named = _SEP.fullmatch(first)
     delimiter = named[1] if named else max(DELIMITERS, key=lambda each: _likeness(sample, each, names))
     header = next(iter(_parsed(rest if named else sample, delimiter)), [])
+    while header and not header[-1]:
+        header.pop()  # delimiters at the end
     padded = len(header) > 1 and all(cell.startswith(" ") for cell in header[1:])
     trailing = len(header) > 1 and all(cell.endswith(" ") for cell in header[:-1])
     return Form(delimiter, padded, trailing, named is not None)
 
 
 def rows_of(file: IO[bytes], encoding: Encoding, form: Form) -> Generator[Row, None, None]:
-    """The rows that are not blank, the header first. What is no row costs no other, where it can be told apart."""
+    """The rows that are not blank: the header first, and others with as many cells, or the reason why they are none.
+
+    What is no row costs no other, where it can be told apart.
+    """
     # One limit for all of the process; the default is less than a row may have.
     csv.field_size_limit(MAX_ROW)
+    count = least = 0
     with opened(file, encoding) as text:
         lines = Lines(text)
         if form.named:
@@ -64,23 +70,30 @@ def rows_of(file: IO[bytes], encoding: Encoding, form: Form) -> Generator[Row, N
         reader = csv.reader(lines, delimiter=form.delimiter, strict=True, skipinitialspace=form.padded)
         while True:
             lines.begin()
+            cells: list[str] = []
             try:
                 cells = next(reader)
+                wrong = ""
             except StopIteration:
                 return
             except RowTooLong:
-                lines.back()
-                yield Row(lines.start, [], f"The row has more than the {MAX_ROW:,} characters that are allowed.")
-                continue
+                wrong = f"The row has more than the {MAX_ROW:,} characters that are allowed."
             except csv.Error as error:
-                lines.back()
-                yield Row(lines.start, [], _said(str(error)))
-                continue
+                wrong = _said(str(error))
             if form.trailing:
                 cells = [cell.rstrip(" ") for cell in cells]
-            if any(cell and not cell.isspace() for cell in cells):
-                is_text = all(cell.isascii() or encoding.is_text(cell) for cell in cells)
-                yield Row(lines.start, cells, "" if is_text else f"The row is no text in {encoding.shown}.")
+            if not wrong and not any(cell and not cell.isspace() for cell in cells):
+                continue
+            if not count and not wrong:
+                # Delimiters at the end name no column, and rows may lack them.
+                count, least = len(cells), max(n for n, cell in enumerate(cells, 1) if cell.strip())
+            elif not wrong and (len(cells) < least or any(cell.strip() for cell in cells[count:])):
+                wrong = f"The row has {len(cells)} cells, and the header {least}."
+            if wrong and not lines.back():
+                wrong += f" It takes the lines to {lines.number} with it."
+            elif not wrong and not all(cell.isascii() or encoding.is_text(cell) for cell in cells):
+                wrong = f"The row is no text in {encoding.shown}."
+            yield Row(lines.start, cells + [""] * (count - len(cells)), wrong)
 
 
 def _said(error: str) -> str:

@@ -156,19 +156,9 @@ class Table:
         return Record(row.line, roles, attributes, error, "attributes" if error else None)
 
     def _rows(self) -> Generator[Row, None, None]:
-        """The rows, each with as many cells as the header."""
-        count = least = 0
         try:
             with closing(rows_of(self._file, self._encoding, self._form)) as rows:
-                for row in rows:
-                    cells = row.cells
-                    if not count and not row.wrong:
-                        count, least = len(cells), max(n for n, cell in enumerate(cells, 1) if cell.strip())
-                    elif not row.wrong and (len(cells) < least or any(cell.strip() for cell in cells[count:])):
-                        row = replace(row, wrong=f"The row has {len(cells)} cells, and the header {least}.")
-                    elif len(cells) < count:
-                        row = replace(row, cells=cells + [""] * (count - len(cells)))
-                    yield row
+                yield from rows
         except UnicodeError as error:
             raise InvalidSource(
                 f"{self.name} is no text in {self._encoding.shown} ({error}); save it in UTF-8, or say what it is in "

@@ -14,7 +14,7 @@ from services.errors import InvalidSource
 MAX_ROW = 1 << 20
 """Characters of a row."""
 
-PATIENCE = 64 << 20
+PATIENCE = 8 << 20
 """Characters that are read again after rows whose quotes do not end, in a file that is full of them."""
 
 _BLOCK = 1 << 20
@@ -135,14 +135,15 @@ class Lines:
         self._row = []
         self._size = 0
 
-    def back(self) -> None:
-        """The row was none: what comes after its first line is read again."""
+    def back(self) -> bool:
+        """The row was none: what comes after its first line is read again, unless that was done too often."""
         rest = self._row[1:]
         self._patience -= sum(map(len, rest))
         if self._patience < 0:
-            return
+            return not rest
         self._again.extendleft(reversed(rest))
         self.number -= len(rest)
+        return True
 
     def __iter__(self) -> "Lines":
         return self
