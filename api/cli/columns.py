@@ -1,15 +1,17 @@
 """What commands are told of the columns of tables, and what they say of them."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 
-from api.cli.output import display
+from api.cli.output import display, stderr
 from api.cli.workspace import AnyCatalogs, printable
-from services.feeds.lists import Reading
+from services.feeds.lists import Described, Reading
+from services.feeds.source import Source
 from services.feeds.tables.options import Options, parsed
 
 
@@ -54,6 +56,29 @@ def report_columns(console: Console, reading: Reading) -> None:
             console.print(display(f"{printable(path)}:"), soft_wrap=True)
         for sentence in table.sentences():
             console.print(display(sentence), soft_wrap=True)
+
+
+def described(found: list[Source], table: Described, file: Path | None) -> list[Source]:
+    """The sources with their attributes of the table, and its rows that cannot be taken in place of their products'.
+
+    The table's own file is none of the pictures.
+    """
+    taken = [
+        replace(source, attributes=table.rows.get(source.product_id, source.attributes))
+        for source in found
+        if (file is None or not isinstance(source.image, Path) or source.image.absolute() != file.absolute())
+        and source.product_id not in table.wrong
+    ]
+    return [*taken, *table.wrong.values()]
+
+
+def note_unmatched(table: Described, found: list[Source], file: Path | None) -> None:
+    """Says how many rows are of products that have no picture here."""
+    unmatched = sorted(table.rows.keys() - {source.product_id for source in found})
+    if unmatched:
+        count = f"{len(unmatched)} of {len(table.rows)} rows"
+        note = display(f"{count} of {file} belong to no picture here, the first to {unmatched[0]!r}.")
+        stderr().print(note, style="yellow", soft_wrap=True)
 
 
 def _notes(reading: Reading) -> list[tuple[Path, str]]:

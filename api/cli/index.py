@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,7 +13,7 @@ import click
 from rich.table import Table
 
 from api.cli import columns as table_columns
-from api.cli.columns import column_options, reading_for, report_columns
+from api.cli.columns import column_options, described, note_unmatched, reading_for, report_columns
 from api.cli.main import INTERRUPTED
 from api.cli.other_kinds import as_json_object, report_others
 from api.cli.output import (
@@ -35,9 +35,9 @@ from services import settings
 from services.catalog.catalogs import Catalogs
 from services.encoders.specs import DEFAULT_ENCODER, DEFAULT_RESAMPLE
 from services.errors import DuplicateProduct, InvalidInput
-from services.feeds.lists import Described, Reading, attributes_table
+from services.feeds.lists import Reading, attributes_table
 from services.feeds.source import IdRule, Source
-from services.feeds.sources import sources
+from services.feeds.sources import check_there, sources
 from services.records import Change, ImageSource, OtherKinds, Outcome, Resample, State, failed
 from services.settings import Precision
 
@@ -191,6 +191,7 @@ def index_command(
     """
     started = time.monotonic()
     configured = settings.load(data=data, precision=precision)
+    check_there([*paths, *([attributes] if attributes else [])])
     with opened_catalogs(configured) as catalogs:
         reading = reading_for(catalogs, catalog, columns, encoding)
         table = attributes_table(attributes, reading) if attributes else None
@@ -198,7 +199,7 @@ def index_command(
         reading.check()
         if table:
             found = described(found, table, attributes)
-            _note_unmatched(table, found, attributes)
+            note_unmatched(table, found, attributes)
         if precision and not isinstance(catalogs, Catalogs):
             raise InvalidInput(
                 f"--precision is a matter of the running service {catalogs.url}: leave it out, or set "
@@ -230,28 +231,6 @@ def _say_what_next(run: Run, catalog: str, data: str | None) -> None:
     options += ["--catalog", catalog] if catalog != "products" else []
     options += ["--data", data] if data else []
     stdout().print(display(f"Next: lookalike search {shlex.join(options)}"), soft_wrap=True)
-
-
-def described(found: list[Source], table: Described, file: Path | None) -> list[Source]:
-    """The sources with their attributes of the table, and its rows that cannot be taken in place of their products'.
-
-    The table's own file is none of the pictures.
-    """
-    taken = [
-        replace(source, attributes=table.rows.get(source.product_id, source.attributes))
-        for source in found
-        if (file is None or not isinstance(source.image, Path) or source.image.absolute() != file.absolute())
-        and source.product_id not in table.wrong
-    ]
-    return [*taken, *table.wrong.values()]
-
-
-def _note_unmatched(table: Described, found: list[Source], file: Path | None) -> None:
-    unmatched = sorted(table.rows.keys() - {source.product_id for source in found})
-    if unmatched:
-        count = f"{len(unmatched)} of {len(table.rows)} rows"
-        note = display(f"{count} of {file} belong to no picture here, the first to {unmatched[0]!r}.")
-        stderr().print(note, style="yellow", soft_wrap=True)
 
 
 def index(

@@ -41,11 +41,23 @@ def sources(
     return list({(source.product_id, _absolute(source), source.line): source for source in found}.values())
 
 
+def check_there(paths: Iterable[Path]) -> None:
+    """Raises `InvalidSource` where a path does not exist: a typing error is found before anything is made."""
+    for path in paths:
+        try:
+            path.stat()
+        except FileNotFoundError:
+            raise InvalidSource(
+                f"{path} is not there; give a folder of pictures, a picture, or a CSV or NDJSON list."
+            ) from None
+        except OSError as error:
+            raise InvalidSource(f"{path} cannot be read ({error.strerror}); check the path and its rights.") from error
+
+
 def _sources_of(path: Path, rule: IdRule, recursive: bool, without: Path | None, reading: Reading) -> Iterator[Source]:
+    check_there([path])
     if path.is_dir():
         yield from images_in(path, rule, recursive, without)
-    elif not path.exists():
-        raise InvalidSource(f"{path} is not there; give a folder of pictures, a picture, or a CSV or NDJSON list.")
     elif path.suffix.lower() in LISTS:
         yield from listed(path, reading)
     else:

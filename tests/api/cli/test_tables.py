@@ -141,6 +141,7 @@ def test_a_column_of_integers_may_hold_fractions_tomorrow(run: Run, data: Path, 
     assert run("index", shop / "img", "--attributes", table, *by_hand, "--data", data, *LITE)[0] == 0
     declared = run("catalogs", "--data", data)[1]["catalogs"][0]["indexed_attributes"]
     assert declared == {"price": "float", "year": "integer"}
+    assert list(products(run, data, key="price", match={"value": 15})) == ["S2"]
     table.write_text("product_id,price,year\nS1,9.99,2024\nS2,15,2025.5\n")
     status, answered = run("index", shop / "img", "--attributes", table, "--data", data)
     assert (status, [each["path"] for each in answered["failures"]]) == (1, [f"{table} line 3"])
@@ -187,6 +188,13 @@ def test_what_is_said_by_hand_of_no_column_is_refused(
 ) -> None:
     new = tmp_path / "new"
     assert message in refused("source_invalid", "index", shop / "currency.csv", *given, "--data", new)
+
+
+def test_a_path_that_is_not_there_makes_no_data_folder(refused: Callable[..., str], shop: Path, tmp_path: Path) -> None:
+    new = tmp_path / "new"
+    for given in (["nowhere.csv"], [shop / "img", "--attributes", "nowhere.csv"]):
+        assert "nowhere.csv is not there" in refused("source_invalid", "index", *given, "--data", new)
+    assert not new.exists()
 
 
 def test_every_column_is_a_line_of_the_output(shop: Path, tmp_path: Path) -> None:
