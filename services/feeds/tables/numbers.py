@@ -13,6 +13,7 @@ _CODES = (
     "AED ARS AUD BGN BRL CAD CHF CLP CNY COP CZK DKK EGP EUR GBP HKD HUF IDR ILS INR ISK JPY KRW KZT MAD MXN MYR NOK "
     "NZD PEN PHP PLN QAR RON RSD RUB SAR SEK SGD THB TRY TWD UAH USD VND ZAR kr zł Kč Ft"
 )
+_ENDS = frozenset("0123456789%" + _SIGNS + "".join(code[-1] for code in _CODES.split()))
 _CURRENCY = rf"(?:US|CA|AU|HK|NZ|R|A|C|S)?[{_SIGNS}]|{_CODES.replace(' ', '|')}"
 _NUMBER = re.compile(
     rf"(?P<minus>[-−]?)(?P<before>(?:{_CURRENCY})[{SPACES}]?)?(?P<late>[-−]?)"
@@ -47,7 +48,8 @@ class Number:
 
 def number_of(text: str) -> Number | None:
     """The number that a cell without white space around it is; None if it is none."""
-    if len(text) > MAX_LENGTH or not (found := _NUMBER.fullmatch(text)):
+    # Most texts end like no number.
+    if len(text) > MAX_LENGTH or text[-1:] not in _ENDS or not (found := _NUMBER.fullmatch(text)):
         return None
     before, after, body = (found["before"] or "").strip(SPACES), found["after"] or "", found["body"]
     if (before and after) or (found["minus"] and found["late"]):

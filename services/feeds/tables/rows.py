@@ -82,7 +82,8 @@ def rows_of(file: IO[bytes], encoding: Encoding, form: Form) -> Generator[Row, N
                 wrong = _said(str(error))
             if form.trailing:
                 cells = [cell.rstrip(" ") for cell in cells]
-            if not wrong and not any(cell and not cell.isspace() for cell in cells):
+            whole = "".join(cells)
+            if not wrong and (not whole or whole.isspace()):
                 continue
             if not count and not wrong:
                 # Delimiters at the end name no column, and rows may lack them.
@@ -91,9 +92,11 @@ def rows_of(file: IO[bytes], encoding: Encoding, form: Form) -> Generator[Row, N
                 wrong = f"The row has {len(cells)} cells, and the header {least}."
             if wrong and not lines.back():
                 wrong += f" It takes the lines to {lines.number} with it."
-            elif not wrong and not all(cell.isascii() or encoding.is_text(cell) for cell in cells):
+            elif not wrong and not (whole.isascii() or encoding.is_text(whole)):
                 wrong = f"The row is no text in {encoding.shown}."
-            yield Row(lines.start, cells + [""] * (count - len(cells)), wrong)
+            if len(cells) < count:
+                cells += [""] * (count - len(cells))
+            yield Row(lines.start, cells, wrong)
 
 
 def _said(error: str) -> str:

@@ -215,6 +215,7 @@ class Table:
 
     def _learned(self, rows: Iterator[Row], declared: Mapping[str, AttributeKind]) -> list[Column]:
         learners = [Learner(name) for name in self._header.names]
+        sees = [learner.see for learner in learners]
         handle = ""
         for row in rows:
             if row.wrong:
@@ -224,8 +225,9 @@ class Table:
                 if self._is_further(row, before):
                     self._further += 1
                     continue
-            for learner, cell in zip(learners, row.cells, strict=False):
-                learner.see(row.line, cell)
+            line = row.line
+            for see, cell in zip(sees, row.cells, strict=False):
+                see(line, cell)
         places = {self._header.place(name): said for name, said in self._options.kinds.items()}
         by_hand = {n: said for n, said in places.items() if n is not None}
         roles = {n: " or ".join(role for role, at in self._roles.items() if at == n) for n in self._roles.values()}
