@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from services.errors import DuplicateProduct, InvalidChange, InvalidProductID, InvalidSource, LookalikeError
+from services.attributes import checked_attributes
+from services.errors import DuplicateProduct, InvalidChange, InvalidSource, LookalikeError
 from services.feeds.source import Source
 from services.feeds.tables.options import Options, Role
 from services.feeds.tables.table import ATTRIBUTES, LIST, Record, Table, Use
+from services.names import checked_product_id
 from services.outbound.urls import checked_url
 from services.records import AttributeKind, Attributes, RemoteImage
 
@@ -63,8 +65,6 @@ def attributes_table(path: Path, reading: Reading | None = None) -> Described:
     reading = reading or Reading()
     for record in _records(path, ATTRIBUTES, reading):
         product_id, error = record.product_id, record.error
-        if not error and not product_id:
-            error = InvalidProductID("The row has no product ID; give it one, or leave it out.")
         if not error and product_id in lines:
             error = DuplicateProduct(
                 f"It names product {product_id!r} a second time, after line {lines[product_id]}; leave one of the two."
@@ -98,9 +98,22 @@ def _records(path: Path, use: Use, reading: Reading) -> Iterator[Record]:
         with path.open("rb") as file:
             table = Table(file, str(path), use, reading.options, reading.declared)
             reading.tables[path] = table
-            yield from table.records()
+            for record in table.records():
+                yield _checked(record)
     except OSError as error:
         raise InvalidSource(f"{path} cannot be read ({error.strerror}); check the path and its rights.") from error
+
+
+def _checked(record: Record) -> Record:
+    """The record, with an error where its ID or attributes are none, so that its line is told."""
+    if record.error:
+        return record
+    try:
+        checked_product_id(record.product_id)
+        checked_attributes(record.attributes)
+    except LookalikeError as error:
+        return replace(record, error=error)
+    return record
 
 
 def _of_record(path: Path, record: Record) -> Source:
@@ -142,8 +155,7 @@ def _of_json(path: Path, number: int, text: str) -> Source:
 def _source(path: Path, line: int, product_id: str, places: Mapping[str, str], attributes: Attributes | None) -> Source:
     name, url = places["image_path"], places["image_url"]
     try:
-        if not product_id:
-            raise InvalidProductID("The product has no ID; give it one, or leave it out.")
+        checked_product_id(product_id)
         if name and url:
             raise InvalidChange("It has both an image_path and an image_url; leave one of the two.")
         if not name and not url.strip():

@@ -13,7 +13,7 @@ WORDS = frozenset({"y", "n", "ja", "nein", "oui", "non"})
 LETTERS = 3
 """Letters that a cell has which only says that there is no number: XL is a size, "ask" is none."""
 
-REMEMBERED = 1000
+REMEMBERED = 250
 """Different cells of a column whose sorts are kept: many columns have few."""
 
 _DIGIT = re.compile(r"\d")
@@ -37,7 +37,7 @@ class Tally:
         sorts = self._known.get(cell)
         if sorts is None:
             sorts = sorts_of(cell.strip())
-            if len(self._known) < REMEMBERED and len(cell) < 100:
+            if len(self._known) < REMEMBERED and len(cell) < 40:
                 self._known[cell] = sorts
         if sorts in self._seen:
             self._seen[sorts] += 1

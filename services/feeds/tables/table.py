@@ -15,6 +15,7 @@ from services.feeds.tables.text import encoding_of
 from services.query.filters import key_of
 from services.records import AttributeKind
 
+MAX_COLUMNS = 1000
 NUMBERS = (AttributeKind.INTEGER, AttributeKind.FLOAT)
 
 
@@ -73,6 +74,7 @@ class Table:
     ) -> None:
         self.name = name
         self._file = file
+        self._use = use
         self._options = options
         self._encoding = encoding_of(file, options.encoding, name)
         wanted = KNOWN | {each.casefold() for each in (*options.headers.values(), *options.kinds)}
@@ -176,6 +178,8 @@ class Table:
                 f"{self.name} line {first.line} names no columns: {first.wrong or 'it is no text.'} Read as "
                 f"{self._encoding.shown}; save it in UTF-8, or say what it is in with {self._options.ask_encoding}NAME."
             )
+        if len(first.cells) > MAX_COLUMNS:
+            raise InvalidSource(f"{self.name} has {len(first.cells):,} columns; at most {MAX_COLUMNS:,} are allowed.")
         return first.cells
 
     def _found_roles(self, use: Use) -> dict[Role, int]:
@@ -239,7 +243,9 @@ class Table:
                 )
         columns = []
         for n, learner in enumerate(learners):
-            if n in roles:
+            if n in roles and roles[n] in self._use.optional:
+                columns.append(learner.left_out("images are those of the paths given"))
+            elif n in roles:
                 columns.append(replace(learner.left_out(), taken_as=roles[n]))
             else:
                 columns.append(self._column(learner, by_hand.get(n), declared))

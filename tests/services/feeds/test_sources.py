@@ -131,6 +131,7 @@ UNREADABLE = {
     "empty.csv": ("", "no column product_id"),
     "twice.csv": ("product_id,image_path,x,x\nA,1.jpg,1,2\n", "twice"),
     "header.csv": ('product_id,"image_path\nA,1.jpg\n', "line 1 names no columns: A quote opens a cell"),
+    "wide.csv": ("product_id,image_path" + ",x" * 1000 + "\n", "1,002 columns; at most 1,000"),
     "workbook.csv": ("PK\3\4...", "a workbook"),
 }
 
@@ -150,11 +151,12 @@ BAD_ROWS = {
     "open.csv": ('product_id,image_path\nA,"1.jpg\nB,2.jpg\n', "", "A quote opens a cell and nothing closes it"),
     "quote.csv": ('product_id,image_path\nA,"1"x.jpg\nB,2.jpg\n', "", "After a closing quote the cell goes on"),
     "no-path.csv": ("product_id,image_path\nA,\nB,2.jpg\n", "A", "no image_path and no image_url"),
-    "no-id.csv": ("product_id,image_path\n,1.jpg\nB,2.jpg\n", "", "no ID"),
+    "no-id.csv": ("product_id,image_path\n,1.jpg\nB,2.jpg\n", "", "A product ID is empty"),
     "both.csv": ("product_id,image_path,image_url\nA,1.jpg,http://x.example/1\nB,2.jpg,\n", "A", "both an image_path"),
     "ftp.csv": ("product_id,image_path,image_url\nA,,ftp://x.example/1\nB,2.jpg,\n", "A", "http:// or https://"),
     "latin.csv": ("product_id,image_path,ö\nA,\udce9.jpg,ä\nB,2.jpg,\n", "", "no text in UTF-8"),
     "long-cell.csv": ("product_id,image_path\nA," + "x" * 1_100_000 + "\nB,2.jpg\n", "", "more than the 1,048,576"),
+    "large.csv": ("product_id,image_path,x\nA,1.jpg," + "x" * 70_000 + "\nB,2.jpg,\n", "A", "at most 65,536"),
     "text.ndjson": ('hello\n{"product_id": "B", "image_path": "2.jpg"}\n', "", "no JSON"),
     "number.ndjson": ('{"product_id": 1}\n{"product_id": "B", "image_path": "2.jpg"}\n', "", "strings"),
     "unknown.ndjson": (
@@ -227,6 +229,14 @@ def test_a_column_that_filters_cannot_name_is_refused(tmp_path: Path) -> None:
     path.write_text('product_id,"5"" wide"\nA,1\n')
     with pytest.raises(InvalidSource, match="wide"):
         attributes_table(path)
+
+
+def test_the_images_of_a_table_of_attributes_are_left_out_and_said(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("product_id,image_url,x\nA,http://shop.example/1.jpg,1\n")
+    described = attributes_table(path)
+    assert described.rows == {"A": {"x": 1}}
+    assert described.table.sentences()[1] == "image_url: skip; images are those of the paths given"
 
 
 def test_a_product_that_a_table_has_twice_is_named_with_both_lines(tmp_path: Path) -> None:

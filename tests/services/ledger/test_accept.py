@@ -26,6 +26,13 @@ def test_a_job_tells_what_was_accepted(accept: Accept, redis: Redis) -> None:
     assert redis.hget("la:job:1", "r") == b"req-1"
 
 
+def test_a_job_tells_what_is_said_of_its_feed(accept: Accept, ledger: Ledger) -> None:
+    said = {"columns": [{"name": "größe"}], "notes": []}
+    job = accept(puts(1000), said=said)
+    assert (job.said, ledger.job(job.id).said, ledger.jobs()[0][0].said) == (said, said, said)
+    assert ledger.job(accept(puts(1)).id).said == {}
+
+
 def test_versions_follow_the_order_above_the_index(accept: Accept, take: Take) -> None:
     accept(puts(2, "a"), max_version=lambda: 41)
     accept([], max_version=lambda: 1000)

@@ -64,11 +64,16 @@ def amounts(draw: Any, count: int) -> list[tuple[str, Any]]:
     before, after = draw(st.sampled_from([("", ""), ("$", ""), ("EUR ", ""), ("", " €"), ("", "USD")]))
     places = draw(st.sampled_from([1, 2, 4]))
     cells: list[tuple[str, Any]] = []
-    for _ in range(count):
+    for n in range(count):
         number = draw(st.decimals(-(10**8), 10**8, places=places).map(lambda each: each + Decimal(0)))
         whole, _, fraction = f"{abs(number):,f}".partition(".")
         sign = "-" if number < 0 else ""
-        cells.append((f"{sign}{before}{whole.replace(',', group)}{mark}{fraction}{after}", float(number)))
+        if n and draw(st.booleans()):
+            # The first cell shows the decimal mark, by which 1.299 is read in the others.
+            number, mark_and_fraction = Decimal(sign + whole.replace(",", "")), ""
+        else:
+            mark_and_fraction = mark + fraction
+        cells.append((f"{sign}{before}{whole.replace(',', group)}{mark_and_fraction}{after}", float(number)))
     return cells
 
 
