@@ -1,7 +1,7 @@
 """A table of products: its columns, learned in a first pass, and its rows, read in a second."""
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
@@ -78,7 +78,8 @@ class Table:
         self._options = options
         self._encoding = encoding_of(file, options.encoding, name)
         wanted = KNOWN | {each.casefold() for each in (*options.headers.values(), *options.kinds)}
-        self._form = form_of(file, self._encoding, wanted)
+        with self._refusing():
+            self._form = form_of(file, self._encoding, wanted)
         self._further = 0
         with closing(self._rows()) as rows:
             self._header = Header(self._first(rows), options, name)
@@ -158,9 +159,14 @@ class Table:
         return Record(row.line, roles, attributes, error, "attributes" if error else None)
 
     def _rows(self) -> Generator[Row, None, None]:
+        with self._refusing(), closing(rows_of(self._file, self._encoding, self._form)) as rows:
+            yield from rows
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """What cannot be decoded at all is refused."""
         try:
-            with closing(rows_of(self._file, self._encoding, self._form)) as rows:
-                yield from rows
+            yield
         except UnicodeError as error:
             raise InvalidSource(
                 f"{self.name} is no text in {self._encoding.shown} ({error}); save it in UTF-8, or say what it is in "

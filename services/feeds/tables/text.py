@@ -63,11 +63,15 @@ def encoding_of(file: IO[bytes], named: str | None, name: str) -> Encoding:
     start = file.read(4)
     if start == b"PK\x03\x04":
         raise InvalidSource(f"{name} is a workbook or an archive, no CSV: save it as CSV in UTF-8.")
+    marked = next((codec for mark, codec in _BOMS if start.startswith(mark)), None)
     if named is not None:
-        return Encoding(_codec(named))
-    for mark, codec in _BOMS:
-        if start.startswith(mark):
-            return Encoding(codec)
+        codec = _codec(named)
+        if marked and codec.startswith(marked):
+            return Encoding(marked)
+        # Without a mark it is what Windows writes, as browsers take it.
+        return Encoding(f"{codec}-le" if codec in _WIDE else codec)
+    if marked:
+        return Encoding(marked)
     file.seek(0)
     return _guessed(file)
 

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 CASES = Path(__file__).parents[2] / "cases"
 FEED = "/v1/catalogs/shoes/products"
@@ -166,3 +168,48 @@ def test_what_a_job_says_has_a_bound(shop: Any) -> None:
     answer = send(shop, "\n".join([",".join(["product_id", "image_url", *names]), *rows]))
     assert (answer.status_code, len(answer.json["columns"])) == (202, 100)
     assert len(json.dumps(answer.json)) < 100_000
+
+
+pieces = st.sampled_from(
+    [
+        "product_id",
+        "image_url",
+        "op",
+        ",",
+        ";",
+        "\n",
+        "\r\n",
+        '"',
+        "a",
+        URL,
+        "patch",
+        "delete",
+        "x",
+        "1,5",
+        "\ud800",
+        "\0",
+    ]
+)
+texts = st.lists(pieces, max_size=40).map("".join)
+bodies = st.binary(max_size=60) | texts.map(
+    lambda text: f"product_id,x,op,image_url\n{text}".encode(errors="surrogatepass")
+)
+charsets = st.sampled_from(["", "; charset=utf-8", "; charset=latin-1", "; charset=utf-16", "; charset=rot13"])
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    bodies, charsets, st.sampled_from(["reject", "skip"]), st.sampled_from(["x=float", "x=skip", "product_id=x", "é="])
+)
+def test_any_table_is_accepted_or_refused(service: Any, body: bytes, charset: str, on_error: str, column: str) -> None:
+    service.works = False
+    before = service.client.get("/v1/jobs").json
+    answer = service.client.post(
+        FEED, data=body, content_type=f"text/csv{charset}", query_string={"on_error": on_error, "column": column}
+    )
+    if answer.status_code == 202:
+        waiting = service.client.get(f"{answer.headers['Location']}/items?state=waiting&limit=1000").json["items"]
+        assert answer.json["total"] == answer.json["failed"] + len(waiting)
+        return
+    assert answer.status_code == 422 and answer.content_type == "application/problem+json", answer.text
+    assert service.client.get("/v1/jobs").json == before

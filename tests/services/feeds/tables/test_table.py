@@ -163,11 +163,14 @@ def test_more_tables_come_back(made: tuple[bytes, str | None, Written]) -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.binary(max_size=200) | st.text('product_id,;"\r\n\t=1x', max_size=120).map(str.encode))
-def test_any_bytes_are_a_table_or_are_refused_in_a_sentence(data: bytes) -> None:
+@given(
+    st.binary(max_size=200) | st.text('product_id,;"\r\n\t=1x', max_size=120).map(str.encode),
+    st.sampled_from([None, "utf-8", "utf-16", "utf-16-be", "utf-32", "shift_jis", "gb18030", "cp1252", "mac-roman"]),
+)
+def test_any_bytes_are_a_table_or_are_refused_in_a_sentence(data: bytes, encoding: str | None) -> None:
     for start in (b"", b"product_id,x\n"):
         try:
-            records = list(read(start + data).records())
+            records = list(read(start + data, encoding=encoding).records())
         except InvalidSource as error:
             assert str(error).startswith("t.csv ") and str(error).endswith((".", "NAME."))
         else:
@@ -251,12 +254,19 @@ def test_a_column_without_a_name_is_left_out_and_said() -> None:
     assert table.sentences()[0] == "(no name): skip; it has no name (line 2 '0')"
 
 
-@pytest.mark.parametrize("encoding", ["utf-16-le", "cp1251", "shift_jis", "mac-roman", "latin-1"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16", "utf-32", "cp1251", "shift_jis", "mac-roman", "latin-1"])
 def test_an_encoding_may_be_said(encoding: str) -> None:
     word = {"cp1251": "цена", "shift_jis": "値段"}.get(encoding, "Größe")
     table = read(f"product_id,{word}\nA,{word} 1\n".encode(encoding), encoding=encoding)
     assert [each.attributes for each in table.records()] == [{word: f"{word} 1"}]
     assert table.notes == []
+
+
+def test_a_mark_and_a_name_of_one_encoding_agree() -> None:
+    text = "product_id,x\nA,größe\n"
+    for named in ("utf-16", "utf-16-le"):
+        for data in (text.encode("utf-16"), text.encode("utf-16-le")):
+            assert [each.attributes for each in read(data, encoding=named).records()] == [{"x": "größe"}]
 
 
 def test_a_few_bytes_that_are_no_utf_8_cost_their_rows_alone() -> None:
