@@ -9,8 +9,9 @@ from api.requests.body import Body
 from api.requests.feed import Feed
 from services.errors import InvalidSource
 from services.feeds.changes import WrongChange, named, parse_change
+from services.feeds.tables.headers import FEED
 from services.feeds.tables.options import Options, Role, parsed
-from services.feeds.tables.table import FEED, Record, Table
+from services.feeds.tables.table import Record, Table
 from services.kinds import Kinds
 from services.storage.disk import disk_errors
 

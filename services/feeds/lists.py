@@ -8,8 +8,9 @@ from pathlib import Path
 from services.attributes import checked_attributes
 from services.errors import DuplicateProduct, InvalidChange, InvalidSource, LookalikeError
 from services.feeds.source import Source
+from services.feeds.tables.headers import ATTRIBUTES, LIST, Use
 from services.feeds.tables.options import Options, Role
-from services.feeds.tables.table import ATTRIBUTES, LIST, Record, Table, Use
+from services.feeds.tables.table import Record, Table
 from services.names import checked_product_id
 from services.outbound.urls import checked_url
 from services.records import AttributeKind, Attributes, RemoteImage

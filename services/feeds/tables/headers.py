@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from services.errors import InvalidSource
 from services.feeds.tables.options import Options, Role
@@ -21,6 +22,26 @@ SHOWN = 40
 def plain(name: str) -> str:
     """A name in lower case, without anything but letters and digits."""
     return re.sub(r"[\W_]", "", name.casefold())
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a table is for: the roles that it must have, and those that its columns may have besides.
+
+    `any_of`: it must have one of these.
+    """
+
+    required: Sequence[Role] = (Role.PRODUCT_ID,)
+    any_of: Sequence[Role] = ()
+    optional: Sequence[Role] = ()
+
+
+LIST = Use(any_of=(Role.IMAGE_PATH, Role.IMAGE_URL))
+"""A list on a disk."""
+FEED = Use(any_of=(Role.IMAGE_URL, Role.OP))
+"""A feed of changes."""
+ATTRIBUTES = Use(optional=(Role.IMAGE_PATH, Role.IMAGE_URL))
+"""Attributes of products whose images come from elsewhere."""
 
 
 class Header:
@@ -49,6 +70,27 @@ class Header:
             self.unknown[name] = InvalidSource(why)
             return None
         return same[0]
+
+    def roles(self, use: Use) -> dict[Role, int]:
+        """The columns that have the roles of a use.
+
+        Raises:
+            InvalidSource: One is missing, several columns could be it, or something was said of another role.
+        """
+        for role in self._options.headers:
+            if role not in (*use.required, *use.any_of, *use.optional):
+                raise InvalidSource(f"{self._table} takes no {role}: leave out {self._options.advised(role, 'NAME')}.")
+        found = {role: self.find(role) for role in use.required}
+        found |= {role: self.find(role, aliases=False) for role in (*use.any_of, *use.optional)}
+        images = [role for role in use.any_of if role is not Role.OP]
+        if images and all(found[role] is None for role in images):
+            found |= self._called_images(images, found)
+        for role in use.required:
+            if found[role] is None:
+                raise self.lacks(role)
+        if use.any_of and all(found[role] is None for role in use.any_of):
+            raise self.lacks(*images)
+        return {role: n for role, n in found.items() if n is not None}
 
     def find(self, role: Role, aliases: bool = True) -> int | None:
         """The column that is said to be it, has its name, or alone has one that shops give it; None if there is none.
@@ -89,6 +131,13 @@ class Header:
                 f"{self._options.advised(role, self.names[found[0]])}."
             )
         return found[0] if found else None
+
+    def _called_images(self, roles: Sequence[Role], taken: Mapping[Role, int | None]) -> dict[Role, int | None]:
+        """The one column that has an alias of these roles; it may be one of both kinds of images."""
+        names = {name for role in roles for name in ALIASES[role]}
+        found = [n for n in self.called(names) if n not in taken.values()]
+        self.one_of(roles[-1], found)
+        return {role: n for n in found for role in roles if plain(self.names[n]) in ALIASES[role]}
 
     def _shown(self) -> str:
         some = ", ".join(repr(name[:80]) for name in self.names[:SHOWN])

@@ -7,7 +7,7 @@ from typing import IO, Any
 
 from services.errors import InvalidAttributes, InvalidChange, InvalidSource, LookalikeError
 from services.feeds.tables.columns import Column, shown
-from services.feeds.tables.headers import ALIASES, KNOWN, Header, plain
+from services.feeds.tables.headers import KNOWN, Header, Use, plain
 from services.feeds.tables.learning import Learner
 from services.feeds.tables.options import ByHand, Options, Role
 from services.feeds.tables.rows import Row, form_of, rows_of
@@ -17,27 +17,6 @@ from services.records import AttributeKind
 
 MAX_COLUMNS = 1000
 NUMBERS = (AttributeKind.INTEGER, AttributeKind.FLOAT)
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """What a table is for: the roles that it must have, and those that its columns may have besides.
-
-    `aliases`: names that shops give them count, too. `any_of`: it must have one of these.
-    """
-
-    required: Sequence[Role] = (Role.PRODUCT_ID,)
-    any_of: Sequence[Role] = ()
-    optional: Sequence[Role] = ()
-    aliases: bool = True
-
-
-LIST = Use(any_of=(Role.IMAGE_PATH, Role.IMAGE_URL))
-"""A list on a disk."""
-FEED = Use(any_of=(Role.IMAGE_URL, Role.OP))
-"""A feed of changes."""
-ATTRIBUTES = Use(optional=(Role.IMAGE_PATH, Role.IMAGE_URL))
-"""Attributes of products whose images come from elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +62,7 @@ class Table:
         self._further = 0
         with closing(self._rows()) as rows:
             self._header = Header(self._first(rows), options, name)
-            self._roles = self._found_roles(use)
+            self._roles = self._header.roles(use)
             self._handle = self._further_pictures()
             self.columns = self._learned(rows, declared)
         self._attributes = [(n, each) for n, each in enumerate(self.columns) if each.kind]
@@ -93,9 +72,15 @@ class Table:
         """What is to be said of the table beside its columns."""
         notes = [self._encoding.note] if self._encoding.note else []
         if self._further:
+            rows = (
+                "1 row is a further picture" if self._further == 1 else f"{self._further:,} rows are further pictures"
+            )
+            notes.append(f"{rows} of the product before, without an ID, and left out: a product has one picture")
+        variants = [each for each in self.columns if plain(each.name) == "variantimage" and each.kind and each.values]
+        if variants and self._handle is not None:
             notes.append(
-                f"{self._further:,} rows without {self._header.names[self._roles[Role.PRODUCT_ID]]!r} are further "
-                "pictures of the product before them and were left out: a product has one"
+                f"{variants[0].name!r} has pictures of variants, which are attributes now: "
+                f"{self._options.advised(Role.IMAGE_URL, variants[0].name)} takes them for the products' images"
             )
         return notes
 
@@ -187,29 +172,6 @@ class Table:
         if len(first.cells) > MAX_COLUMNS:
             raise InvalidSource(f"{self.name} has {len(first.cells):,} columns; at most {MAX_COLUMNS:,} are allowed.")
         return first.cells
-
-    def _found_roles(self, use: Use) -> dict[Role, int]:
-        for role in self._options.headers:
-            if role not in (*use.required, *use.any_of, *use.optional):
-                raise InvalidSource(f"{self.name} takes no {role}: leave out {self._options.advised(role, 'NAME')}.")
-        found = {role: self._header.find(role, use.aliases) for role in use.required}
-        found |= {role: self._header.find(role, aliases=False) for role in (*use.any_of, *use.optional)}
-        if use.any_of and all(found[role] is None for role in use.any_of if role is not Role.OP):
-            found |= self._called_images([role for role in use.any_of if role is not Role.OP], found)
-        for role in use.required:
-            if found[role] is None:
-                raise self._header.lacks(role)
-        if use.any_of and all(found[role] is None for role in use.any_of):
-            raise self._header.lacks(*(role for role in use.any_of if role is not Role.OP))
-        return {role: n for role, n in found.items() if n is not None}
-
-    def _called_images(self, roles: Sequence[Role], taken: Mapping[Role, int | None]) -> dict[Role, int | None]:
-        """One column that has an alias of these roles. One of both kinds of images may hold either."""
-        names = {name for role in roles for name in ALIASES[role]}
-        found = [n for n in self._header.called(names) if n not in taken.values()]
-        if len(found) > 1:
-            self._header.one_of(roles[-1], found)
-        return {role: n for n in found for role in roles if plain(self._header.names[n]) in ALIASES[role]}
 
     def _further_pictures(self) -> int | None:
         """The column that shows which rows of a shop's export belong together, where rows may be but pictures."""

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from services.errors import InvalidSource
+from services.feeds.tables.headers import ATTRIBUTES
 from services.feeds.tables.options import Options, parsed
-from services.feeds.tables.table import ATTRIBUTES, Table
+from services.feeds.tables.table import Table
 from services.records import AttributeKind
 
 

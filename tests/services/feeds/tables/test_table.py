@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.errors import InvalidSource
+from services.feeds.tables.headers import ATTRIBUTES, LIST, Use
 from services.feeds.tables.options import Options, parsed
-from services.feeds.tables.table import ATTRIBUTES, LIST, Table, Use
+from services.feeds.tables.table import Table
 from services.feeds.tables.text import MAX_ROW, PATIENCE, Lines
 
 LATIN = "abc XYZ019,;\t|\"'.äöüßÉñ"
@@ -227,8 +228,16 @@ def test_rows_that_are_but_further_pictures_are_left_out_and_counted() -> None:
     rows = ["mug,Mug,S1," + url.format(1), "mug,,," + url.format(2), "mug,,," + url.format(3), "cup,Cup,,x", "cup,,S3,"]
     table = read("\n".join(["Handle,Title,Variant SKU,Image Src", *rows]).encode(), LIST)
     assert [(each.line, each.product_id) for each in table.records()] == [(2, "S1"), (5, ""), (6, "S3")]
-    [note] = table.notes
-    assert note.startswith("2 rows without 'Variant SKU' are further pictures of the product before them")
+    assert table.notes == [
+        "2 rows are further pictures of the product before, without an ID, and left out: a product has one picture"
+    ]
+
+
+def test_pictures_of_variants_are_not_passed_over_in_silence() -> None:
+    text = b"Handle,Variant SKU,Image Src,Variant Image\nmug,S1,https://x.example/1.jpg,https://x.example/2.jpg\n"
+    [note] = read(text, LIST).notes
+    assert '--column "image_url=Variant Image" takes them' in note
+    assert read(text, LIST, given=("image_url=Variant Image",)).notes == []
 
 
 @pytest.mark.parametrize(
