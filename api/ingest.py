@@ -15,8 +15,9 @@ from api.responses import schemas
 from api.responses.jobs import to_schema
 from api.responses.problems import problem_of_item
 from services.catalog.catalog import Catalog
+from services.catalog.removal import Since
 from services.errors import IdempotencyConflict, LedgerUnavailable
-from services.ledger import Refusal
+from services.ledger import Named, Refusal, Removal
 from services.records import Change, Job, Lane, State
 
 INTERACTIVE = 64
@@ -29,17 +30,29 @@ Answer = tuple[schemas.Job, int, dict[str, str]]
 
 def accepted(
     catalog: Catalog,
-    changes: Callable[[], Iterable[Change | Refusal]],
+    changes: Callable[[], Iterable[Change | Refusal | Named]],
     total: int,
     digest: str,
+    *,
     said: Mapping[str, Any] | None = None,
+    removal: Removal | None = None,
 ) -> Answer:
     """202 and the job of the changes, which are asked for when the request turns out to be a new one.
 
-    `said` is what the job is to tell of the feed, as JSON.
+    `said` is what the job is to tell of the feed, as JSON, and `removal` what it removes in the end.
     """
     here = context()
-    return _answer(*_once(here, digest, lambda key: _accept(here, catalog, changes(), total, key, said)), status=202)
+
+    def accept(key: str) -> Job:
+        return _accept(here, catalog, changes(), total, key, said=said, removal=removal)
+
+    return _answer(*_once(here, digest, accept), status=202)
+
+
+def begun(catalog: Catalog) -> Since:
+    """The beginning of a feed that names all products, or of a removal: called before the body is read."""
+    version = context().ledger.reserve(catalog.spec.id, catalog.spec.name, catalog.max_version)
+    return Since(version, catalog.count())
 
 
 def retried(job_id: str, digest: str) -> Answer:
@@ -68,20 +81,23 @@ def ended(catalog: Catalog, change: Callable[[], Change], digest: str, seconds: 
 def _accept(
     here: Context,
     catalog: Catalog,
-    changes: Iterable[Change | Refusal],
+    changes: Iterable[Change | Refusal | Named],
     total: int,
     key: str,
+    *,
     said: Mapping[str, Any] | None = None,
+    removal: Removal | None = None,
 ) -> Job:
     return here.ledger.accept(
         catalog.spec.id,
         catalog.spec.name,
         changes,
-        lane=Lane.INTERACTIVE if total <= INTERACTIVE else Lane.BULK,
+        lane=Lane.INTERACTIVE if total <= INTERACTIVE and removal is None else Lane.BULK,
         max_version=catalog.max_version,
         request_id=g.request_id,
         key=key,
         said=said,
+        removal=removal,
     )
 
 
@@ -101,7 +117,7 @@ def _once(here: Context, digest: str, accept: Callable[[str], Job]) -> tuple[Job
         if key:
             _release_key(here, key)
         raise
-    here.wake(job.total)
+    here.wake(job.total or 1)  # a removal, which has no changes yet
     structlog.get_logger("api").info("accepted", job_id=job.id, catalog=job.catalog, changes=job.total)
     return job, False
 

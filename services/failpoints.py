@@ -20,6 +20,10 @@ POINTS = (
     "upserted",  # the batch is written, its outcomes are not yet reported
     "record",  # before outcomes are reported to the ledger
     "recorded",  # the ledger has recorded them, the worker does not know yet
+    "decide",  # before it is recorded that the products of a removal go
+    "remove",  # before some of them are accepted as changes
+    "removed",  # they are accepted, the worker does not know yet
+    "end_removal",  # before it is recorded that all are
     "upkeep",  # before expired leases are requeued
 )
 

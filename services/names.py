@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from hashlib import blake2b
 
 from services.errors import InvalidCatalog, InvalidProductID
 
@@ -65,6 +66,11 @@ def _is_blank(character: str) -> bool:
 
 def _blank(character: str) -> str:
     return "white space" if character.isspace() else "invisible character"
+
+
+def digest(product_id: str) -> bytes:
+    """16 bytes that stand for a product ID."""
+    return blake2b(product_id.encode(errors="surrogatepass"), digest_size=16).digest()
 
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")

@@ -257,6 +257,10 @@ class Job:
     Every change counts once, in `applied`, `unchanged`, `superseded`, `failed` or `canceled`, when it ends: their sum
     grows to `total` and never goes back. `errors`: some failed. Times are seconds since the Unix epoch. `said` is what
     was to be told of the feed: `columns` and `notes` of CSV.
+
+    Products that a job removes because its feed does not name them, or because they match its filter, are found when
+    everything before has ended; each is then one more change in `total`. `removed` are those of them that were applied,
+    and `not_removed` says why not all were: `too_many_removed`, `lines_without_id`, `canceled` or an error's code.
     """
 
     id: str
@@ -272,6 +276,8 @@ class Job:
     started_at: float | None = None
     finished_at: float | None = None
     said: Mapping[str, Any] = field(default_factory=dict)
+    removed: int = 0
+    not_removed: str | None = None
 
     @property
     def done(self) -> int:

@@ -21,6 +21,7 @@ from services.settings import Settings
 from workers.active import ActiveClaim, ActiveClaims
 from workers.backoff import Backoff
 from workers.late import LateBatches
+from workers.removing import remove
 
 ALONE_AT_ONCE = 16
 """Suspects that run in a turn, one after the other: most are innocent, and one crash may make suspects of hundreds."""
@@ -217,6 +218,9 @@ class Worker:
         claim = held.claim
         catalog = self._catalogs.by_id(claim.catalog_id)
         held.catalog = catalog.spec.name
+        if claim.removal:
+            remove(self.claims, claim, catalog, self._stopping.is_set)
+            return [], None
         try:
             if any(_has_image(change) for change in claim.changes):
                 catalog.load_encoder()
@@ -268,6 +272,9 @@ class Worker:
             self._report(claim, lambda: self.claims.give_back(claim, pause=delay.pause))
             return
         log.error("a batch fails", code=error.code, reason=str(error))
+        if claim.removal:
+            self._report(claim, lambda: self.claims.end_removal(claim, error.code))
+            return
         self._record(held, [failed(change.product_id, error) for change in claim.changes])
 
     def _is_gone(self, catalog_id: str) -> bool:

@@ -54,7 +54,7 @@ CHANGE = _object(
     product_id=PRODUCT_ID,
     image_url=URL,
     attributes=ATTRIBUTES,
-    op={"enum": ["put", "patch", "delete"], "default": "put"},
+    op={"enum": ["put", "patch", "delete", "keep"], "default": "put", "description": "keep: with mode=replace."},
 )
 PUT = _object("image_url", image_url=URL, attributes=ATTRIBUTES)
 PATCH = _object(image_url=URL, attributes=ATTRIBUTES) | {"minProperties": 1}

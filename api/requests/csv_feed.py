@@ -6,9 +6,9 @@ from typing import Any
 
 from api.errors import Fault, RequestInvalid
 from api.requests.body import Body
-from api.requests.feed import Feed
+from api.requests.feed import KEEP, Feed
 from services.errors import InvalidSource
-from services.feeds.changes import WrongChange, named, parse_change
+from services.feeds.changes import WrongChange, named
 from services.feeds.tables.headers import FEED
 from services.feeds.tables.options import Options, Role, parsed
 from services.feeds.tables.table import Record, Table
@@ -21,7 +21,7 @@ EXAMPLES = 5
 
 
 def read(
-    body: Body, *, skip: bool, kinds: Kinds, columns: Sequence[str], charset: str | None
+    body: Body, *, skip: bool, replace: bool, kinds: Kinds, columns: Sequence[str], charset: str | None
 ) -> tuple[Feed, dict[str, Any]]:
     """Reads a body as a feed, which the caller closes, and what its columns were taken for.
 
@@ -30,6 +30,7 @@ def read(
     Args:
         body: The request's body.
         skip: Whether wrong rows are kept as refusals instead of refusing the feed.
+        replace: Whether the feed names all products.
         kinds: Those that the catalog declares for values of attributes.
         columns: What is said by hand of columns.
         charset: What the text is said to be in.
@@ -38,7 +39,7 @@ def read(
         RequestInvalid: The table lacks a column, or cannot be read as a whole.
         FeedInvalid, InvalidChange: As `Feed.check`.
     """
-    feed = Feed(skip=skip, kinds=kinds)
+    feed = Feed(skip=skip, kinds=kinds, replace=replace)
     try:
         with disk_errors(gettempdir()), TemporaryFile() as spool:
             for chunk in body.chunks():
@@ -70,7 +71,7 @@ def _take(feed: Feed, record: Record) -> None:
     try:
         if record.error:
             raise WrongChange(record.field, record.error)
-        feed.take_change(record.line, parse_change(_meant(record)))
+        feed.take_value(record.line, _meant(record))
     except WrongChange as wrong:
         feed.refuse(
             record.line,
@@ -81,11 +82,11 @@ def _take(feed: Feed, record: Record) -> None:
 
 
 def _meant(record: Record) -> dict[str, Any]:
-    """The change as JSON would have it; a delete takes nothing of its row but the ID."""
+    """The change as JSON would have it; a delete takes nothing of its row but the ID, and so does `keep`."""
     value: dict[str, Any] = {"product_id": record.product_id}
     if op := record.roles.get(Role.OP, "").strip().lower():
         value["op"] = op
-    if op == "delete":
+    if op in ("delete", KEEP):
         return value
     if (url := record.roles.get(Role.IMAGE_URL, "")).strip():
         value["image_url"] = url

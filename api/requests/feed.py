@@ -13,13 +13,16 @@ from api.requests.body import Body
 from services.errors import InvalidAttributes, InvalidChange
 from services.feeds.changes import WrongChange, named, parse_change
 from services.kinds import NO_KINDS, Kinds
-from services.ledger import Refusal
+from services.ledger import Named, Refusal
 from services.records import Change, ChangeKind, RemoteImage
 from services.storage.disk import disk_errors
 
 MAX_LINE = 256 << 10
 MAX_NAMED = 100
 """Faults that a refusal names."""
+
+KEEP = "keep"
+"""The `op` of a line that only names its product."""
 
 IN_MEMORY = 1 << 20
 """Bytes of a feed that are spooled in memory; more go to a temporary file."""
@@ -33,11 +36,16 @@ class Feed:
     """The changes of a feed in their order, to be iterated any number of times.
 
     With `skip`, a line that holds no valid change becomes a `Refusal`; without it, `check` refuses the whole feed.
-    `kinds` are those that the catalog declares for values of attributes.
+    `kinds` are those that the catalog declares for values of attributes. With `replace`, the feed names all products,
+    and a line may name one without changing it (`op` is keep). `total` are its changes, and `nameless` those of its
+    lines that have no product ID.
     """
 
-    def __init__(self, *, skip: bool, kinds: Kinds = NO_KINDS) -> None:
+    def __init__(self, *, skip: bool, kinds: Kinds = NO_KINDS, replace: bool = False) -> None:
         self.total = 0
+        self.nameless = 0
+        self._kept = 0
+        self._replace = replace
         self._skip = skip
         self._kinds = kinds
         self._wrong = 0
@@ -50,11 +58,19 @@ class Feed:
         parsed = None
         try:
             parsed = _parsed(value) if isinstance(value, bytes) else value
-            self.take_change(number, parse_change(parsed))
+            self.take_value(number, parsed)
         except WrongChange as wrong:
             self.refuse(number, named(parsed), wrong)
 
-    def take_change(self, number: int, change: Change) -> None:
+    def take_value(self, number: int, value: object) -> None:
+        """Checks and spools a change in decoded JSON. Raises `WrongChange`."""
+        if self._replace and isinstance(value, dict) and value.get("op") == KEEP:
+            self._write([KEEP, _kept(value), None, None])
+            self._kept += 1
+        else:
+            self._take_change(number, parse_change(value))
+
+    def _take_change(self, number: int, change: Change) -> None:
         """Judges a change by the declared kinds, and spools it. `number` is its line."""
         try:
             fields = _fields(
@@ -69,6 +85,7 @@ class Feed:
     def refuse(self, number: int, product_id: str, wrong: WrongChange, *, of_other_kind: bool = False) -> None:
         """Notes why a line is no change. `of_other_kind`: it is one, but for the kinds that the catalog declares."""
         self.total += 1
+        self.nameless += not product_id
         self._of_other_kinds += of_other_kind
         self._write([number, product_id, wrong.error.code, self._noted(number, wrong)])
 
@@ -77,7 +94,7 @@ class Feed:
 
         Values of another kind than the declared one are left to `of_new_request`.
         """
-        if not self.total:
+        if not self.total and not self._kept:
             raise InvalidChange(
                 "The body holds no change: send one JSON object a line, an array of them, or rows of CSV."
             )
@@ -97,7 +114,7 @@ class Feed:
     def close(self) -> None:
         self._spool.close()
 
-    def __iter__(self) -> Iterator[Change | Refusal]:
+    def __iter__(self) -> Iterator[Change | Refusal | Named]:
         self._spool.seek(0)
         for line in self._spool:
             yield _meant(json.loads(line))
@@ -115,7 +132,7 @@ class Feed:
         return detail
 
 
-def read(body: Body, *, array: bool, skip: bool, kinds: Kinds = NO_KINDS) -> Feed:
+def read(body: Body, *, array: bool, skip: bool, kinds: Kinds = NO_KINDS, replace: bool = False) -> Feed:
     """Reads a body as a feed, which the caller closes.
 
     Args:
@@ -123,12 +140,13 @@ def read(body: Body, *, array: bool, skip: bool, kinds: Kinds = NO_KINDS) -> Fee
         array: Whether it is one JSON array; else NDJSON, which is read as a stream.
         skip: Whether wrong changes are kept as refusals instead of refusing the feed.
         kinds: Those that the catalog declares for values of attributes.
+        replace: Whether it names all products, and may name some without changing them.
 
     Raises:
         Malformed: The body is no JSON array.
         FeedInvalid, InvalidChange: As `Feed.check`.
     """
-    feed = Feed(skip=skip, kinds=kinds)
+    feed = Feed(skip=skip, kinds=kinds, replace=replace)
     try:
         with disk_errors(gettempdir()):
             values = enumerate(elements(body.all()), 1) if array else lines(body.chunks())
@@ -206,8 +224,16 @@ def _fields(change: Change) -> list[Any]:
     return [change.kind, change.product_id, url, change.attributes]
 
 
-def _meant(fields: list[Any]) -> Change | Refusal:
+def _kept(value: dict[str, Any]) -> str:
+    """The product that a line only names."""
+    change = parse_change(value | {"op": ChangeKind.DELETE.value})  # which takes no other fields either
+    return change.product_id
+
+
+def _meant(fields: list[Any]) -> Change | Refusal | Named:
     first, product_id, third, fourth = fields
+    if first == KEEP:
+        return Named(product_id)
     if isinstance(first, int):
         return Refusal(first, product_id, third, fourth)
     return Change(product_id, ChangeKind(first), third and RemoteImage(third), fourth)

@@ -5,9 +5,18 @@ A field that may be left out has the default None; null is no value for it.
 
 import math
 import re
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
 
 from api.requests import strict_json
 from services.catalog.search import MAX_LIMIT
@@ -76,6 +85,7 @@ class _Request(BaseModel):
 Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT), BeforeValidator(_whole)]
 Offset = Annotated[int, Field(ge=0, le=MAX_OFFSET), BeforeValidator(_whole)]
 Score = Annotated[float, Field(ge=-1, le=1), BeforeValidator(_number)]
+Share = Annotated[float, Field(ge=0, le=1), BeforeValidator(_number)]
 Seconds = Annotated[float, Field(ge=0, le=MAX_WAIT), BeforeValidator(_number)]
 FilterText = Annotated[Filter, PlainValidator(_filter_text), _FILTER]
 FilterObject = Annotated[Filter, PlainValidator(_filter), _FILTER]
@@ -132,6 +142,28 @@ class FeedOptions(_Query):
         ),
     ] = []
     repeatable = frozenset({"column"})
+    mode: Annotated[
+        Literal["update", "replace"],
+        Field(description="replace: products that the feed does not name are removed when its changes have ended."),
+    ] = "update"
+    max_removed: Annotated[
+        Share | None,
+        Field(
+            description="With replace: the share of the catalog's products that may go, 0.3 if left out; if more would "
+            "go, none does. 1: any number."
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _of_replace(self) -> Self:
+        if self.max_removed is not None and self.mode != "replace":
+            raise ValueError("max_removed takes mode=replace: without it no products are removed")
+        return self
+
+
+class RemovedProducts(_Request):
+    filter: Annotated[FilterObject, Field(description="Which products; it needs a condition.")]
+    dry_run: Annotated[bool, Field(description="Remove nothing; answer how many match.")] = False
 
 
 class NewCatalog(_Request):

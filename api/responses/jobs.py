@@ -21,6 +21,8 @@ def to_schema(job: records.Job) -> schemas.Job:
         superseded=job.superseded,
         failed=job.failed,
         canceled=job.canceled,
+        removed=job.removed,
+        not_removed=job.not_removed,
         errors=job.errors,
         created_at=_written(job.created_at),
         started_at=_written(job.started_at) if job.started_at else None,

@@ -126,6 +126,11 @@ class Column(_Response):
     note: Annotated[str | None, Field(description="Why it was taken for that, where there is something to say.")]
 
 
+class RemovedProducts(_Response):
+    products: Annotated[Count, Field(description="How many match the filter.")]
+    examples: Annotated[list[str], Field(description="Up to ten of them.")]
+
+
 class Job(_Response):
     id: str
     catalog: str
@@ -136,6 +141,13 @@ class Job(_Response):
     superseded: Count
     failed: Count
     canceled: Count
+    removed: Annotated[
+        Count, Field(description="Of `applied`: products that went because a feed did not name them, or by a filter.")
+    ]
+    not_removed: Annotated[
+        str | None,
+        Field(description="Why not all went: too_many_removed, lines_without_id, canceled, or the code of an error."),
+    ]
     errors: Annotated[bool, Field(description="Some changes failed.")]
     created_at: Time
     started_at: Time | None

@@ -1,24 +1,28 @@
 """Routes of products: put, patch and delete, one or many at a time; read and list."""
 
 from contextlib import closing
+from typing import Any
 
 from apiflask import APIBlueprint
-from flask import Response, request
+from flask import Response, jsonify, request
 
 from api.access.auth import opened_by
 from api.access.keys import Scope
 from api.context import context
 from api.errors import Fault, RequestInvalid
-from api.ingest import Answer, accepted, ended
+from api.ingest import Answer, accepted, begun, ended
 from api.openapi import handwritten
 from api.openapi.document import more
-from api.requests import csv_feed, feed, models
-from api.requests.body import Body, unsupported
+from api.requests import csv_feed, feed, models, strict_json
+from api.requests.body import MAX_JSON, Body, checked, unsupported
 from api.requests.csv_feed import TABLES
 from api.requests.single_change import one_change
 from api.responses import schemas
 from api.responses.warnings import warned
-from services.catalog.catalog import Catalog
+from services.catalog.removal import MAX_REMOVED, checked_filter
+from services.kinds import Kinds
+from services.ledger import Removal
+from services.query.filters import written
 from services.records import ChangeKind, Product
 
 bp = APIBlueprint("products", __name__, url_prefix="/v1/catalogs/<segment:catalog>/products", tag="Products")
@@ -74,21 +78,57 @@ def post(catalog: str, options: models.FeedOptions) -> Answer:
     32 MB. `op` is put (the
     default, which needs `image_url`), patch (`attributes`, `image_url` or both) or delete (neither). Changes are
     applied in their order. A put without `attributes` keeps those that are stored.
+
+    With `mode=replace` the feed names all products: when its changes, and all accepted before, have ended, products
+    that no line names are removed, unless they were changed after the request began. A line `{"product_id",
+    "op": "keep"}` names one and changes nothing. `not_removed` of the job says if and why nothing was removed.
     """
     found = context().catalog(catalog)
-    if request.mimetype in TABLES:
-        return _post_table(found, options)
-    if options.column:
-        why = "column: it is for CSV; leave it out, or send the feed as text/csv."
-        raise RequestInvalid([Fault(why, RequestInvalid.code, "column")])
-    if array := request.mimetype == "application/json":
-        body = Body(MAX_ARRAY, f"send the changes as {LINES[0]}, one a line, which may have more")
-    elif request.mimetype in LINES:
-        body = Body(context().settings.max_feed_bytes, "send it in parts")
-    else:
-        raise unsupported(LINES[0], "application/json", TABLES[0])
-    with closing(feed.read(body, array=array, skip=options.on_error == "skip", kinds=found.kinds)) as changes:
-        return accepted(found, changes.of_new_request, changes.total, body.digest)
+    body = _feed_body(options)
+    since = begun(found) if options.mode == "replace" else None
+    changes, said = _read(body, options, found.kinds)
+    with closing(changes):
+        removal = None
+        if since:
+            most = since.most(MAX_REMOVED if options.max_removed is None else options.max_removed)
+            removal = Removal(since.version, most, forgone="lines_without_id" if changes.nameless else None)
+        return accepted(found, changes.of_new_request, changes.total, body.digest, said=said, removal=removal)
+
+
+@bp.post("/delete")
+@opened_by(Scope.INGEST)
+@bp.doc(
+    extensions=more(
+        *(404, 409, 413, 415, 429, 503),
+        body={"application/json": models.RemovedProducts},
+        answers={200: ("With `dry_run`: what would be removed.", {"application/json": schemas.RemovedProducts})},
+        headers=LOCATION,
+        accepts=True,
+        curl="""-H 'Content-Type: application/json' \\
+  -d '{"filter": {"must": {"key": "color", "match": {"value": "red"}}}}'""",
+    )
+)
+@bp.output(schemas.Job, status_code=202, description=JOB)
+def delete_many(catalog: str) -> Answer | Response:
+    """Remove the products that match a filter
+
+    Those that match it when everything accepted before has ended, and that were not changed after the request. A filter
+    without a condition is refused; to remove all products, remove the catalog. With `dry_run` nothing is removed.
+    """
+    found = context().catalog(catalog)
+    if request.mimetype != "application/json":
+        raise unsupported("application/json")
+    body = Body(MAX_JSON)
+    wanted = checked(models.RemovedProducts, strict_json.parsed(body.all()))
+    filter = checked_filter(wanted.filter)
+    if wanted.dry_run:
+        products, _ = found.scroll(limit=10, filter=filter)
+        matching = schemas.RemovedProducts(
+            products=found.count(filter), examples=[product.product_id for product in products]
+        )
+        return jsonify(matching.model_dump())
+    removal = Removal(begun(found).version, filter=written(filter))
+    return accepted(found, list, 0, body.digest, removal=removal)
 
 
 @bp.get("/<segment:product_id>")
@@ -163,17 +203,27 @@ def delete(catalog: str, product_id: str, options: models.Wait) -> Answer | Resp
     return _changed(catalog, product_id, ChangeKind.DELETE, options.wait)
 
 
-def _post_table(found: Catalog, options: models.FeedOptions) -> Answer:
-    body = Body(context().settings.max_feed_bytes, "send it in parts")
-    changes, said = csv_feed.read(
-        body,
-        skip=options.on_error == "skip",
-        kinds=found.kinds,
-        columns=request.args.getlist("column"),
-        charset=request.mimetype_params.get("charset"),
-    )
-    with closing(changes):
-        return accepted(found, changes.of_new_request, changes.total, body.digest, said)
+def _feed_body(options: models.FeedOptions) -> Body:
+    """The body of a feed, of a type that is taken. Raises `RequestError`s."""
+    if options.column and request.mimetype not in TABLES:
+        why = "column: it is for CSV; leave it out, or send the feed as text/csv."
+        raise RequestInvalid([Fault(why, RequestInvalid.code, "column")])
+    if request.mimetype == "application/json":
+        return Body(MAX_ARRAY, f"send the changes as {LINES[0]}, one a line, which may have more")
+    if request.mimetype in (*LINES, *TABLES):
+        return Body(context().settings.max_feed_bytes, "send it in parts")
+    raise unsupported(LINES[0], "application/json", TABLES[0])
+
+
+def _read(body: Body, options: models.FeedOptions, kinds: Kinds) -> tuple[feed.Feed, dict[str, Any] | None]:
+    """The changes of a feed, and what its job tells of it."""
+    skip, replace = options.on_error == "skip", options.mode == "replace"
+    if request.mimetype not in TABLES:
+        array = request.mimetype == "application/json"
+        return feed.read(body, array=array, skip=skip, kinds=kinds, replace=replace), None
+    charset = request.mimetype_params.get("charset")
+    columns = request.args.getlist("column")
+    return csv_feed.read(body, skip=skip, replace=replace, kinds=kinds, columns=columns, charset=charset)
 
 
 def to_schema(product: Product) -> schemas.Product:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Unpack
 
 from services.attributes import checked_attributes, merged
-from services.catalog import copying
+from services.catalog import copying, removal
 from services.catalog.embeddings import read_embeddings, write_embeddings
 from services.catalog.fingerprint import check_fingerprint
 from services.catalog.plan import not_found
@@ -23,6 +23,7 @@ from services.images.intake import Intake, Observe, nothing
 from services.index.vector_index import VectorIndex, checked_keys
 from services.kinds import extended
 from services.names import checked_product_id
+from services.query.filters import Filter
 from services.records import (
     AttributeKind,
     Attributes,
@@ -172,6 +173,33 @@ class Catalog(Reading):
             for each in outcomes
         ]
 
+    def begin(self) -> removal.Since:
+        """Begins a feed that names all products: puts from now on get higher versions."""
+        return removal.Since(self._versions.next(0), self.count())
+
+    def remove_unnamed(
+        self, names: removal.Names, since: removal.Since, *, max_removed: float = removal.MAX_REMOVED
+    ) -> removal.Removed:
+        """Removes the products that a feed did not name and nothing has changed since it began.
+
+        If they were more than `max_removed` of the products that the catalog had when it began (1: any number is
+        right), none is removed, and the answer says `too_many_removed`. Raises `InvalidInput`.
+        """
+        if removal.too_many(self.removable(since.version, names=names), since.most(max_removed)):
+            return removal.Removed(0, removal.TOO_MANY)
+        return self._removed(self.removable(since.version, names=names), since.version)
+
+    def remove_matching(self, filter: Filter) -> removal.Removed:
+        """Removes the products that match a filter. Raises `InvalidFilter` where it has no condition."""
+        version = self._versions.next(0)
+        return self._removed(self.removable(version, filter=removal.checked_filter(filter)), version)
+
+    def removable(
+        self, version: int, *, names: removal.Names | None = None, filter: Filter | None = None
+    ) -> Iterator[list[str]]:
+        """The IDs of products with a lower version that match the filter and are not named, a page at a time."""
+        return removal.removable(self._index, version, names, filter)
+
     def search(self, vector: Vector, **options: Unpack[SearchOptions]) -> list[Neighbor]:
         """The products nearest to a vector of any length, best first. Raises `InvalidVector`, `InvalidInput`."""
         return self._searcher.by_vector(vector, **options)
@@ -241,6 +269,10 @@ class Catalog(Reading):
     def close(self) -> None:
         """Closes the index; calls in progress and later ones raise `IndexUnavailable`."""
         self._index.close()
+
+    def _removed(self, pages: Iterable[Sequence[str]], version: int) -> removal.Removed:
+        deletes = (Change(each, ChangeKind.DELETE, version=version) for page in pages for each in page)
+        return removal.Removed(sum(outcome.state is State.APPLIED for outcome in self.put(deletes)))
 
     def _describe(self, spec: CatalogSpec) -> None:
         self._save(spec)

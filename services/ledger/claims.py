@@ -1,13 +1,13 @@
 """What workers ask of the ledger: claims of changes, their leases and outcomes, and which workers are alive."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from services.failpoints import hit
 from services.ledger import payload
-from services.ledger.records import Claim, Claimed
-from services.ledger.store import Store, translated
-from services.records import Outcome
+from services.ledger.records import Claim, Claimed, Removal
+from services.ledger.store import CHUNK, Store, translated
+from services.records import Change, ChangeKind, Outcome
 
 
 class Claims:
@@ -36,6 +36,8 @@ class Claims:
         if not rest:
             return Claimed(None, suspects, bool(more))
         hit("claimed")
+        if rest[0] == b"removal":
+            return Claimed(_of_removal(id.decode(), catalog_id.decode(), rest[1:]), suspects, bool(more))
         changes = [payload.unpacked(item, int(version)) for version, item in zip(rest[1::5], rest[2::5], strict=True)]
         refs, of_jobs, requests = ([each.decode() for each in rest[start::5]] for start in (0, 3, 4))
         claim = Claim(id.decode(), catalog_id.decode(), refs, changes, of_jobs, requests, alone)
@@ -58,6 +60,46 @@ class Claims:
         is_ours = bool(self._store.run("record", claim.id, *arguments))
         hit("recorded")
         return is_ours
+
+    def names(self, claim: Claim) -> Iterator[bytes]:
+        """Digests of the products that the job of a removal names, many in one."""
+        start = 0
+        while True:
+            with translated():
+                found = self._store.redis.lrange(f"la:names:{claim.jobs[0]}", start, start + CHUNK - 1)
+            yield from found
+            if len(found) < CHUNK:
+                return
+            start += CHUNK
+
+    def decide(self, claim: Claim) -> bool:
+        """Records that the products of a removal go, whoever goes on with it.
+
+        False: it is not this claim's any more.
+        """
+        hit("decide")
+        return bool(self._store.run("removal", claim.id, "go", ""))
+
+    def remove(self, claim: Claim, product_ids: Sequence[str]) -> bool:
+        """Accepts the deletion of some products of a removal, each as one more change of its job.
+
+        False: it is not this claim's any more.
+        """
+        assert claim.removal is not None
+        version = claim.removal.version
+        deletes = [payload.packed(Change(each, ChangeKind.DELETE, version=version)) for each in product_ids]
+        hit("remove")
+        is_ours = bool(self._store.run("remove", claim.id, *deletes))
+        hit("removed")
+        return is_ours
+
+    def end_removal(self, claim: Claim, not_removed: str | None = None) -> bool:
+        """Records that all products of a removal have been accepted, or why they are not removed; the claim ends.
+
+        False: it is not this claim's any more.
+        """
+        hit("end_removal")
+        return bool(self._store.run("removal", claim.id, "end", not_removed or ""))
 
     def give_back(self, claim: Claim, *, pause: float = 0.0, crashed: bool = False) -> bool:
         """Requeues the changes of a claim that have not ended.
@@ -87,3 +129,9 @@ class Claims:
         """How many more drains could start now: enough for what waits, `batch` changes each, but no more than there are
         free slots. Who wakes workers asks this. Where no worker is alive, at most one."""
         return int(self._store.run("spare_drains", batch, 1))
+
+
+def _of_removal(id: str, catalog_id: str, fields: Sequence[bytes]) -> Claim:
+    job, version, most, filter, decided, request = (each.decode() for each in fields)
+    removal = Removal(int(version), int(most) if most else None, filter or None, decided=bool(decided))
+    return Claim(id, catalog_id, [], [], [job], [request], removal=removal)

@@ -31,7 +31,8 @@ def job(number: str, fields: Mapping[bytes, bytes]) -> Job:
         id=number,
         catalog=fields[b"cn"].decode(),
         state=_state(fields),
-        total=int(fields.get(b"n", 0)),
+        # A removal that has not ended is the last line of its job, and no change.
+        total=int(fields.get(b"n", 0)) - (b"v" in fields),
         applied=int(fields.get(b"a", 0)),
         unchanged=int(fields.get(b"u", 0)),
         superseded=int(fields.get(b"x", 0)),
@@ -41,6 +42,8 @@ def job(number: str, fields: Mapping[bytes, bytes]) -> Job:
         started_at=_time(fields, b"t1"),
         finished_at=_time(fields, b"t2"),
         said=json.loads(fields.get(b"said", b"{}")),
+        removed=int(fields.get(b"rm", 0)),
+        not_removed=fields[b"why"].decode() if b"why" in fields else None,
     )
 
 

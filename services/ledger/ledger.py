@@ -23,7 +23,7 @@ from services.errors import (
 )
 from services.failpoints import hit
 from services.ledger import jobs, payload, removal
-from services.ledger.records import Counts, Refusal, Stats
+from services.ledger.records import Counts, Named, Refusal, Removal, Stats
 from services.ledger.store import Store, translated
 from services.records import Change, Item, Job, JobState, Lane, State
 
@@ -65,13 +65,14 @@ class Ledger:
         self,
         catalog_id: str,
         catalog: str,
-        changes: Iterable[Change | Refusal],
+        changes: Iterable[Change | Refusal | Named],
         *,
         lane: Lane,
         max_version: Callable[[], int],
         request_id: str = "",
         key: str = "",
         said: Mapping[str, Any] | None = None,
+        removal: Removal | None = None,
     ) -> Job:
         """Accepts changes, all or none: once it returns none is lost, and their versions follow their order.
 
@@ -86,6 +87,7 @@ class Ledger:
             request_id: The ID of the request, for logs.
             key: The idempotency key that was begun for this request, if any.
             said: What the job tells of the feed, as JSON.
+            removal: What is removed in the end; without a filter, each of `changes` names its product.
 
         Raises:
             QueueFull: Too many changes of the catalog wait.
@@ -94,13 +96,14 @@ class Ledger:
         """
         keep = max(self._retention, KEY_SECONDS) if key else self._retention
         head = (catalog_id, catalog, lane.value, request_id, keep, CHAIN_BYTES)
-        tail = (self._max_waiting, key, KEY_SECONDS)
+        tail = (self._max_waiting, key, KEY_SECONDS, *_fields(removal))
+        keeps_names = removal is not None and removal.filter is None and removal.forgone is None
         number = b"0"
         try:
-            for total, lines, refused in payload.chunks(changes):
+            for total, lines, refused, names in payload.chunks(changes, named=keeps_names):
                 hit("accept")
                 note = json.dumps(said, ensure_ascii=False) if said and number == b"0" else ""
-                arguments = [*head, total, *tail, len(refused), note, *refused, *lines]
+                arguments = [*head, total, *tail, names, len(refused), note, *refused, *lines]
                 answer = self.store.run("write", number, *arguments)
                 if answer[0] == b"unknown":
                     self._introduce(catalog_id, catalog, max_version)
@@ -141,6 +144,19 @@ class Ledger:
         again = (change for part in ([first], changes) for change in part)
         catalog_id = found[b"c"].decode()
         return self.accept(catalog_id, job.catalog, again, lane=lane, max_version=_gone, request_id=request_id, key=key)
+
+    def reserve(self, catalog_id: str, catalog: str, max_version: Callable[[], int]) -> int:
+        """A version of the catalog that no change gets: what has been accepted is below it, what will be is above.
+
+        Raises `CatalogNotFound`.
+        """
+        answer = self.store.run("reserve", catalog_id)
+        if answer == b"unknown":
+            self._introduce(catalog_id, catalog, max_version)
+            answer = self.store.run("reserve", catalog_id)
+        if not answer.isdigit():
+            self._refuse(answer, catalog)
+        return int(answer)
 
     def introduce(self, catalog_id: str, catalog: str, max_version: int) -> None:
         """Registers a catalog that is being restored: later changes get versions above `max_version`.
@@ -206,7 +222,7 @@ class Ledger:
     # Ending
 
     def cancel(self, id: str) -> Job:
-        """Cancels the changes that wait; those that a worker is processing end by themselves. Idempotent.
+        """Cancels the changes that wait, and a removal; what a worker is processing ends by itself. Idempotent.
 
         Raises `JobNotFound`, `Conflict` (it is still being received).
         """
@@ -294,6 +310,14 @@ class Ledger:
             removal.discard(self.store, number)
         except LedgerUnavailable:
             return  # upkeep will, because the job receives nothing any more
+
+
+def _fields(removal: Removal | None) -> tuple[str | int, ...]:
+    """A removal as the script `write` takes it."""
+    if removal is None:
+        return "", "", "", ""
+    most = "" if removal.most is None else removal.most
+    return removal.version, most, removal.filter or "", removal.forgone or ""
 
 
 def _gone() -> int:

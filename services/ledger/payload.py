@@ -3,17 +3,19 @@
 import json
 import re
 from collections.abc import Iterable, Iterator
-from hashlib import blake2b
 from typing import Any
 
-from services.ledger.records import Refusal
+from services.ledger.records import Named, Refusal
 from services.ledger.store import CHUNK
+from services.names import digest
 from services.records import Change, ChangeKind, ImageSource, Item, RemoteImage, State, StoredImage
 
 _KINDS = {ChangeKind.PUT: "+", ChangeKind.PATCH: "~", ChangeKind.DELETE: "-"}
 _KIND_OF = {letter: kind for kind, letter in _KINDS.items()}
 _STORED = re.compile(rb'"#([0-9a-f]{64})"')
 CHUNK_BYTES = 1 << 20
+NAMES_BYTES = 1 << 16
+"""Digests of products in one entry of a list of names."""
 _HEAD = 17
 _VERSION = 16
 
@@ -29,22 +31,29 @@ def packed(change: Change) -> bytes:
     while fields[-1] is None:
         fields.pop()
     text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
-    digest = blake2b(change.product_id.encode(), digest_size=16).digest()
-    return letter + digest + version + text.encode()
+    return letter + digest(change.product_id) + version + text.encode()
 
 
-def chunks(changes: Iterable[Change | Refusal]) -> Iterator[tuple[int, list[Any], list[bytes]]]:
+def chunks(
+    changes: Iterable[Change | Refusal | Named], *, named: bool = False
+) -> Iterator[tuple[int, list[Any], list[bytes], bytes]]:
     """Changes in chunks, as the script `write` takes them.
 
-    Yields the total with the last chunk and -1 before; the lines, each followed by its payload; what was refused.
+    Yields the total with the last chunk and -1 before; the lines, each followed by its payload; what was refused; with
+    `named` the digests of the products that all of them name, else nothing.
     """
     lines: list[Any] = []
     refused: list[bytes] = []
+    names = bytearray()
     size = total = 0
     for change in changes:
-        if len(lines) >= 2 * CHUNK or len(refused) >= CHUNK or size > CHUNK_BYTES:
-            yield -1, lines, refused
-            lines, refused, size = [], [], 0
+        if len(lines) >= 2 * CHUNK or len(refused) >= CHUNK or size > CHUNK_BYTES or len(names) >= NAMES_BYTES:
+            yield -1, lines, refused, bytes(names)
+            lines, refused, names, size = [], [], bytearray(), 0
+        if named and change.product_id:
+            names += digest(change.product_id)
+        if isinstance(change, Named):
+            continue
         if isinstance(change, Refusal):
             why = note(change.code, change.message, change.product_id)
             refused.append(b"%d %s" % (change.line, why))
@@ -53,7 +62,7 @@ def chunks(changes: Iterable[Change | Refusal]) -> Iterator[tuple[int, list[Any]
             lines += [total, item]
             size += len(item)
         total += 1
-    yield total, lines, refused
+    yield total, lines, refused, bytes(names)
 
 
 def unpacked(payload: bytes, version: int) -> Change:

@@ -17,11 +17,36 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """A line of a feed that names a product and does not change it."""
+
+    product_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What a job removes when its changes, and all that were accepted before it, have ended.
+
+    It is the products with a lower version than `version` that match `filter` (JSON), or, where that is None, that the
+    job does not name; but none at all if they are more than `most` (None: any number). `forgone` says why nothing is
+    removed, where that is known already. `decided`: that they go has been decided, by a worker that was interrupted.
+    """
+
+    version: int
+    most: int | None = None
+    filter: str | None = None
+    forgone: str | None = None
+    decided: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """Changes of one catalog that a worker processes until its lease ends; at most one a product.
 
     `refs` name them for the ledger, `jobs` are their jobs and `requests` the IDs of the requests that brought them, all
     in the order of `changes`. `alone`: they have crashed workers before, so nothing else is processed meanwhile.
+
+    With `removal` it has no changes: what the one job of `jobs` removes is to be found.
     """
 
     id: str
@@ -31,6 +56,7 @@ class Claim:
     jobs: Sequence[str]
     requests: Sequence[str] = ()
     alone: bool = False
+    removal: Removal | None = None
 
 
 @dataclass(frozen=True, slots=True)

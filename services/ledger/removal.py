@@ -8,10 +8,12 @@ from services.records import State
 
 
 def cancel(store: Store, number: str, *, claimed: bool = False) -> None:
-    """Cancels the changes of a job that wait; with `claimed` also those that workers are processing.
+    """Cancels the changes of a job that wait, and its removal; with `claimed` also what workers are processing.
 
     Raises `LedgerUnavailable`.
     """
+    # First: it appends changes to the job.
+    store.run("forgo", number)
     with translated():
         total = int(store.redis.hget(f"la:job:{number}", "n") or 0)
     for start in range(0, total, CHUNK):

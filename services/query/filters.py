@@ -287,6 +287,11 @@ def parse(source: object) -> Filter:
         raise InvalidFilter(f"filter: this is not JSON: {error}.") from error
 
 
+def written(filter: Filter) -> str:
+    """A filter as the JSON text that `parse` takes."""
+    return filter.model_dump_json(by_alias=True, exclude_defaults=True)
+
+
 def _sentence(error: ErrorDetails) -> str:
     if len(error["loc"]) > 4 * MAX_DEPTH:
         return _TOO_DEEP

@@ -1,7 +1,8 @@
 """A shop whose changes workers do: a real Valkey, a real catalog, and encoders as each test wants them."""
 
+import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,8 @@ from waiting import until as until
 
 from services.catalog.catalog import Catalog
 from services.catalog.catalogs import Catalogs
-from services.ledger import Chores, Claims, Counts, Ledger, Store
+from services.catalog.removal import Since
+from services.ledger import Chores, Claims, Counts, Ledger, Named, Removal, Store
 from services.records import Change, Job, Lane, Pixels, StoredImage, Vectors
 from services.testing import StubEncoder, picture
 from workers.worker import Worker
@@ -52,9 +54,31 @@ class Shop:
     def id(self) -> str:
         return self.catalog.spec.id
 
-    def accept(self, changes: list[Change], lane: Lane = Lane.BULK, request_id: str = "") -> Job:
+    def accept(
+        self,
+        changes: Sequence[Change | Named],
+        lane: Lane = Lane.BULK,
+        request_id: str = "",
+        removal: Removal | None = None,
+    ) -> Job:
         name, highest = self.catalog.spec.name, self.catalog.max_version
-        return self.ledger.accept(self.id, name, iter(changes), lane=lane, max_version=highest, request_id=request_id)
+        return self.ledger.accept(
+            self.id, name, iter(changes), lane=lane, max_version=highest, request_id=request_id, removal=removal
+        )
+
+    def since(self) -> Since:
+        """The beginning of a feed that names all products."""
+        version = self.ledger.reserve(self.id, self.catalog.spec.name, self.catalog.max_version)
+        return Since(version, self.catalog.count())
+
+    def sync(self, changes: Sequence[Change | Named], max_removed: float = 1.0) -> Job:
+        """A feed that names all products, begun and accepted now."""
+        since = self.since()
+        return self.accept(changes, removal=Removal(since.version, since.most(max_removed)))
+
+    def remove_matching(self, filter: dict[str, Any]) -> Job:
+        """The removal of all products that match a filter, of which JSON is given."""
+        return self.accept([], removal=Removal(self.since().version, filter=json.dumps(filter)))
 
     def accept_suspects(self, changes: list[Change]) -> Job:
         """Changes that have ended a worker twice already, and so run alone; nothing else may wait yet."""

@@ -1,6 +1,7 @@
 -- Hands changes of one catalog to a worker.
 -- Returns {claim, catalog, suspects, more, ref, version, payload, job, request ID, ...}; claim 0 where there is nothing
--- to do, and `more` 1 where it only looked at part of what there is.
+-- to do, and `more` 1 where it only looked at part of what there is. Where a removal is due, it returns that instead:
+-- {claim, catalog, suspects, more, 'removal', job, version, most, filter, decided, request ID}, absent ones ''.
 local drain = ARGV[1]
 local limit = tonumber(ARGV[2])
 local lease_ms = tonumber(ARGV[3])
@@ -85,6 +86,21 @@ local function suspects()
   return count
 end
 
+-- Hands out what a job removes.
+local function hand_out_removal(catalog, number)
+  local key = 'la:job:' .. number
+  local claim = int(redis.call('INCR', 'la:claims'))
+  redis.call('ZADD', 'la:drains', now + lease_ms, drain)
+  redis.call('ZADD', 'la:leases', now + lease_ms, claim)
+  redis.call('HSET', 'la:claim:' .. claim, 'c', catalog, 'removal', number)
+  redis.call('HSETNX', key, 't1', now)
+  redis.call('HSET', key, 'rc', claim)
+  local found = redis.call('HMGET', key, 'v', 'most', 'flt', 'go', 'r')
+  local answer = { claim, catalog, suspects(), 0, 'removal', number }
+  for i = 1, 5 do answer[#answer + 1] = found[i] or '' end
+  return answer
+end
+
 local catalog
 for _ = 1, redis.call('LLEN', 'la:catalogs') do
   catalog = redis.call('LMOVE', 'la:catalogs', 'la:catalogs', 'LEFT', 'RIGHT')
@@ -92,6 +108,8 @@ for _ = 1, redis.call('LLEN', 'la:catalogs') do
     if alone then
       fill_alone(catalog)
     else
+      local number = due_removal(catalog)
+      if number then return hand_out_removal(catalog, number) end
       -- A quarter of each claim is reserved for bulk changes, or a busy shop would starve its nightly feed. Where a
       -- quarter is less than one change, one claim in four, or in two, has one.
       local claims = tonumber(redis.call('HGET', 'la:turns', catalog) or 0)

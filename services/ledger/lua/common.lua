@@ -13,6 +13,12 @@
 --                        got lines received, low the lowest version that its changes have of their own,
 --                        t0 t1 t2 created, started, finished (ms), s state once finished, w waiters, r request ID,
 --                        keep seconds to be kept when finished, said what it tells of its feed, JSON
+--                        of a removal: v its version and the last line, which is no change, until it has ended; most it
+--                        removes at most, flt its filter, go once decided, rc K that has it, rx its crashes; rl the first line that it
+--                        has appended, rm how many of those were applied, why not all of them
+--   la:removals:C        set of N whose removal has not ended
+--   la:names:N           list of digests of the products that N names, many in one
+--   la:older:N           set of those jobs that were open when N was accepted, for which its removal waits
 --   la:items             hash ref -> payload, until the change has ended; a ref is "N:line"
 --   la:failed:N          list of "line note\npayload" of changes that failed
 --   la:lane:C:L          list of N with lines to hand out     la:ready:C:L  list of refs to hand out first
@@ -43,8 +49,8 @@ end
 local known = {}
 local function job(number)
   if not known[number] then
-    local found = redis.call('HMGET', 'la:job:' .. number, 'c', 'b', 'l')
-    known[number] = { catalog = found[1], base = tonumber(found[2]), lane = found[3] }
+    local found = redis.call('HMGET', 'la:job:' .. number, 'c', 'b', 'l', 'rl')
+    known[number] = { catalog = found[1], base = tonumber(found[2]), lane = found[3], removes_from = tonumber(found[4]) }
   end
   return known[number]
 end
@@ -103,13 +109,13 @@ local LETTER = { applied = 'a', unchanged = 'u', superseded = 'x', failed = 'f',
 
 local function finish_if_done(number)
   local key = 'la:job:' .. number
-  local found = redis.call('HMGET', key, 'n', 'a', 'u', 'x', 'f', 'k', 'w', 'c', 'keep')
+  local found = redis.call('HMGET', key, 'n', 'a', 'u', 'x', 'f', 'k', 'w', 'c', 'keep', 'why')
   local done = 0
   for i = 2, 6 do done = done + (tonumber(found[i]) or 0) end
   if done < tonumber(found[1]) then return end
   local state = 'succeeded'
-  if (tonumber(found[6]) or 0) > 0 then state = 'canceled'
-  elseif done > 0 and tonumber(found[5]) == done then state = 'failed' end
+  if (tonumber(found[6]) or 0) > 0 or found[10] == 'canceled' then state = 'canceled'
+  elseif done > 0 and tonumber(found[5]) == done or done == 0 and found[10] then state = 'failed' end
   redis.call('HSET', key, 's', state, 't2', now)
   redis.call('SREM', 'la:open:' .. found[8], number)
   if (tonumber(found[5]) or 0) > 0 then
@@ -134,6 +140,10 @@ local function count_end(ref, item, was, state, note)
   redis.call('HDEL', 'la:crashes:' .. catalog, ref)
   if state == 'failed' then redis.call('RPUSH', 'la:failed:' .. number, line .. ' ' .. note .. '\n' .. item) end
   redis.call('HINCRBY', 'la:job:' .. number, LETTER[state], 1)
+  local removes_from = job(number).removes_from
+  if removes_from and tonumber(line) >= removes_from and state == 'applied' then
+    redis.call('HINCRBY', 'la:job:' .. number, 'rm', 1)
+  end
   redis.call('HINCRBY', 'la:counts:' .. catalog, state, 1)
   redis.call('HINCRBY', 'la:counts:' .. catalog, was, -1)
   ended = ended + 1
@@ -199,3 +209,37 @@ end
 
 -- The field c is among them; it is no ref, so it has no payload and is skipped.
 local function refs_of(claim) return redis.call('HKEYS', 'la:claim:' .. claim) end
+
+-- A job of the catalog whose removal can be done now, as its fields by name; nil where there is none. Its own changes
+-- have ended, and so have all jobs that were accepted before it: none can still bring an older product.
+local function due_removal(catalog)
+  for _, number in ipairs(redis.call('SMEMBERS', 'la:removals:' .. catalog)) do
+    local found = redis.call('HMGET', 'la:job:' .. number, 'n', 'a', 'u', 'x', 'f', 'k', 'rc')
+    local done = 0
+    for i = 2, 6 do done = done + (tonumber(found[i]) or 0) end
+    local is_held = found[7] and redis.call('ZSCORE', 'la:leases', found[7])
+    local older = 'la:older:' .. number
+    if done == tonumber(found[1]) - 1 and not is_held
+      and redis.call('SINTERSTORE', older, older, 'la:open:' .. catalog) == 0 then return number end
+  end
+end
+
+-- The job whose removal a claim is for; nil where its lease was over, or the removal has ended.
+local function removal_of(claim)
+  if not redis.call('ZSCORE', 'la:leases', claim) then return end
+  local number = redis.call('HGET', 'la:claim:' .. claim, 'removal')
+  return number and redis.call('HEXISTS', 'la:job:' .. number, 'v') == 1 and number
+end
+
+-- Ends the removal of a job, where it has one that has not ended; `why` not all was removed, or ''.
+local function end_removal(number, why)
+  local key = 'la:job:' .. number
+  local found = redis.call('HMGET', key, 'c', 'v')
+  if not found[2] then return end
+  redis.call('HDEL', key, 'v', 'most', 'flt', 'go', 'rc', 'rx')
+  redis.call('HINCRBY', key, 'n', -1)
+  if why ~= '' then redis.call('HSET', key, 'why', why) end
+  redis.call('SREM', 'la:removals:' .. found[1], number)
+  redis.call('UNLINK', 'la:names:' .. number, 'la:older:' .. number)
+  finish_if_done(number)
+end

@@ -16,6 +16,6 @@ for i = first_line, #ARGV do
   end
 end
 if #ARGV < first_line then
-  redis.call('DEL', 'la:job:' .. number, 'la:failed:' .. number)
+  redis.call('DEL', 'la:job:' .. number, 'la:failed:' .. number, 'la:names:' .. number)
   redis.call('ZREM', 'la:receiving', number)
 end

@@ -1,4 +1,5 @@
--- Requeues what has not ended of a claim. Returns 1, or 0 where its lease was over and the changes are others'.
+-- Requeues what has not ended of a claim; a removal, which no change shares, fails after as many crashes as a change.
+-- Returns 1, or 0 where its lease was over and the changes are others'.
 local claim = ARGV[1]
 local pause_ms = tonumber(ARGV[2]) -- during which nobody gets changes of its catalog
 local crashed = ARGV[3] == '1'     -- the worker failed unexpectedly, which counts as a crash
@@ -6,6 +7,10 @@ local crashed = ARGV[3] == '1'     -- the worker failed unexpectedly, which coun
 if not redis.call('ZSCORE', 'la:leases', claim) then return 0 end
 local catalog = redis.call('HGET', 'la:claim:' .. claim, 'c')
 for _, ref in ipairs(refs_of(claim)) do release_change(ref, crashed) end
+local number = removal_of(claim)
 end_claim(claim)
+if number and crashed and redis.call('HINCRBY', 'la:job:' .. number, 'rx', 1) >= GUILTY then
+  end_removal(number, 'worker_crashed')
+end
 if pause_ms > 0 then redis.call('SET', 'la:paused:' .. catalog, '1', 'PX', int(pause_ms)) end
 return 1

@@ -11,9 +11,14 @@ local total = tonumber(ARGV[8])        -- of all lines, which commits the job; -
 local max_waiting = tonumber(ARGV[9])
 local idempotency_key = ARGV[10]       -- or ''
 local key_seconds = ARGV[11]
-local refused = tonumber(ARGV[12])     -- how many lines were no changes
-local said = ARGV[13]                  -- what the job tells of the feed, of a new job; or ''
-local first_refused = 14               -- in ARGV: "line note", so many times
+local removal_version = ARGV[12]       -- or '' where the job removes nothing in the end
+local removal_most = ARGV[13]          -- or ''
+local removal_filter = ARGV[14]        -- or ''
+local removal_forgone = ARGV[15]       -- why nothing is removed, or ''
+local names = ARGV[16]                 -- digests of the products that these lines name, where that matters
+local refused = tonumber(ARGV[17])     -- how many lines were no changes
+local said = ARGV[18]                  -- what the job tells of the feed, of a new job; or ''
+local first_refused = 19               -- in ARGV: "line note", so many times
 local first_change = first_refused + refused -- in ARGV: pairs of line and payload
 
 if redis.call('ZSCORE', 'la:dropping', catalog) then return { 'removed', '', number } end
@@ -30,6 +35,7 @@ elseif tonumber(redis.call('ZSCORE', 'la:receiving', number) or 0) == 0 then
 end
 redis.call('ZADD', 'la:receiving', now, number)
 
+if names ~= '' then redis.call('RPUSH', 'la:names:' .. number, names) end
 for i = first_refused, first_change - 1 do
   redis.call('RPUSH', 'la:failed:' .. number, ARGV[i] .. '\n')
   redis.call('HINCRBY', 'la:job:' .. number, 'f', 1)
@@ -61,6 +67,16 @@ local base = redis.call('INCRBY', 'la:version:' .. catalog, total) - total
 redis.call('HSET', 'la:job:' .. number, 'b', int(base), 'n', total, 'cur', 0)
 redis.call('HDEL', 'la:job:' .. number, 'got')
 redis.call('ZREM', 'la:receiving', number)
+if removal_forgone ~= '' then
+  redis.call('HSET', 'la:job:' .. number, 'why', removal_forgone)
+elseif removal_version ~= '' then
+  -- It counts as a last line, which keeps the job open until it has ended. Its deletions will have this version.
+  local low = tonumber(redis.call('HGET', 'la:job:' .. number, 'low') or removal_version)
+  redis.call('HSET', 'la:job:' .. number, 'v', removal_version, 'most', removal_most, 'flt', removal_filter,
+    'n', total + 1, 'low', int(math.min(low, tonumber(removal_version))))
+  redis.call('SUNIONSTORE', 'la:older:' .. number, 'la:open:' .. catalog)
+  redis.call('SADD', 'la:removals:' .. catalog, number)
+end
 redis.call('SADD', 'la:open:' .. catalog, number)
 redis.call('HINCRBY', 'la:counts:' .. catalog, 'waiting', changes)
 if failures > 0 then redis.call('HINCRBY', 'la:counts:' .. catalog, 'failed', failures) end

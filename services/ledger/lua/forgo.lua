@@ -1,0 +1,4 @@
+-- Ends the removal of a job that is canceled, where it has one: what it has not appended to the job stays.
+local number = ARGV[1]
+
+end_removal(number, 'canceled')
