@@ -158,6 +158,8 @@ def test_a_feed_is_accepted_in_its_order(service: Any, type: str) -> None:
         "superseded": 0,
         "failed": 0,
         "canceled": 0,
+        "removed": 0,
+        "not_removed": None,
         "errors": False,
         "created_at": "",
         "started_at": None,

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_words import CATALOG
+from ledger_words import CATALOG, OTHER
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from waiting import until
 
 from services.errors import LedgerUnavailable
-from services.ledger import Chores, Claim, Claims, Ledger, Store, connect
+from services.ledger import Chores, Claim, Claims, Ledger, Removal, Store, connect
 from services.queue.valkey import ValkeyServer
 from services.records import Change, Job, JobState, Lane, Outcome, RemoteImage, State
 
@@ -42,6 +42,9 @@ class Work:
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger, self.claims, self.chores = ledger, Claims(ledger.store), Chores(ledger.store)
+        lane, removal = Lane.BULK, Removal(1)
+        ledger.accept(OTHER, "others", [], lane=lane, max_version=lambda: 0, removal=removal)
+        self.removal = self.claim()
         self.failed = self.accept(CHANGES[:2])
         self._end(self.claim(), State.FAILED)
         self.job = self.accept(CHANGES)
@@ -68,6 +71,7 @@ class Work:
         """What takes something in."""
         return {
             "due": lambda: self.chores.due("chore", 60),
+            "remove": lambda: self.claims.remove(self.removal, ["q"]),
             "introduce": lambda: self.ledger.introduce(CATALOG, "products", 1),
             "exclusive": lambda: self.ledger.exclusive("chore").__enter__(),
             "accept": lambda: self.accept([Change("q", image=CHANGES[0].image)]),
@@ -81,6 +85,9 @@ class Work:
         """What changes only what is there."""
         ledger = self.ledger
         return {
+            "reserve": lambda: ledger.reserve(CATALOG, "products", lambda: 0),
+            "decide": lambda: self.claims.decide(self.removal),
+            "end_removal": lambda: self.claims.end_removal(self.removal),
             "claim": lambda: self.claims.claim("drain", 1),
             "extend": lambda: self.claims.extend(self.extended),
             "record": lambda: self._end(self.recorded, State.APPLIED),
@@ -111,6 +118,7 @@ class Work:
             "stats": ledger.stats,
             "counts of one": lambda: ledger.counts(CATALOG),
             "unfinished": lambda: list(ledger.unfinished(CATALOG)),
+            "names": lambda: list(self.claims.names(self.removal)),
             "oldest": lambda: self.chores.oldest(CATALOG),
             "images": lambda: list(self.chores.images()),
             "reap": lambda: self.chores.reap(60),
