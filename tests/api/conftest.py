@@ -28,6 +28,7 @@ from services.ledger import Claims, Ledger, connect
 from services.records import Change, Lane, Outcome, RemoteImage, State
 from services.storage.media import Media
 from services.testing import load_stub
+from workers.removing import remove
 
 
 def picture(color: str = "red", side: int = 32, format: str = "PNG") -> bytes:
@@ -74,6 +75,9 @@ class Service:
     def work(self) -> None:
         """Does what waits; images come out of `web`."""
         while claim := self.claims.claim("test", 64).claim:
+            if claim.removal:
+                remove(self.claims, claim, self.catalogs.by_id(claim.catalog_id), lambda: False)
+                continue
             outcomes = [self._apply(claim.catalog_id, change) for change in claim.changes]
             assert self.claims.record(claim, list(zip(claim.refs, outcomes, strict=True)))
 
