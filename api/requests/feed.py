@@ -225,9 +225,11 @@ def _fields(change: Change) -> list[Any]:
 
 
 def _kept(value: dict[str, Any]) -> str:
-    """The product that a line only names."""
-    change = parse_change(value | {"op": ChangeKind.DELETE.value})  # which takes no other fields either
-    return change.product_id
+    """The product that a line only names. Raises `WrongChange`."""
+    if extra := value.keys() - {"product_id", "op"}:
+        name = str(min(extra))[:120]
+        raise WrongChange(name, InvalidChange(f"{name}: a line that keeps its product takes nothing but its ID."))
+    return parse_change(value | {"op": ChangeKind.DELETE.value}).product_id
 
 
 def _meant(fields: list[Any]) -> Change | Refusal | Named:
