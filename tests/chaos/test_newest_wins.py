@@ -19,10 +19,12 @@ from services import bootstrap
 from services import settings as configuration
 from services.attributes import merged
 from services.catalog.opening import new_spec
+from services.catalog.removal import Since
 from services.failpoints import enabled
-from services.ledger import Claim, connect
+from services.ledger import Claim, Named, Removal, connect
 from services.records import Change, ChangeKind, Job, Lane, Outcome, State, StoredImage
 from services.testing import StubEncoder, load_stub, picture
+from workers.removing import remove
 
 pytestmark = pytest.mark.long
 
@@ -52,6 +54,17 @@ class Product:
     attributes: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass
+class Sweep:
+    """The removal of what a feed does not name, or of what has this `x`. `done`: its job did not forgo it."""
+
+    named: set[str] | None = None
+    x: int | None = None
+    most: int | None = None
+    seen: bool = False
+    done: bool = True
+
+
 attributes = st.dictionaries(st.sampled_from("xyz"), st.integers(0, 3) | st.none(), max_size=2)
 stored = attributes.map(lambda found: {name: value for name, value in found.items() if value is not None})
 
@@ -69,24 +82,53 @@ def changes(images: list[str], missing: str) -> st.SearchStrategy[Change]:
     )
 
 
-def folded(accepted: list[Change], missing: str) -> tuple[dict[str, Product], int]:
-    """What a dict has after these changes, one after the other; and how many of them it refused."""
-    products: dict[str, Product] = {}
+def removes(removal: Sweep, product_id: str, product: Product) -> bool:
+    if removal.named is not None:
+        return product_id not in removal.named
+    return product.attributes.get("x") == removal.x
+
+
+def changed(before: Product | None, change: Change, missing: str) -> tuple[Product | None, bool]:
+    """What a dict has of a product after a change, and whether it refuses that."""
+    image = change.image.hash if isinstance(change.image, StoredImage) else None
+    if image == missing or (change.kind is ChangeKind.PATCH and before is None):
+        return before, True
+    if change.kind is ChangeKind.DELETE:
+        return None, False
+    if change.kind is ChangeKind.PUT:
+        kept = before.attributes if before and change.attributes is None else dict(change.attributes or {})
+        return Product(str(image), kept), False
+    assert before
+    return Product(image or before.image, dict(merged(before.attributes, change.attributes or {}))), False
+
+
+def folded(accepted: list[Change | Sweep], missing: str) -> tuple[dict[str, list[Product | None]], int]:
+    """What a dict may have of each product after these, one after the other; and how many of them it refuses at most.
+
+    A removal takes place at its version, but is done later: until then it is there and doomed, and a change that comes
+    before it is done saves it. So a product that is changed after its removal may be what either order makes of it; one
+    that is not is gone.
+    """
+    states: dict[str, list[tuple[Product | None, bool]]] = {}
     refused = 0
-    for change in accepted:
-        before = products.get(change.product_id)
-        image = change.image.hash if isinstance(change.image, StoredImage) else None
-        if image == missing or (change.kind is ChangeKind.PATCH and before is None):
-            refused += 1
-        elif change.kind is ChangeKind.DELETE:
-            products.pop(change.product_id, None)
-        elif change.kind is ChangeKind.PUT:
-            kept = before.attributes if before and change.attributes is None else dict(change.attributes or {})
-            products[change.product_id] = Product(str(image), kept)
-        elif before:
-            given = dict(merged(before.attributes, change.attributes or {}))
-            products[change.product_id] = Product(image or before.image, given)
-    return products, refused
+    for each in accepted:
+        if isinstance(each, Sweep):
+            if each.done:
+                for product_id, found in states.items():
+                    gone = [(product, True) for product, _ in found if product and removes(each, product_id, product)]
+                    stay = [(product, doomed) for product, doomed in found if (product, True) not in gone]
+                    states[product_id] = stay + gone + ([(None, False)] if gone else [])
+            continue
+        after: list[tuple[Product | None, bool]] = []
+        any_refuses = False
+        for product, doomed in states.get(each.product_id, [(None, False)]):
+            now, refuses = changed(product, each, missing)
+            any_refuses |= refuses
+            state = (now, doomed and refuses)
+            after += [] if state in after else [state]
+        states[each.product_id] = after
+        refused += any_refuses
+    return {name: [product for product, doomed in found if not doomed] for name, found in states.items()}, refused
 
 
 class Work(RuleBasedStateMachine):
@@ -101,9 +143,12 @@ class Work(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         type(self).number += 1
-        self.accepted: list[Change] = []
+        self.accepted: list[Change | Sweep] = []
+        self.begun: list[tuple[Sweep, Since]] = []
         self.held: list[Held] = []
         self.jobs: dict[str, Job] = {}
+        self.sweeps: dict[str, Sweep] = {}
+        self.removals: list[Claim] = []
         self.expiries = 0
         self.retried = False
 
@@ -114,11 +159,62 @@ class Work(RuleBasedStateMachine):
         self.jobs[job.id] = job
         self.accepted += batch
 
+    @rule()
+    def begin_sync(self) -> None:
+        """A feed that names all products has its version, and its body is read."""
+        sweep = Sweep(named=set())
+        self.begun.append((sweep, self.shop.since()))
+        self.accepted.append(sweep)
+
+    @precondition(lambda self: self.begun)
+    @rule(data=st.data(), count=st.integers(0, 4), share=st.sampled_from([1.0, 0.3]))
+    def sync(self, data: st.DataObject, count: int, share: float) -> None:
+        """It is accepted; others may have begun or been accepted meanwhile."""
+        sweep, since = self.begun.pop(data.draw(st.integers(0, len(self.begun) - 1)))
+        batch = data.draw(st.lists(changes(self.images, self.missing), max_size=count))
+        kept = data.draw(st.lists(st.sampled_from(PRODUCTS), max_size=1))
+        sweep.named = {each.product_id for each in batch} | set(kept)
+        sweep.most = since.most(share)
+        lines = [*map(self._named, batch), *(Named(f"{self.number}-{each}") for each in kept)]
+        self._removes(sweep, self.shop.accept(lines, removal=Removal(since.version, sweep.most)))
+        self.accepted += batch
+
+    @rule(x=st.integers(0, 3))
+    def delete_by_filter(self, x: int) -> None:
+        sweep = Sweep(x=x)
+        self.accepted.append(sweep)
+        self._removes(sweep, self.shop.remove_matching({"must": {"key": "x", "match": {"value": x}}}))
+
+    @precondition(lambda self: self.sweeps)
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        """Only what has nothing left but its removal, of which nothing is done: it is forgone."""
+        id = data.draw(st.sampled_from(sorted(self.sweeps)))
+        job = self.shop.ledger.job(id)
+        if job.done == job.total and not self.sweeps[id].seen:
+            self.shop.ledger.cancel(id)
+
     @rule(limit=st.integers(1, 4), alone=st.booleans())
     def claim(self, limit: int, alone: bool) -> None:
         claimed = self.shop.claims.claim(f"machine/{len(self.held)}", 1 if alone else limit, alone=alone)
-        if claimed.claim:
+        if claimed.claim and claimed.claim.removal:
+            self.removals.append(claimed.claim)
+            self.sweeps[claimed.claim.jobs[0]].seen = True
+        elif claimed.claim:
             self.held.append(Held(claimed.claim))
+
+    @precondition(lambda self: self.removals)
+    @rule(data=st.data(), crash=st.sampled_from(["", "decide", "remove", "removed", "end_removal"]))
+    def remove(self, data: st.DataObject, crash: str) -> None:
+        """Also again, and where another worker has had the removal meanwhile."""
+        claim = data.draw(st.sampled_from(self.removals))
+        with suppress(Boom), enabled(crash or "accept", _boom):
+            remove(self.shop.claims, claim, self.shop.catalog, lambda: False)
+
+    @precondition(lambda self: self.removals)
+    @rule(data=st.data())
+    def give_removal_back(self, data: st.DataObject) -> None:
+        self.shop.claims.give_back(data.draw(st.sampled_from(self.removals)))
 
     @precondition(lambda self: self.held)
     @rule(data=st.data(), crash=st.sampled_from(["", "upsert", "upserted", "encode"]))
@@ -175,13 +271,18 @@ class Work(RuleBasedStateMachine):
             now = self.shop.ledger.job(id)
             for name in ("applied", "unchanged", "superseded", "failed", "canceled"):
                 assert getattr(before, name) <= getattr(now, name)
-            assert now.done <= now.total and (now.finished_at is not None) == (now.done == now.total)
+            assert now.done <= now.total and (now.finished_at is None or now.done == now.total)
+            if id not in self.sweeps:
+                assert (now.finished_at is not None) == (now.done == now.total)
+            assert before.total <= now.total and before.removed <= now.removed <= now.applied
             self.jobs[id] = now
 
     def teardown(self) -> None:
         shop = self.shop
         shop.chores.expire(everything=True)
         shop.worker().drain()
+        for claim in self.removals:
+            remove(shop.claims, claim, shop.catalog, lambda: False)
         for held in self.held:  # as late as can be
             shop.catalog.apply(held.claim.changes)
             shop.claims.record(held.claim, [(ref, Outcome("", State.APPLIED)) for ref in held.claim.refs])
@@ -192,13 +293,21 @@ class Work(RuleBasedStateMachine):
             for point in shop.catalog.points()
             if point.product_id.startswith(prefix)
         }
+        for id, sweep in self.sweeps.items():
+            job = shop.ledger.job(id)
+            sweep.done = job.not_removed is None
+            assert job.not_removed in (None, "canceled", "too_many_removed")
+            assert sweep.most is None or job.removed <= sweep.most
+        for sweep, _ in self.begun:  # never accepted
+            sweep.done = False
         products, refused = folded(self.accepted, self.missing)
-        assert {name: (each.image, dict(each.attributes)) for name, each in found.items()} == {
-            name: (each.image, each.attributes) for name, each in products.items()
-        }
-        for name, point in found.items():
+        for name, possible in products.items():
+            point = found.get(name)
+            assert (point and Product(str(point.image), dict(point.attributes))) in possible
+        assert found.keys() <= products.keys()
+        for point in found.values():
             assert point.vector is not None
-            np.testing.assert_allclose(point.vector, self.vectors[products[name].image], atol=1e-6)
+            np.testing.assert_allclose(point.vector, self.vectors[str(point.image)], atol=1e-6)
         jobs = [shop.ledger.job(id) for id in self.jobs]
         assert all(job.finished_at and job.done == job.total for job in jobs)
         if not self.retried:
@@ -207,6 +316,10 @@ class Work(RuleBasedStateMachine):
         counts = shop.counts()
         assert counts.waiting == counts.in_flight == 0
         shop.catalog.remove([point.product_id for point in found.values()])
+
+    def _removes(self, sweep: Sweep, job: Job) -> None:
+        self.jobs[job.id] = job
+        self.sweeps[job.id] = sweep
 
     def _named(self, change: Change) -> Change:
         """Each run has products of its own, so that all can be in one catalog."""

@@ -27,6 +27,8 @@ URLS = ["https://images.example.com/1.png", "https://images.example.com/none.png
 CATALOG = "/v1/catalogs/{catalog}"
 SEARCH = "/v1/catalogs/{catalog}/search"
 PRODUCT = CATALOG + "/products/{product_id}"
+TRUE = {(f"POST {CATALOG}/products/delete", "allow_header_conformance")}
+"""What is found wrong and is not: this is also the path of a product of that name, with methods of its own."""
 
 
 def config(examples: int, **more: Any) -> SchemathesisConfig:
@@ -77,7 +79,7 @@ def bodies() -> None:
     change = st.fixed_dictionaries(
         {"product_id": st.sampled_from(["sku-1", "a/b", ""]), "image_url": st.sampled_from([*URLS, "ftp://x"])},
         optional={
-            "op": st.sampled_from(["put", "patch", "delete"]),
+            "op": st.sampled_from(["put", "patch", "delete", "keep"]),
             "attributes": st.dictionaries(st.text(), st.text()),
         },
     )
@@ -153,7 +155,7 @@ def run(schema: Any) -> tuple[list[str], Counter[tuple[str, int]]]:
             f"{recorder.label} {check.name}: {check.failure_info.failure}\n{check.failure_info.code_sample}"
             for checks in recorder.checks.values()
             for check in checks
-            if check.failure_info
+            if check.failure_info and (recorder.label, check.name) not in TRUE
         ]
     return wrong, statuses
 
