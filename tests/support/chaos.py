@@ -4,11 +4,13 @@ log and the index."""
 import io
 import json
 import random
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -24,6 +26,7 @@ from services.images.limits import Limits
 
 Features = np.ndarray[tuple[int], np.dtype[Any]]
 
+PROCESS = Path(__file__).with_name("chaos_process.py")
 DIM = 1280
 """Of efficientnet_lite0, in whose place the stub encodes."""
 
@@ -211,6 +214,22 @@ class Supervisor:
                 if process.poll() is not None:
                     self.restarts[name] += 1
                     self._stack.start(name)
+
+
+def under_orders(service: StackService, orders: Path) -> None:
+    """Has API and workers of a stack obey what `ordered` writes to a file."""
+    stack, obedient = service.stack, [sys.executable, str(PROCESS), str(orders)]
+    stack.commands |= {
+        "worker": [*obedient, "stub", *stack.command("worker")[2:]],
+        "api": [*obedient, *stack.command("api")[1:]],
+    }
+
+
+def ordered(orders: Path, *fault_points: str) -> None:
+    """The first process that comes to the first point is killed there, then the first that comes to the next."""
+    written = orders.with_name("written")
+    written.write_text("\n".join(fault_points))
+    written.rename(orders)
 
 
 def points(service: StackService) -> dict[str, list[tuple[dict[str, object], list[float] | None]]]:

@@ -1,7 +1,7 @@
 """A process of the service that ends itself where a test says: python chaos_process.py ORDERS COMMAND ARGUMENTS...
 
-The command `stub` is stub_worker.py, others are those of `lookalike`. A test writes a fault point to the file ORDERS;
-the first process that reaches it takes the order away and is gone, as by `kill -9`.
+The command `stub` is stub_worker.py, others are those of `lookalike`. A test writes fault points to the file ORDERS, a
+line each; the first process that reaches the first takes that away and is gone, as by `kill -9`.
 """
 
 import os
@@ -19,9 +19,18 @@ def obey(orders: Path) -> None:
 
     def pass_by(point: str) -> None:
         try:
-            if orders.read_text() != point:
+            ordered = orders.read_text()
+            first, _, others = ordered.partition("\n")
+            if first != point:
                 return
-            orders.rename(orders.with_name(f"{orders.name}.{os.getpid()}"))
+            taken = orders.rename(orders.with_name(f"{orders.name}.{os.getpid()}"))
+            if taken.read_text() != ordered:  # another process was faster, and this is the next order
+                os.link(taken, orders)
+                taken.unlink()
+                return
+            if others:
+                taken.write_text(others)
+                os.link(taken, orders)
         except FileNotFoundError:
             return  # nothing is ordered, or another process was faster
         os.kill(os.getpid(), signal.SIGKILL)

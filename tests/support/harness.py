@@ -79,12 +79,13 @@ class Running:
             created = client.put(f"/catalogs/{name}", json={"encoder": "efficientnet_lite0"} | body)
         assert created.status_code == 201, created.text
 
-    def feed(self, lines: Iterable[dict[str, Any]]) -> str:
+    def feed(self, lines: Iterable[dict[str, Any]], **query: str) -> str:
         """Sends changes to the catalog in one request. Returns the ID of their job."""
         headers = {"Content-Type": "application/x-ndjson"}
         with self.client() as client:
             content = "\n".join(json.dumps(line) for line in lines)
-            accepted = client.post(f"/catalogs/{CATALOG}/products", content=content, headers=headers)
+            path = f"/catalogs/{CATALOG}/products"
+            accepted = client.post(path, params=query, content=content, headers=headers)
         assert accepted.status_code == 202, accepted.text
         return str(accepted.json()["id"])
 
