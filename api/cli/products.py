@@ -20,9 +20,13 @@ from api.cli.output import (
 from api.cli.search import described
 from api.cli.workspace import opened_catalog, opened_catalogs
 from services import settings
+from services.catalog.removal import checked_filter
 from services.errors import InvalidInput
-from services.query.filters import parse
+from services.query.filters import Filter, parse
 from services.records import Product, State
+
+EXAMPLES = 10
+"""Products that a dry run names."""
 
 
 @click.command("show")
@@ -68,6 +72,8 @@ def show_command(
 
 @click.command("remove")
 @click.argument("product_ids", metavar="[ID]...", nargs=-1)
+@click.option("--filter", "filter_json", metavar="JSON", help="Remove what matches, in Qdrant's form (docs/cli.md).")
+@click.option("--dry-run", is_flag=True, help="Only tell how many products --filter would remove, and some of them.")
 @click.option("--all", "everything", is_flag=True, help="Remove the catalog itself.")
 @click.option("--yes", is_flag=True, help="Do not ask before the catalog is removed.")
 @catalog_option
@@ -75,14 +81,26 @@ def show_command(
 @json_option
 @command
 def remove_command(
-    product_ids: tuple[str, ...], everything: bool, yes: bool, catalog: str, data: str | None, as_json: bool
+    product_ids: tuple[str, ...],
+    filter_json: str | None,
+    dry_run: bool,
+    everything: bool,
+    yes: bool,
+    catalog: str,
+    data: str | None,
+    as_json: bool,
 ) -> None:
-    """Remove products, or with --all the catalog.
+    """Remove products by ID or by a filter, or with --all the catalog.
 
     The pictures in the data folder stay: other catalogs may show the same ones.
     """
-    if everything == bool(product_ids):
-        raise InvalidInput("Name the products to remove, or give --all to remove the catalog.")
+    if [everything, bool(product_ids), filter_json is not None].count(True) != 1:
+        raise InvalidInput("Name the products to remove, or give --filter, or --all to remove the catalog.")
+    if dry_run and filter_json is None:
+        raise InvalidInput("--dry-run takes --filter: it tells what that would remove.")
+    if filter_json is not None:
+        _remove_matching(checked_filter(parse(filter_json)), catalog, data, dry_run=dry_run, as_json=as_json)
+        return
     if everything:
         _remove_catalog(catalog, data, yes=yes, as_json=as_json)
         return
@@ -116,6 +134,28 @@ def _remove_catalog(name: str, data: str | None, *, yes: bool, as_json: bool) ->
         print_json({"catalog": name, "removed": True})
     else:
         stdout().print(f"Removed catalog {name}")
+
+
+def _remove_matching(filter: Filter, name: str, data: str | None, *, dry_run: bool, as_json: bool) -> None:
+    with opened_catalog(data, name) as catalog:
+        if dry_run:
+            matching, _ = catalog.scroll(limit=EXAMPLES, filter=filter)
+            examples, count = [product.product_id for product in matching], catalog.count(filter)
+        else:
+            removed = catalog.remove_matching(filter)
+    if dry_run:
+        if as_json:
+            print_json({"catalog": name, "products": count, "examples": examples})
+            return
+        few = ", ".join(examples) + (", ..." if count > len(examples) else "")
+        stdout().print(display(f"{name}: {count} would be removed{': ' if few else ''}{few}"))
+        return
+    if as_json:
+        print_json({"catalog": name, **asdict(removed)})
+    else:
+        why = f", then it ended: {removed.not_removed}" if removed.not_removed else ""
+        stdout().print(f"{name}: removed {removed.removed}{why}", style="red" if why else None)
+    sys.exit(bool(removed.not_removed))
 
 
 def _show(products: list[Product], title: str) -> None:

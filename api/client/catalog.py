@@ -19,6 +19,7 @@ from api.client.wire import (
     to_spec,
     to_warning,
 )
+from services.catalog.removal import Removed
 from services.catalog.search import MAX_LIMIT, SearchOptions
 from services.encoders.specs import trained
 from services.errors import ImageError
@@ -83,6 +84,11 @@ class RemoteCatalog:
         product_ids = [checked_product_id(each) for each in dict.fromkeys(product_ids)]
         self._description = None
         return self._sender.remove(product_ids)
+
+    def remove_matching(self, filter: Filter) -> Removed:
+        """Removes the products that match a filter. Raises `InvalidFilter` where it has no condition."""
+        self._description = None
+        return self._sender.remove_matching(filter_json(filter))
 
     def load_encoder(self) -> None:
         """Has the service load the encoder now. Raises `EncoderError`s, `EncoderMismatch`."""

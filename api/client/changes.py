@@ -13,6 +13,7 @@ from httpx2 import Response
 from api.client.connection import AWAY_SECONDS, Client, kind_of, problem
 from api.client.wire import product_path, put_body
 from services.attributes import checked_attributes
+from services.catalog.removal import Removed
 from services.errors import Closed, ImageError, InvalidInput, ProductNotFound
 from services.images.budget import IN_HAND, ByteBudget
 from services.images.files import read
@@ -104,6 +105,14 @@ class Sender:
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="remove") as pool:
             return list(pool.map(self._remove, product_ids))
 
+    def remove_matching(self, filter: Any) -> Removed:
+        """Removes the products that match a filter, of which JSON is given."""
+        headers, patience = {"Idempotency-Key": uuid4().hex}, self._timings.patience
+        path = f"{self._path}/products/delete"
+        job = self._client.json("POST", path, json={"filter": filter}, headers=headers, patience=patience)
+        job = self._finished(job, "The removal")
+        return Removed(job["removed"], job["not_removed"])
+
     def _ended(self, sent: Sent) -> Iterator[Outcome]:
         """Waits until one or more changes have ended."""
         while not (done := wait(sent, self._timings.silence, FIRST_COMPLETED).done):
@@ -146,19 +155,20 @@ class Sender:
             return _failed(change, refusal["code"], refusal["detail"])
         if answer.status_code >= 400:
             raise self._client.error(answer)
-        job = answer.json()
-        path = f"/v1/jobs/{job['id']}"
-        while job["finished_at"] is None:
-            if self._client.hurry.wait(self._timings.poll):
-                raise Closed(
-                    f"The outcome of {change.product_id!r} is not waited for any more: ask for job {job['id']}."
-                )
-            job = self._client.json("GET", path, patience=self._timings.patience)
+        job = self._finished(answer.json(), f"The outcome of {change.product_id!r}")
         state = next(state for state in State if job[state])
         if state is not State.FAILED:
             return Outcome(change.product_id, state)
-        [item] = self._client.json("GET", f"{path}/items", patience=self._timings.patience)["items"]
+        [item] = self._client.json("GET", f"/v1/jobs/{job['id']}/items", patience=self._timings.patience)["items"]
         return _failed(change, item["code"], item["message"])
+
+    def _finished(self, job: Mapping[str, Any], what: str) -> Mapping[str, Any]:
+        """A job when it has finished. Raises `Closed`, which names what is not waited for any more."""
+        while job["finished_at"] is None:
+            if self._client.hurry.wait(self._timings.poll):
+                raise Closed(f"{what} is not waited for any more: ask for job {job['id']}.")
+            job = self._client.json("GET", f"/v1/jobs/{job['id']}", patience=self._timings.patience)
+        return job
 
 
 def _collect(sent: Sent, done: Iterable[Future[Outcome]]) -> Iterator[Outcome]:

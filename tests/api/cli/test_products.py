@@ -51,6 +51,22 @@ def test_a_removed_product_is_gone(run: Run, refused: Refused, data: Path) -> No
     assert run("show", "--data", data)[1]["count"] == 11
 
 
+def test_what_matches_a_filter_is_removed(run: Run, refused: Refused, data: Path) -> None:
+    red = '{"must": [{"key": "color", "match": {"value": "red"}}]}'
+    status, answer = run("remove", "--filter", red, "--dry-run", "--data", data)
+    assert (status, answer["products"], len(answer["examples"])) == (0, 4, 4)
+    assert run("show", "--data", data)[1]["count"] == 12
+    assert run("remove", "--filter", red, "--data", data) == (
+        0,
+        {"catalog": "products", "removed": 4, "not_removed": None},
+    )
+    assert run("show", "--data", data)[1]["count"] == 8
+    assert "remove the catalog instead" in refused("filter_invalid", "remove", "--filter", "{}", "--data", data)
+    refused("invalid_input", "remove", "--filter", red, "red-1", "--data", data)
+    refused("invalid_input", "remove", "red-1", "--dry-run", "--data", data)
+    assert run("show", "--data", data)[1]["count"] == 8
+
+
 def test_a_catalog_is_removed_only_when_meant(run: Run, refused: Refused, data: Path) -> None:
     refused("invalid_input", "remove", "--data", data)
     refused("invalid_input", "remove", "red-1", "--all", "--data", data)

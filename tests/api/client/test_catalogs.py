@@ -103,6 +103,9 @@ def test_both_ways_tell_the_same(run: Run, own: Path, pictures: Path, tmp_path: 
         ("index", mixed, "--attributes", tmp_path / "table.csv"),
         ("show", "-n", 1000),
         ("remove", "red-1", "nothing", *HOSTILE_IDS),
+        ("remove", "--filter", BLUE, "--dry-run"),
+        ("remove", "--filter", BLUE),
+        ("remove", "--filter", "{}"),
         ("catalogs",),
         ("remove", "--all", "--yes"),
         ("show",),
@@ -125,7 +128,7 @@ def test_both_ways_tell_the_same(run: Run, own: Path, pictures: Path, tmp_path: 
         for answer in (library, service):
             answer.get("failures", []).sort(key=str)
         assert service == close(library), command
-    last_show = answers["service"][-5][1]
+    last_show = answers["service"][-8][1]
     assert last_show["count"] == 12 + len(HOSTILE_IDS) and {"n": 1} in [
         each["attributes"] for each in last_show["products"]
     ]
