@@ -48,16 +48,20 @@ def catalogs(service: Beside, data: Path) -> Iterator[RemoteCatalogs]:
         yield catalogs
 
 
-def told(answer: dict[str, Any]) -> dict[str, Any]:
+def told(answer: Any) -> Any:
     """Without what differs: times, versions (uploads arrive in any order), and the wording of a failure."""
+    if not isinstance(answer, dict):
+        return answer
     varying = {"seconds", "images_per_second", "version", "created_at", "message"}
     kept = {name: value for name, value in answer.items() if name not in varying}
     return {name: [told(each) for each in value] if isinstance(value, list) else value for name, value in kept.items()}
 
 
-def close(answer: dict[str, Any]) -> dict[str, Any]:
+def close(answer: Any) -> Any:
     """Equal to an answer whose scores are these but for the last of their six digits: in turns of another size a
     network adds in another order, so the same picture encoded twice may differ in the last bits of its features."""
+    if not isinstance(answer, dict):
+        return answer
     found = {
         name: [close(each) for each in value] if isinstance(value, list) else value for name, value in answer.items()
     }
