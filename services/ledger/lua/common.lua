@@ -224,9 +224,9 @@ local function due_removal(catalog)
   end
 end
 
--- The job whose removal a claim is for; nil where its lease was over, or the removal has ended.
+-- The job whose removal a claim is for; nil where its lease was over, with which the claim is gone, or the removal has
+-- ended.
 local function removal_of(claim)
-  if not redis.call('ZSCORE', 'la:leases', claim) then return end
   local number = redis.call('HGET', 'la:claim:' .. claim, 'removal')
   return number and redis.call('HEXISTS', 'la:job:' .. number, 'v') == 1 and number
 end

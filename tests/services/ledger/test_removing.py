@@ -314,3 +314,17 @@ def test_a_process_of_another_store_finds_the_removal(store: Store, ledger: Ledg
     job = sync(ledger, accept, Named("a"), most=3)
     claim = Claims(Store(store.redis)).claim("elsewhere", 1).claim
     assert claim and claim.jobs == [job.id] and claim.removal == Removal(1, most=3)
+
+
+def test_a_backup_has_the_changes_of_a_job_and_the_deletions_so_far(
+    ledger: Ledger, claims: Claims, accept: Accept, due: Due
+) -> None:
+    """Restored, they are changes like others: what had not been appended stays."""
+    accept([])
+    job = sync(ledger, accept, Named("kept"))
+    claims.remove(due(), ["x"])
+    sync(ledger, accept, *puts(1))
+    waiting = [
+        (number, change.product_id, change.kind, change.version) for number, _, change in ledger.unfinished(CATALOG)
+    ]
+    assert waiting == [(job.id, "x", ChangeKind.DELETE, 1), ("3", "p0", ChangeKind.PUT, 3)]
