@@ -159,6 +159,23 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """What has happened to changes since the last one.
+
+    Attributes:
+        counts: How many ended, by state.
+        failures: The outcomes of changes that failed, which may have been counted before.
+        uploaded: How many images a service has looked at and has, if it takes them.
+        job: The job that the changes have become.
+    """
+
+    counts: Mapping[State, int] = field(default_factory=dict)
+    failures: tuple[Outcome, ...] = ()
+    uploaded: int = 0
+    job: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Point:
     """What the index keeps of a product.
 

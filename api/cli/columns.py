@@ -58,16 +58,12 @@ def report_columns(console: Console, reading: Reading) -> None:
             console.print(display(sentence), soft_wrap=True)
 
 
-def described(found: list[Source], table: Described, file: Path | None) -> list[Source]:
-    """The sources with their attributes of the table, and its rows that cannot be taken in place of their products'.
-
-    The table's own file is none of the pictures.
-    """
+def described(found: list[Source], table: Described) -> list[Source]:
+    """The sources with their attributes of the table, and its rows that cannot be taken in place of their products'."""
     taken = [
         replace(source, attributes=table.rows.get(source.product_id, source.attributes))
         for source in found
-        if (file is None or not isinstance(source.image, Path) or source.image.absolute() != file.absolute())
-        and source.product_id not in table.wrong
+        if source.product_id not in table.wrong
     ]
     return [*taken, *table.wrong.values()]
 

@@ -3,14 +3,13 @@
 import itertools
 import os
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from api.cli.index import Run, index, report
 from api.cli.output import command, data_option, json_option, print_json, stderr, stdout
+from api.cli.run import Run, index, report
 from api.cli.search import show_neighbors
 from api.cli.sheet import write_sheet
 from api.cli.workspace import AnyCatalog, AnyCatalogs, open_or_create, opened_catalogs, product_ids
@@ -75,22 +74,17 @@ def demo_command(data: str | None, as_json: bool) -> None:
 
 def load(catalog: AnyCatalog) -> Run:
     """Draws the products that the catalog lacks and puts them, behind a progress bar."""
-    started = time.monotonic()
     there = set(product_ids(catalog))
     lacking = {each.product_id: each for each in demo.products() if each.product_id not in there}
     catalog.declare(INDEXED)
     if not lacking:
-        return Run([], started)
+        return Run([])
     found = [Source(each.product_id, Path(f"{each.product_id}.jpg"), each.attributes) for each in lacking.values()]
     with Children(len(os.sched_getaffinity(0)), timeout=DRAW_SECONDS, memory=DRAW_MEMORY) as painters:
         drawn = {product_id: painters.submit(demo.draw, each) for product_id, each in lacking.items()}
-        return index(
-            catalog,
-            found,
-            started,
-            image=lambda source: drawn.pop(source.product_id).result(),
-            title="Loading the demo catalog",
-        )
+        run = Run(found, image=lambda source: drawn.pop(source.product_id).result())
+        index(run, catalog, title="Loading the demo catalog")
+        return run
 
 
 def load_into(catalogs: "RemoteCatalogs", *, needs_key: bool) -> None:

@@ -2,12 +2,15 @@
 
 import json
 from base64 import b64decode
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Unpack
 
-from api.client.changes import TIMINGS, Sender, Timings
+from api.client.changes import TIMINGS, Removals, Timings
 from api.client.connection import Client
+from api.client.feed import Feed
+from api.client.uploads import Uploads
 from api.client.wire import (
     catalog_path,
     filter_json,
@@ -22,17 +25,29 @@ from api.client.wire import (
 from services.catalog.removal import Removed
 from services.catalog.search import MAX_LIMIT, SearchOptions
 from services.encoders.specs import trained
-from services.errors import ImageError
+from services.errors import ImageError, ProductNotFound
 from services.images.decoder import Decoder
 from services.images.limits import Limits
 from services.names import checked_product_id
 from services.paging import paginate
 from services.query.filters import Filter
-from services.records import AttributeKind, CatalogSpec, Change, FilterWarning, Neighbor, OtherKinds, Outcome, Product
+from services.records import (
+    AttributeKind,
+    CatalogSpec,
+    Change,
+    FilterWarning,
+    Neighbor,
+    OtherKinds,
+    Outcome,
+    Product,
+    Progress,
+)
 from services.settings import Settings
 
 LOAD_SECONDS = 1000.0
 """That an encoder may take to load, its weights being fetched first."""
+
+ASKED_AT_ONCE = 8
 
 PIXEL = b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4//8/AAX+Av4N70a4AAAAAElFTkSuQmCC")
 """A white one, as PNG."""
@@ -55,7 +70,9 @@ class RemoteCatalog:
         self._settings = settings
         self._path = catalog_path(description["name"])
         self._description: Mapping[str, Any] | None = description
-        self._sender = Sender(client, self._path, settings.max_image_bytes, self.load_encoder, timings)
+        uploads = Uploads(client, self._path, settings.max_image_bytes, timings.patience)
+        self._feed = Feed(client, self._path, uploads, self.load_encoder, timings)
+        self._removals = Removals(client, self._path, timings)
 
     @property
     def spec(self) -> CatalogSpec:
@@ -72,23 +89,35 @@ class RemoteCatalog:
         """Bytes that an image may have here; the service has a limit of its own."""
         return self._settings.max_image_bytes
 
-    def put(self, changes: Iterable[Change]) -> Iterator[Outcome]:
-        """Sends puts, as `Sender.put` does."""
+    def feed(self, changes: Iterable[Change], **query: str) -> Generator[Progress, None, None]:
+        """Sends puts as one job, as `Feed.put` does."""
         try:
-            yield from self._sender.put(changes)
+            yield from self._feed.put(changes, **query)
         finally:
             self._description = None
+
+    def held(self, product_ids: Collection[str]) -> set[str]:
+        """Those of these products that there are."""
+        # A page of products is about as dear as one of them.
+        if len(product_ids) * MAX_LIMIT > self.count():
+            asked = frozenset(product_ids)
+            products = paginate(lambda cursor: self.scroll(after=cursor, limit=MAX_LIMIT))
+            return {product.product_id for product in products if product.product_id in asked}
+        with ThreadPoolExecutor(ASKED_AT_ONCE, thread_name_prefix="held") as pool:
+            return {
+                each for each, is_here in zip(product_ids, pool.map(self._has, product_ids), strict=True) if is_here
+            }
 
     def remove(self, product_ids: Sequence[str]) -> list[Outcome]:
         """Removes products; one that is not there is a failed outcome. Raises `InvalidProductID`."""
         product_ids = [checked_product_id(each) for each in dict.fromkeys(product_ids)]
         self._description = None
-        return self._sender.remove(product_ids)
+        return self._removals.remove(product_ids)
 
     def remove_matching(self, filter: Filter) -> Removed:
         """Removes the products that match a filter. Raises `InvalidFilter` where it has no condition."""
         self._description = None
-        return self._sender.remove_matching(filter_json(filter))
+        return self._removals.remove_matching(filter_json(filter))
 
     def load_encoder(self) -> None:
         """Has the service load the encoder now. Raises `EncoderError`s, `EncoderMismatch`."""
@@ -153,6 +182,13 @@ class RemoteCatalog:
         body = {"indexed_attributes": {name: kind.value for name, kind in attributes.items()}}
         self._description = described = self._client.json("PUT", self._path, json=body)
         return to_other_kinds(described.get("other_kinds", {}))
+
+    def _has(self, product_id: str) -> bool:
+        try:
+            self.get(product_id)
+        except ProductNotFound:
+            return False
+        return True
 
     def _described(self) -> Mapping[str, Any]:
         """What the service said last, if nothing changed since."""

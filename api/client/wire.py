@@ -1,6 +1,5 @@
 """Between the domain and the JSON of the HTTP API: paths, bodies and answers."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -63,13 +62,6 @@ def search_json(options: SearchOptions) -> dict[str, Any]:
         raise InvalidInput(f"The lowest score {min_score} is refused; it goes from -1 to 1.")
     fields = {**options, "filter": filter and filter_json(filter)}
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def put_body(image: bytes, attributes: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The body of a put, as options of a request."""
-    if attributes is None:
-        return {"content": image, "headers": {"Content-Type": "application/octet-stream"}}
-    return {"files": {"image": ("image", image), "attributes": (None, json.dumps(attributes, ensure_ascii=False))}}
 
 
 def _segment(text: str) -> str:

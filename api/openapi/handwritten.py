@@ -15,6 +15,7 @@ _VALUES = {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "a
 
 PRODUCT_ID = {"type": "string", "minLength": 1, "maxLength": MAX_PRODUCT_ID_BYTES}
 URL = {"type": "string", "format": "iri", "maxLength": MAX_URL, "pattern": "^https?://"}
+HASH = {"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "SHA-256 of an uploaded image."}
 ATTRIBUTES = {"type": "object", "examples": [{"color": "red", "price": 19.9}]}
 
 PATH: dict[str, dict[str, Any]] = {
@@ -49,15 +50,19 @@ def _conditions() -> dict[str, Any]:
     return {"anyOf": [one, {"type": "array", "items": one}]}
 
 
+_IMAGES = {"image_url": URL, "image": HASH}
 CHANGE = _object(
     "product_id",
     product_id=PRODUCT_ID,
     image_url=URL,
+    image=HASH,
     attributes=ATTRIBUTES,
     op={"enum": ["put", "patch", "delete", "keep"], "default": "put", "description": "keep: with mode=replace."},
 )
-PUT = _object("image_url", image_url=URL, attributes=ATTRIBUTES)
-PATCH = _object(image_url=URL, attributes=ATTRIBUTES) | {"minProperties": 1}
+PUT = {"oneOf": [_object(name, **{name: image}, attributes=ATTRIBUTES) for name, image in _IMAGES.items()]}
+PATCH = {
+    "anyOf": [_object(**{name: image}, attributes=ATTRIBUTES) | {"minProperties": 1} for name, image in _IMAGES.items()]
+}
 IMAGE = {"type": "string", "format": "binary"}
 PUT_FORM = _object("image", image=IMAGE, attributes=ATTRIBUTES)
 PATCH_FORM = _object(image=IMAGE, attributes=ATTRIBUTES) | {"minProperties": 1}

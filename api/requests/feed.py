@@ -2,19 +2,20 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from tempfile import SpooledTemporaryFile, gettempdir
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from api.errors import Fault, FeedInvalid, Malformed
 from api.requests import strict_json
 from api.requests.body import Body
+from api.requests.images import not_uploaded
 from services.errors import InvalidAttributes, InvalidChange
 from services.feeds.changes import WrongChange, named, parse_change
 from services.kinds import NO_KINDS, Kinds
 from services.ledger import Named, Refusal
-from services.records import Change, ChangeKind, RemoteImage
+from services.records import Change, ChangeKind, RemoteImage, StoredImage
 from services.storage.disk import disk_errors
 
 MAX_LINE = 256 << 10
@@ -27,25 +28,44 @@ KEEP = "keep"
 IN_MEMORY = 1 << 20
 """Bytes of a feed that are spooled in memory; more go to a temporary file."""
 
+AT_ONCE = 1000
+"""Lines whose images are asked for together."""
+
+Missing = Callable[[Sequence[str]], Collection[str]]
+"""Which of these hashes name no uploaded image."""
+
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _BOM = b"\xef\xbb\xbf"
 _SPACE = re.compile(r"[ \t\r\n]*")
+
+
+class _Line(NamedTuple):
+    """A line that was read: its change as it is spooled and the hash of its image, or why it holds none."""
+
+    number: int
+    product_id: str
+    change: bytes = b""
+    image: str | None = None
+    wrong: Fault | None = None
 
 
 class Feed:
     """The changes of a feed in their order, to be iterated any number of times.
 
     With `skip`, a line that holds no valid change becomes a `Refusal`; without it, `check` refuses the whole feed.
-    `kinds` are those that the catalog declares for values of attributes. With `replace`, the feed names all products,
-    and a line may name one without changing it (`op` is keep). `total` are its changes, and `nameless` those of its
-    lines that have no product ID.
+    `kinds` are those that the catalog declares for values of attributes; `missing` says which of up to `AT_ONCE` hashes
+    name no uploaded image. With `replace`, the feed names all products, and a line may name one without changing it
+    (`op` is keep). `total` are its changes, and `nameless` those of its lines that have no product ID.
     """
 
-    def __init__(self, *, skip: bool, kinds: Kinds = NO_KINDS, replace: bool = False) -> None:
+    def __init__(self, *, skip: bool, kinds: Kinds = NO_KINDS, missing: Missing = list, replace: bool = False) -> None:
         self.total = 0
         self.nameless = 0
         self._kept = 0
         self._replace = replace
+        self._missing = missing
+        self._lines: list[_Line] = []
+        self._bytes = 0
         self._skip = skip
         self._kinds = kinds
         self._wrong = 0
@@ -65,35 +85,25 @@ class Feed:
     def take_value(self, number: int, value: object) -> None:
         """Checks and spools a change in decoded JSON. Raises `WrongChange`."""
         if self._replace and isinstance(value, dict) and value.get("op") == KEEP:
-            self._write([KEEP, _kept(value), None, None])
+            product_id = _kept(value)
             self._kept += 1
+            self._add(_Line(number, product_id, _encoded([KEEP, product_id, None, None])))
         else:
             self._take_change(number, parse_change(value))
-
-    def _take_change(self, number: int, change: Change) -> None:
-        """Judges a change by the declared kinds, and spools it. `number` is its line."""
-        try:
-            fields = _fields(
-                replace(change, attributes=self._kinds.checked(change.attributes)) if change.attributes else change
-            )
-        except InvalidAttributes as error:
-            self.refuse(number, change.product_id, WrongChange("attributes", error), of_other_kind=True)
-            return
-        self.total += 1
-        self._write(fields)
 
     def refuse(self, number: int, product_id: str, wrong: WrongChange, *, of_other_kind: bool = False) -> None:
         """Notes why a line is no change. `of_other_kind`: it is one, but for the kinds that the catalog declares."""
         self.total += 1
         self.nameless += not product_id
         self._of_other_kinds += of_other_kind
-        self._write([number, product_id, wrong.error.code, self._noted(number, wrong)])
+        self._add(_Line(number, product_id, wrong=_fault(number, wrong)))
 
     def check(self) -> None:
         """Raises `FeedInvalid` if a change is wrong and not to be skipped, `InvalidChange` if the feed is empty.
 
         Values of another kind than the declared one are left to `of_new_request`.
         """
+        self._spool_lines()
         if not self.total and not self._kept:
             raise InvalidChange(
                 "The body holds no change: send one JSON object a line, an array of them, or rows of CSV."
@@ -119,20 +129,53 @@ class Feed:
         for line in self._spool:
             yield _meant(json.loads(line))
 
-    def _write(self, fields: list[Any]) -> None:
-        if self._skip or not self._wrong:
-            self._spool.write(_ENCODER.encode(fields).encode() + b"\n")
+    def _take_change(self, number: int, change: Change) -> None:
+        """Judges a change by the declared kinds, and spools it."""
+        if change.attributes:
+            try:
+                change = replace(change, attributes=self._kinds.checked(change.attributes))
+            except InvalidAttributes as error:
+                self.refuse(number, change.product_id, WrongChange("attributes", error), of_other_kind=True)
+                return
+        self.total += 1
+        hash = change.image.hash if isinstance(change.image, StoredImage) else None
+        self._add(_Line(number, change.product_id, _encoded(_fields(change)), hash))
 
-    def _noted(self, number: int, wrong: WrongChange) -> str:
+    def _add(self, line: "_Line") -> None:
+        self._lines.append(line)
+        self._bytes += len(line.change)
+        if len(self._lines) >= AT_ONCE or self._bytes > IN_MEMORY:
+            self._spool_lines()
+
+    def _spool_lines(self) -> None:
+        """Spools the lines that were read, of which those are wrong that name an image that is not there."""
+        lines, self._lines, self._bytes = self._lines, [], 0
+        hashes = [line.image for line in lines if line.image]
+        missing = frozenset(self._missing(hashes)) if hashes else frozenset()
+        for line in lines:
+            spooled = line.change
+            wrong = _fault(line.number, not_uploaded(line.image)) if line.image in missing else line.wrong
+            if wrong:
+                self._note(wrong)
+                spooled = _encoded([line.number, line.product_id, wrong.code, wrong.detail])
+            if self._skip or not self._wrong:
+                self._spool.write(spooled)
+
+    def _note(self, wrong: Fault) -> None:
         self._wrong += 1
-        detail = str(wrong).encode(errors="backslashreplace").decode()
         if len(self._faults) < MAX_NAMED:
-            field = wrong.field and wrong.field.encode(errors="backslashreplace").decode()
-            self._faults.append(Fault(detail, wrong.error.code, field, number))
-        return detail
+            self._faults.append(wrong)
 
 
-def read(body: Body, *, array: bool, skip: bool, kinds: Kinds = NO_KINDS, replace: bool = False) -> Feed:
+def read(
+    body: Body,
+    *,
+    array: bool,
+    skip: bool,
+    kinds: Kinds = NO_KINDS,
+    missing: Missing = list,
+    replace: bool = False,
+) -> Feed:
     """Reads a body as a feed, which the caller closes.
 
     Args:
@@ -140,13 +183,14 @@ def read(body: Body, *, array: bool, skip: bool, kinds: Kinds = NO_KINDS, replac
         array: Whether it is one JSON array; else NDJSON, which is read as a stream.
         skip: Whether wrong changes are kept as refusals instead of refusing the feed.
         kinds: Those that the catalog declares for values of attributes.
+        missing: Which of up to `AT_ONCE` hashes name no uploaded image.
         replace: Whether it names all products, and may name some without changing them.
 
     Raises:
         Malformed: The body is no JSON array.
         FeedInvalid, InvalidChange: As `Feed.check`.
     """
-    feed = Feed(skip=skip, kinds=kinds, replace=replace)
+    feed = Feed(skip=skip, kinds=kinds, missing=missing, replace=replace)
     try:
         with disk_errors(gettempdir()):
             values = enumerate(elements(body.all()), 1) if array else lines(body.chunks())
@@ -219,9 +263,23 @@ def _parsed(line: bytes) -> object:
         raise WrongChange(None, InvalidChange(str(error))) from None
 
 
+def _fault(number: int, wrong: WrongChange) -> Fault:
+    """What is wrong with a line; the error itself would keep what was read of it in memory."""
+    field = wrong.field and wrong.field.encode(errors="backslashreplace").decode()
+    return Fault(str(wrong).encode(errors="backslashreplace").decode(), wrong.error.code, field, number)
+
+
+def _encoded(fields: list[Any]) -> bytes:
+    return _ENCODER.encode(fields).encode() + b"\n"
+
+
 def _fields(change: Change) -> list[Any]:
-    url = change.image.url if isinstance(change.image, RemoteImage) else None
-    return [change.kind, change.product_id, url, change.attributes]
+    image: str | None = None
+    if isinstance(change.image, RemoteImage):
+        image = change.image.url
+    elif isinstance(change.image, StoredImage):
+        image = f"#{change.image.hash}"
+    return [change.kind, change.product_id, image, change.attributes]
 
 
 def _kept(value: dict[str, Any]) -> str:
@@ -238,4 +296,8 @@ def _meant(fields: list[Any]) -> Change | Refusal | Named:
         return Named(product_id)
     if isinstance(first, int):
         return Refusal(first, product_id, third, fourth)
-    return Change(product_id, ChangeKind(first), third and RemoteImage(third), fourth)
+    return Change(product_id, ChangeKind(first), third and _image(third), fourth)
+
+
+def _image(name: str) -> RemoteImage | StoredImage:
+    return StoredImage(name[1:]) if name.startswith("#") else RemoteImage(name)

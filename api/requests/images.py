@@ -1,12 +1,13 @@
 """Images that come with a request: as its body, or as a part of a form."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from api.context import context
 from api.errors import BodyTooLarge
 from api.requests.body import Body
 from api.requests.form import digest, parts
-from services.errors import ImageTooLarge, ImageUnsupported
+from services.errors import ImageTooLarge, ImageUnsupported, InvalidChange, MediaNotFound
+from services.feeds.changes import WrongChange
 from services.signatures import media_type, not_an_image
 
 BESIDE = 64 << 10
@@ -48,6 +49,33 @@ def picture_form(others: Mapping[str, int]) -> tuple[dict[str, bytes], str]:
     if "image" in found:
         checked_picture(found["image"])
     return found, digest(found)
+
+
+def check_kept() -> None:
+    """Raises `WrongChange` where uploaded images cannot wait here until they are encoded."""
+    if context().settings.media_keep == "none":
+        why = (
+            "image: this service keeps no originals (LOOKALIKE_MEDIA_KEEP=none), so none can wait here; send image_url."
+        )
+        raise WrongChange("image", InvalidChange(why))
+
+
+def store(image: bytes) -> str:
+    """Stores an uploaded image and returns its hash. Raises `DataFull`, `DataNotWritable`."""
+    here = context()
+    here.catalogs.intake.check_space(len(image))
+    return here.media.put(image)
+
+
+def missing(hashes: Sequence[str]) -> list[str]:
+    """Which of these name no uploaded image; the others count as uploaded now."""
+    return context().media.missing(hashes)
+
+
+def not_uploaded(hash: str) -> WrongChange:
+    """The refusal of a change whose image is not there."""
+    why = f"image: no image {hash[:12]}... is stored here; upload it first, with POST /v1/catalogs/CATALOG/images."
+    return WrongChange("image", MediaNotFound(why))
 
 
 def _too_large(max_bytes: int) -> ImageTooLarge:

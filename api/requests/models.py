@@ -166,6 +166,13 @@ class RemovedProducts(_Request):
     dry_run: Annotated[bool, Field(description="Remove nothing; answer how many match.")] = False
 
 
+class ImageHashes(_Request):
+    images: Annotated[
+        list[Annotated[str, Field(pattern="^[0-9a-f]{64}$")]],
+        Field(min_length=1, max_length=1000, description="SHA-256 of each."),
+    ]
+
+
 class NewCatalog(_Request):
     encoder: Annotated[str, Field(max_length=64)] | None = None
     weights: (

@@ -6,10 +6,9 @@ from typing import Any
 
 from flask import request
 
-from api.context import context
 from api.requests import strict_json
 from api.requests.body import MAX_JSON, Body, target_sha, unsupported
-from api.requests.images import is_picture, picture_body, picture_form
+from api.requests.images import check_kept, is_picture, missing, not_uploaded, picture_body, picture_form, store
 from services.attributes import MAX_BYTES, checked_attributes
 from services.errors import InvalidChange
 from services.feeds.changes import WrongChange, parse_change
@@ -49,7 +48,14 @@ def _of_json(kind: ChangeKind, product_id: str, kinds: Kinds) -> Made:
             raise WrongChange(name, InvalidChange(f"{name}: unknown field; the URL and the method say it."))
         value |= {"product_id": product_id, "op": kind.value}
     change = parse_change(value)
-    return lambda: replace(change, attributes=_judged(change.attributes, kinds)), body.digest
+
+    def made() -> Change:
+        judged = replace(change, attributes=_judged(change.attributes, kinds))
+        if isinstance(change.image, StoredImage) and missing([change.image.hash]):
+            raise not_uploaded(change.image.hash)
+        return judged
+
+    return made, body.digest
 
 
 def _of_form(kind: ChangeKind, product_id: str, kinds: Kinds) -> Made:
@@ -67,17 +73,11 @@ def _of_form(kind: ChangeKind, product_id: str, kinds: Kinds) -> Made:
 def _with_image(
     kind: ChangeKind, product_id: str, image: bytes, attributes: Attributes | None, kinds: Kinds
 ) -> Callable[[], Change]:
-    here = context()
-    if here.settings.media_keep == "none":
-        why = (
-            "image: this service keeps no originals (LOOKALIKE_MEDIA_KEEP=none), so none can wait here; send image_url."
-        )
-        raise WrongChange("image", InvalidChange(why))
+    check_kept()
 
     def made() -> Change:
         judged = _judged(attributes, kinds)
-        here.catalogs.intake.check_space(len(image))
-        return Change(product_id, kind, StoredImage(here.media.put(image)), judged)
+        return Change(product_id, kind, StoredImage(store(image)), judged)
 
     return made
 

@@ -75,6 +75,14 @@ class Product(_Response):
     version: Count
 
 
+class Uploaded(_Response):
+    image: Annotated[str, Field(description="SHA-256 of the image; changes name it so.")]
+
+
+class MissingImages(_Response):
+    missing: Annotated[list[str], Field(description="Those that are not here, in their order.")]
+
+
 class FilterWarning(_Response):
     code: Literal["filter_key_unknown"]
     message: str

@@ -16,6 +16,7 @@ from api.openapi.document import more
 from api.requests import csv_feed, feed, models, strict_json
 from api.requests.body import MAX_JSON, Body, checked, unsupported
 from api.requests.csv_feed import TABLES
+from api.requests.images import missing
 from api.requests.single_change import one_change
 from api.responses import schemas
 from api.responses.warnings import warned
@@ -75,9 +76,9 @@ def post(catalog: str, options: models.FeedOptions) -> Answer:
     """Put, patch and delete many products
 
     NDJSON, one change a line, is read as a stream, so millions fit, and so is CSV, one a row; a JSON array may have
-    32 MB. `op` is put (the
-    default, which needs `image_url`), patch (`attributes`, `image_url` or both) or delete (neither). Changes are
-    applied in their order. A put without `attributes` keeps those that are stored.
+    32 MB. `op` is put (the default, which needs an image), patch (`attributes`, an image or both) or delete (neither).
+    The image is an `image_url`, or as `image` the hash of one that was uploaded. Changes are applied in their order. A
+    put without `attributes` keeps those that are stored.
 
     With `mode=replace` the feed names all products: when its changes, and all accepted before, have ended, products
     that no line names are removed, unless they were changed after the request began. A line `{"product_id",
@@ -163,9 +164,10 @@ def read(catalog: str, product_id: str) -> schemas.Product:
 def put(catalog: str, product_id: str, options: models.Wait) -> Answer | Response:
     """Put a product
 
-    With the URL of its image, or with the image itself: as the body, or as a part of a form. `attributes` replace what
-    is stored; left out they stay, and `{}` clears them. With `wait` the answer is the outcome: the job, or the problem
-    that the image has (422, `code` says which; the job is in it), or 202 where it has not ended by then.
+    With the URL of its image, the hash of an uploaded one, or the image itself: as the body, or as a part of a form.
+    `attributes` replace what is stored; left out they stay, and `{}` clears them. With `wait` the answer is the
+    outcome: the job, or the problem that the image has (422, `code` says which; the job is in it), or 202 where it has
+    not ended by then.
     """
     return _changed(catalog, product_id, ChangeKind.PUT, options.wait)
 
@@ -220,7 +222,7 @@ def _read(body: Body, options: models.FeedOptions, kinds: Kinds) -> tuple[feed.F
     skip, replace = options.on_error == "skip", options.mode == "replace"
     if request.mimetype not in TABLES:
         array = request.mimetype == "application/json"
-        return feed.read(body, array=array, skip=skip, kinds=kinds, replace=replace), None
+        return feed.read(body, array=array, skip=skip, kinds=kinds, missing=missing, replace=replace), None
     charset = request.mimetype_params.get("charset")
     columns = request.args.getlist("column")
     return csv_feed.read(body, skip=skip, replace=replace, kinds=kinds, columns=columns, charset=charset)

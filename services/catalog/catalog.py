@@ -101,6 +101,11 @@ class Catalog(Reading):
         """False where the vectors came out of random weights and so mean nothing."""
         return trained(self.spec.weights)
 
+    @property
+    def loading_seconds(self) -> float:
+        """How long this process took to load the encoder; 0 while it has not."""
+        return self._encoder.loading_seconds
+
     def apply(self, changes: Sequence[Change]) -> list[Outcome]:
         """Applies one batch, at most one change a product, and returns how each ended, in their order.
 

@@ -1,6 +1,7 @@
 """What is read of a catalog."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from itertools import islice
 
 from services.catalog.facets import facets
 from services.catalog.plan import not_found
@@ -37,6 +38,13 @@ class Reading:
     def get(self, product_id: str) -> Product:
         """Raises `ProductNotFound`."""
         return _product(self._point(product_id))
+
+    def held(self, product_ids: Collection[str]) -> set[str]:
+        """Those of these products that there are."""
+        asked, found = iter(product_ids), set[str]()
+        while some := list(islice(asked, MAX_LIMIT)):
+            found.update(point.product_id for point in self._index.get(some) if point)
+        return found
 
     def scroll(
         self, *, after: str | None = None, limit: int = 100, filter: Filter | None = None

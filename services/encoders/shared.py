@@ -1,6 +1,7 @@
 """One encoder for all threads of a process: loaded at the first use, searches before batches."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -60,6 +61,8 @@ class SharedEncoder:
         self._loading: Future[Encoder] | None = None
         self._closed = False
         self._turns = 0
+        self.loading_seconds = 0.0
+        """How long loading took; 0 before."""
         self._lanes: ThreadPoolExecutor | None = None
         self._urgent: deque[_Batch] = deque()
         self._batches: deque[_Batch] = deque()
@@ -119,11 +122,13 @@ class SharedEncoder:
         return loading.result()
 
     def _fulfill(self, loading: Future[Encoder]) -> None:
+        started = time.monotonic()
         try:
             encoder = self._load()
         except BaseException as error:
             loading.set_exception(error)
             raise
+        self.loading_seconds = time.monotonic() - started
         with self._changed:
             if not self._closed:
                 self._lanes = ThreadPoolExecutor(encoder.lanes, thread_name_prefix="encoder")

@@ -1,4 +1,4 @@
-"""Parsing of changes in JSON: `{"product_id", "image_url", "attributes", "op"}`."""
+"""Parsing of changes in JSON: `{"product_id", "image_url" or "image", "attributes", "op"}`."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ from services.attributes import checked_attributes
 from services.errors import InvalidAttributes, InvalidChange, InvalidProductID, LookalikeError
 from services.names import checked_new_product_id, checked_product_id
 from services.outbound.urls import checked_url
-from services.records import Change, ChangeKind, RemoteImage
+from services.records import Change, ChangeKind, RemoteImage, StoredImage
 
 KINDS = {kind.value: kind for kind in ChangeKind}
 USUAL_URL = re.compile(
@@ -16,7 +16,8 @@ USUAL_URL = re.compile(
 )
 """A subset of what `checked_url` accepts: it covers most URLs of a feed, at a thirtieth of the time."""
 
-FIELDS = frozenset({"product_id", "image_url", "attributes", "op"})
+FIELDS = frozenset({"product_id", "image_url", "image", "attributes", "op"})
+HASH = re.compile(r"[0-9a-f]{64}")
 
 
 class WrongChange(Exception):
@@ -34,7 +35,9 @@ def parse_change(value: object) -> Change:
         raise WrongChange(None, InvalidChange(f"A change is a JSON object, not {_kind(value)}."))
     if not value.keys() <= FIELDS:
         name = next(each for each in value if each not in FIELDS)
-        _wrong(name[:120], f"{name[:120]}: unknown field; a change takes product_id, image_url, attributes, op.")
+        _wrong(
+            name[:120], f"{name[:120]}: unknown field; a change takes product_id, image_url or image, attributes, op."
+        )
     product_id = _product_id(value)
     kind = _change_kind(value)
     if kind is ChangeKind.PUT:
@@ -42,11 +45,11 @@ def parse_change(value: object) -> Change:
     image = _image(value)
     attributes = _attributes(value)
     if kind is ChangeKind.PUT and image is None:
-        _wrong("image_url", "image_url: a put needs it; a patch is what changes attributes alone.")
+        _wrong("image_url", "image_url: a put needs it, or image; a patch is what changes attributes alone.")
     if kind is ChangeKind.PATCH and image is None and attributes is None:
-        _wrong("attributes", "attributes: a patch needs attributes, image_url or both.")
+        _wrong("attributes", "attributes: a patch needs attributes, an image (image_url or image) or both.")
     if kind is ChangeKind.DELETE and (image is not None or attributes is not None):
-        _wrong("op", "op: a delete takes neither image_url nor attributes.")
+        _wrong("op", "op: a delete takes neither an image nor attributes.")
     return Change(product_id, kind, image, attributes)
 
 
@@ -80,7 +83,9 @@ def _change_kind(value: Mapping[str, Any]) -> ChangeKind:
     return KINDS[name]
 
 
-def _image(value: Mapping[str, Any]) -> RemoteImage | None:
+def _image(value: Mapping[str, Any]) -> RemoteImage | StoredImage | None:
+    if "image" in value:
+        return _uploaded(value)
     if "image_url" not in value:
         return None
     url = value["image_url"]
@@ -90,6 +95,16 @@ def _image(value: Mapping[str, Any]) -> RemoteImage | None:
         return RemoteImage(url if USUAL_URL.fullmatch(url) else checked_url(url))
     except LookalikeError as error:
         raise WrongChange("image_url", error) from None
+
+
+def _uploaded(value: Mapping[str, Any]) -> StoredImage:
+    """The image that a hash names; whether it is there is asked when the change is accepted."""
+    if "image_url" in value:
+        _wrong("image", "image: a change takes image or image_url, not both.")
+    hash = value["image"]
+    if not isinstance(hash, str) or not HASH.fullmatch(hash):
+        _wrong("image", "image: must be the SHA-256 of an uploaded image, as 64 digits of 0-9 and a-f.")
+    return StoredImage(hash)
 
 
 def _attributes(value: Mapping[str, Any]) -> dict[str, Any] | None:

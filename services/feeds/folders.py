@@ -1,33 +1,50 @@
 """Folders of images to sources."""
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from services.errors import InvalidSource
+from services.feeds.picking import SUBFOLDERS, Picking, said
 from services.feeds.source import IdRule, Source
 
 
-def images_in(folder: Path, rule: IdRule, recursive: bool, without: Path | None) -> Iterator[Source]:
-    """The files of a folder but hidden ones, sorted by name. Raises `InvalidSource` where there are none."""
+def images_in(
+    folder: Path, rule: IdRule, picking: Picking, *, recursive: bool, without: Collection[Path]
+) -> Iterator[Source]:
+    """The pictures of a folder, sorted by name; of `without` (absolute paths) none is taken.
+
+    Raises `InvalidSource` where there are none.
+    """
+    before = Counter(picking.left_out)
     found = False
-    for path in _files(folder, recursive, without and without.absolute()):
+    for path in _files(folder, folder, picking, recursive, without):
         found = True
         yield Source(rule.product_id(path, folder), path)
-    if not found:
+    if found:
+        return
+    left_out = picking.left_out - before
+    if left_out.keys() <= {SUBFOLDERS}:
         hint = "" if recursive else " (folders inside it are taken with --recursive)"
         raise InvalidSource(f"The folder {folder} has no files{hint}; give one that holds pictures.")
+    raise InvalidSource(
+        f"The folder {folder} has no pictures (left out: {said(left_out)}); give one that holds some, or take files "
+        "whatever their names say with --include GLOB."
+    )
 
 
-def _files(folder: Path, recursive: bool, without: Path | None) -> Iterator[Path]:
+def _files(folder: Path, root: Path, picking: Picking, recursive: bool, without: Collection[Path]) -> Iterator[Path]:
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         path = Path(entry.path)
-        if entry.name.startswith(".") or path.absolute() == without:
+        if without and path.absolute() in without:
             continue
+        relative = path.relative_to(root).as_posix()
         if not _is_folder(path):
-            yield path
-        elif recursive and not entry.is_symlink():
-            yield from _files(path, recursive, without)
+            if picking.takes(path, relative):
+                yield path
+        elif picking.enters(path, relative, recursive=recursive) and not entry.is_symlink():
+            yield from _files(path, root, picking, recursive, without)
 
 
 def _is_folder(path: Path) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from services.attributes import checked_attributes
 from services.errors import DuplicateProduct, InvalidChange, InvalidSource, LookalikeError
+from services.feeds.names import nfc
 from services.feeds.source import Source
 from services.feeds.tables.headers import ATTRIBUTES, LIST, Use
 from services.feeds.tables.options import Options, Role
@@ -55,7 +56,7 @@ class Described:
 
 
 def attributes_table(path: Path, reading: Reading | None = None) -> Described:
-    """Reads attributes from a CSV with a column of product IDs; empty cells are skipped.
+    """Reads attributes from a CSV by product ID, in NFC; empty cells are skipped.
 
     Raises:
         InvalidSource: The file cannot be read as a whole. A row that cannot be taken is in `wrong`.
@@ -65,7 +66,7 @@ def attributes_table(path: Path, reading: Reading | None = None) -> Described:
     wrong: dict[str, Source] = {}
     reading = reading or Reading()
     for record in _records(path, ATTRIBUTES, reading):
-        product_id, error = record.product_id, record.error
+        product_id, error = nfc(record.product_id), record.error
         if not error and product_id in lines:
             error = DuplicateProduct(
                 f"It names product {product_id!r} a second time, after line {lines[product_id]}; leave one of the two."

@@ -24,9 +24,10 @@ class IdRule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A product and its image: a file, or the URL of one. `attributes` is None if the source has no attributes.
+    """A product and its image: a file, or the URL of one.
 
-    With a `fault` it is a row that cannot be taken, and why: `image` is the list, `line` the row's.
+    `attributes` is None if the source has no attributes. `spelled` is the product ID as the source has it, where that
+    is not NFC. With a `fault` it is a row that cannot be taken, and why: `image` is the list, `line` the row's.
     """
 
     product_id: str
@@ -34,6 +35,7 @@ class Source:
     attributes: Attributes | None = None
     fault: LookalikeError | None = None
     line: int | None = None
+    spelled: str | None = None
 
     @property
     def place(self) -> str:

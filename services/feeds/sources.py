@@ -1,11 +1,16 @@
 """Product sources on a disk: folders of images, single images, and lists of them."""
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from unicodedata import normalize
 
 from services.errors import InvalidSource
 from services.feeds.folders import images_in
 from services.feeds.lists import LISTS, Reading, listed
+from services.feeds.names import composed, nfc
+from services.feeds.picking import Picking
 from services.feeds.source import IdRule, Source
 
 
@@ -14,18 +19,20 @@ def sources(
     *,
     rule: IdRule = IdRule.STEM,
     recursive: bool = False,
-    without: Path | None = None,
+    without: Iterable[Path] = (),
+    picking: Picking | None = None,
     reading: Reading | None = None,
 ) -> list[Source]:
     """Finds the images in folders (sorted by name), files (in the order given) and lists.
 
-    Hidden files are skipped. A file that is named twice is returned once.
+    Product IDs are composed (NFC). A file that is named twice is returned once.
 
     Args:
         paths: Folders, image files, and lists (CSV or NDJSON).
         rule: How product IDs are derived from file names.
         recursive: Whether to descend into subfolders.
-        without: A folder to skip.
+        without: Files and folders inside of folders to skip.
+        picking: Which files of folders are taken; it counts those that are not.
         reading: How lists are read.
 
     Raises:
@@ -33,8 +40,11 @@ def sources(
             cannot be taken is a source with a fault.
     """
     try:
-        reading = reading or Reading()
-        found = [source for path in paths for source in _sources_of(path, rule, recursive, without, reading)]
+        skipped = frozenset(path.absolute() for path in without)
+        picking, reading = picking or Picking(), reading or Reading()
+        found = [
+            composed(each) for path in paths for each in _sources_of(path, rule, recursive, skipped, picking, reading)
+        ]
     except OSError as error:
         name, why = error.filename, error.strerror
         raise InvalidSource(f"{name} cannot be read ({why}); check the path and its rights.") from error
@@ -54,14 +64,25 @@ def check_there(paths: Iterable[Path]) -> None:
             raise InvalidSource(f"{path} cannot be read ({error.strerror}); check the path and its rights.") from error
 
 
-def _sources_of(path: Path, rule: IdRule, recursive: bool, without: Path | None, reading: Reading) -> Iterator[Source]:
+def _sources_of(
+    path: Path, rule: IdRule, recursive: bool, without: Collection[Path], picking: Picking, reading: Reading
+) -> Iterator[Source]:
     check_there([path])
     if path.is_dir():
-        yield from images_in(path, rule, recursive, without)
+        yield from images_in(path, rule, picking, recursive=recursive, without=without)
     elif path.suffix.lower() in LISTS:
-        yield from listed(path, reading)
+        yield from map(_on_disk, listed(path, reading))
     else:
         yield Source(rule.product_id(path, path.parent), path)
+
+
+def _on_disk(source: Source) -> Source:
+    """The source with its file in the form of Unicode in which the disk has it."""
+    image = source.image
+    if not isinstance(image, Path) or str(image).isascii() or os.path.lexists(image):
+        return source
+    forms = (Path(nfc(str(image))), Path(normalize("NFD", str(image))))
+    return replace(source, image=next((form for form in forms if os.path.lexists(form)), image))
 
 
 def _absolute(source: Source) -> Path | str:

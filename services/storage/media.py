@@ -3,8 +3,9 @@
 import errno
 import os
 import re
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
@@ -21,6 +22,10 @@ from services.storage.disk import disk_errors
 HASH = re.compile(r"[0-9a-f]{64}")
 ATOMIC = frozenset({"abfs", "abfss", "az", "gcs", "gs", "memory", "oss", "s3", "s3a"})
 """Protocols of object stores, where a write is atomic: an object appears when its upload is complete."""
+RECENT = timedelta(days=1)
+"""An original that was put so lately is not written again to count as put now, where only writing it does that."""
+AT_ONCE = 32
+"""Questions to an object store at a time."""
 
 
 class Media:
@@ -69,6 +74,17 @@ class Media:
             if self._size(path) != len(data) or not self._touched(path):
                 self._write(path, data)
         return hash
+
+    def missing(self, hashes: Iterable[str]) -> list[str]:
+        """Those whose originals are not here, in their order. The others count as put now, so that they are not
+        collected before a change that names them is accepted."""
+        asked = list(dict.fromkeys(hashes))
+        if asked and self._keep == "all":
+            self.sign()
+        if isinstance(self._files, LocalFileSystem):
+            return [hash for hash in asked if not self._renewed(hash)]
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="media") as pool:
+            return [hash for hash, is_here in zip(asked, pool.map(self._renewed, asked), strict=True) if not is_here]
 
     def get(self, hash: str) -> bytes:
         """Returns the bytes of an original. Raises `MediaNotFound`."""
@@ -159,6 +175,22 @@ class Media:
         except FileNotFoundError:
             return datetime.now(UTC)
         return modified if modified.tzinfo else modified.replace(tzinfo=UTC)
+
+    def _renewed(self, hash: str) -> bool:
+        """Whether an original is here; if so, it counts as put now."""
+        path = self._path("originals", hash)
+        # A power failure can leave a file without its bytes.
+        if not self._size(path):
+            return False
+        if isinstance(self._files, LocalFileSystem):
+            return self._touched(path)
+        if datetime.now(UTC) - self._put_at(path) < RECENT:
+            return True
+        data = self._read(path)
+        if data is None:
+            return False
+        self._write(path, data)
+        return True
 
     def _touched(self, path: str) -> bool:
         """Updates the modification time of a file, so that it is not collected as unused; returns whether it exists.

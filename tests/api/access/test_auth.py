@@ -31,6 +31,8 @@ OPENED_BY: dict[str, tuple[frozenset[str], bool]] = {
     "products.put": (frozenset({"ingest", "admin"}), False),
     "products.patch": (frozenset({"ingest", "admin"}), False),
     "products.delete": (frozenset({"ingest", "admin"}), False),
+    "uploads.post": (frozenset({"ingest", "admin"}), False),
+    "uploads.missing": (frozenset({"ingest", "admin"}), False),
     "images.image": (READ, False),
     "images.thumbnail": (READ, False),
     "search.neighbors": (frozenset({"search", "admin"}), False),

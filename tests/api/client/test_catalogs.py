@@ -4,7 +4,7 @@ import json
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,14 @@ from harness import picture
 from api.access.keyring import Keyring
 from api.access.keys import hashed, new_secret
 from api.cli.main import cli
+from api.client import uploads
 from api.client.catalog import PIXEL
 from api.client.catalogs import RemoteCatalogs
-from api.client.changes import AT_ONCE, Timings
+from api.client.changes import Timings
 from services import settings
 from services.errors import CatalogNotFound
 from services.query.filters import parse
-from services.records import AttributeKind, Change, Outcome, State
+from services.records import AttributeKind, Change, Progress, RemoteImage, State
 
 Run = Callable[..., tuple[int, dict[str, Any]]]
 Refused = Callable[..., str]
@@ -49,10 +50,10 @@ def catalogs(service: Beside, data: Path) -> Iterator[RemoteCatalogs]:
 
 
 def told(answer: Any) -> Any:
-    """Without what differs: times, versions (uploads arrive in any order), and the wording of a failure."""
+    """Without what differs: times, versions, the wording of a failure, and the job that a service has."""
     if not isinstance(answer, dict):
         return answer
-    varying = {"seconds", "images_per_second", "version", "created_at", "message"}
+    varying = {"seconds", "images_per_second", "version", "created_at", "message", "job"}
     kept = {name: value for name, value in answer.items() if name not in varying}
     return {name: [told(each) for each in value] if isinstance(value, list) else value for name, value in kept.items()}
 
@@ -219,100 +220,247 @@ def between(app: Any, meet: Callable[[dict[str, Any]], str | None]) -> list[dict
     return came
 
 
-def puts(came: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [each for each in came if each["REQUEST_METHOD"] == "PUT" and "/products/" in each["REQUEST_URI"]]
+def is_upload(environ: dict[str, Any]) -> bool:
+    return environ["REQUEST_METHOD"] == "POST" and environ["REQUEST_URI"].endswith("/images")
+
+
+def is_feed(environ: dict[str, Any]) -> bool:
+    return environ["REQUEST_METHOD"] == "POST" and "/products?" in environ["REQUEST_URI"]
+
+
+def few(folder: Path, count: int = 6, first: int = 50) -> Path:
+    folder.mkdir()
+    for number in range(first, first + count):
+        (folder / f"new-{number}.jpg").write_bytes(picture(number))
+    return folder
+
+
+def counts(steps: Iterable[Progress]) -> dict[State, int]:
+    found = dict.fromkeys(State, 0)
+    for step in steps:
+        for state, count in step.counts.items():
+            found[state] += count
+    return {state: count for state, count in found.items() if count}
+
+
+def test_a_folder_is_one_job_and_only_what_is_new_is_uploaded(
+    run: Run, service: Beside, data: Path, tmp_path: Path
+) -> None:
+    folder = few(tmp_path / "few", 100)
+    came = between(service.app, lambda environ: None)
+    status, first = run("index", folder, "--data", data)
+    assert (status, first["applied"], sum(map(is_upload, came)), sum(map(is_feed, came))) == (0, 100, 100, 1)
+    [job], _ = service.ledger.jobs()
+    assert (job.id, job.total, job.applied) == (first["job"], 100, 100)
+    (folder / "one-more.jpg").write_bytes(picture(1000))
+    came.clear()
+    status, second = run("index", folder, "--data", data)
+    assert (status, second["applied"], second["unchanged"], sum(map(is_upload, came))) == (0, 1, 100, 1)
+    assert [each.total for each in service.ledger.jobs()[0]] == [101, 100]
 
 
 def test_a_lost_answer_counts_once(run: Run, service: Beside, data: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "few"
-    folder.mkdir()
-    for number in range(6):
-        (folder / f"new-{number}.jpg").write_bytes(picture(50 + number))
     seen: set[str] = set()
 
     def lose_first(environ: dict[str, Any]) -> str | None:
         path = environ["REQUEST_URI"]
-        if environ["REQUEST_METHOD"] != "PUT" or "/products/" not in path or path in seen:
+        if environ["REQUEST_METHOD"] != "POST" or path in seen:
             return None
         seen.add(path)
         return "lost"
 
     came = between(service.app, lose_first)
-    status, answer = run("index", folder, "--data", data)
+    status, answer = run("index", few(tmp_path / "few"), "--data", data)
     assert (status, answer["applied"], answer["unchanged"], answer["failed"]) == (0, 6, 0, 0)
-    sent = puts(came)
-    assert len(sent) == 12
-    keys = {each["REQUEST_URI"]: set() for each in sent}
-    for each in sent:
-        keys[each["REQUEST_URI"]].add(each["HTTP_IDEMPOTENCY_KEY"])
-    assert all(len(each) == 1 for each in keys.values()) and len(set.union(*keys.values())) == 6
-    assert len(service.ledger.jobs()[0]) == 6
+    feeds = [each for each in came if is_feed(each)]
+    assert len(feeds) == 2 and len({each["HTTP_IDEMPOTENCY_KEY"] for each in feeds}) == 1
+    assert len({each["CONTENT_LENGTH"] for each in feeds}) == 1
+    assert len(service.ledger.jobs()[0]) == 1
 
 
-def test_a_service_that_asks_for_a_pause_gets_it(run: Run, service: Beside, data: Path, pictures: Path) -> None:
-    times: list[float] = []
+def test_a_service_that_asks_for_a_pause_gets_it(run: Run, service: Beside, data: Path, tmp_path: Path) -> None:
+    """Whether an upload or the feed is asked to come later."""
+    times: dict[str, list[float]] = {"upload": [], "feed": []}
 
     def full(environ: dict[str, Any]) -> str | None:
-        if environ["REQUEST_METHOD"] != "PUT" or "/products/" not in environ["REQUEST_URI"]:
+        kind = "upload" if is_upload(environ) else "feed" if is_feed(environ) else None
+        if kind is None:
             return None
-        times.append(time.monotonic())
-        return "429 Full" if len(times) <= 12 else None
+        times[kind].append(time.monotonic())
+        return "429 Full" if len(times[kind]) == 1 else None
 
     between(service.app, full)
-    status, answer = run("index", pictures, "--data", data)
-    assert (status, answer["unchanged"]) == (0, 12)
-    assert min(times[12:]) - max(times[:12]) > 0.8, "Retry-After says 1 s"
+    status, answer = run("index", few(tmp_path / "few"), "--data", data)
+    assert (status, answer["applied"]) == (0, 6)
+    for first, second, *_ in times.values():
+        assert second - first > 0.8, "Retry-After says 1 s"
 
 
-def test_more_than_is_under_way_is_not_taken(service: Beside, catalogs: RemoteCatalogs) -> None:
+def test_a_service_that_is_away_for_a_moment_is_waited_for(
+    run: Run, service: Beside, data: Path, tmp_path: Path
+) -> None:
+    """Whatever it is asked at that moment: it restarts."""
+    asked: dict[str, int] = {}
+
+    def away(environ: dict[str, Any]) -> str | None:
+        path = environ["REQUEST_URI"].partition("?")[0]
+        if "/jobs/" not in path and "/images" not in path and not is_feed(environ):
+            return None
+        asked[path] = asked.get(path, 0) + 1
+        return "503 Restarting" if asked[path] <= 2 else None
+
+    between(service.app, away)
+    status, answer = run("index", few(tmp_path / "few"), "--data", data)
+    assert (status, answer["applied"]) == (0, 6)
+    assert len(asked) >= 5 and min(asked.values()) >= 3
+
+
+def test_more_than_is_under_way_is_not_taken(
+    service: Beside, catalogs: RemoteCatalogs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "BATCH", 2)
+    most = 2 * (uploads.AT_ONCE + 1)
     taken: list[int] = []
+    all_taken, may_pass = threading.Event(), threading.Event()
 
     def changes() -> Iterator[Change]:
-        for number in range(AT_ONCE + 20):
+        for number in range(most + 20):
             taken.append(number)
+            if len(taken) == most:
+                all_taken.set()
             yield Change(f"many-{number}", image=picture(100 + number))
 
-    service.working.clear()
-    outcomes: list[Outcome] = []
-    catalog = catalogs.get("products")
-    thread = threading.Thread(target=lambda: outcomes.extend(catalog.put(changes())))
+    between(service.app, lambda environ: None if not is_upload(environ) or may_pass.wait(60) else "503 Late")
+    steps: list[Progress] = []
+    thread = threading.Thread(target=lambda: steps.extend(catalogs.get("products").feed(changes())))
     thread.start()
-    time.sleep(2)
-    assert len(taken) == AT_ONCE + 1 and not outcomes
-    service.working.set()
+    assert all_taken.wait(60) and not steps
+    assert len(taken) == most
+    may_pass.set()
     thread.join(60)
-    assert sorted(each.product_id for each in outcomes) == sorted(f"many-{number}" for number in taken)
-    assert {each.state for each in outcomes} == {State.APPLIED} and len(taken) == AT_ONCE + 20
+    assert (counts(steps), len(taken)) == ({State.APPLIED: most + 20}, most + 20)
 
 
 def test_changes_of_one_product_keep_their_order(catalogs: RemoteCatalogs) -> None:
     catalog = catalogs.get("products")
     images = [picture(number) for number in range(12)]
-    outcomes = list(catalog.put(Change("one", image=image, attributes={"n": n}) for n, image in enumerate(images)))
-    assert [each.state for each in outcomes] == [State.APPLIED] * 12
+    steps = catalog.feed(Change("one", image=image, attributes={"n": n}) for n, image in enumerate(images))
+    assert sum(counts(steps).values()) == 12
     assert catalog.get("one").attributes == {"n": 11}
 
 
-def test_ctrl_c_tells_what_is_under_way(service: Beside, catalogs: RemoteCatalogs) -> None:
+def test_ctrl_c_while_images_are_uploaded_leaves_nothing_accepted(service: Beside, catalogs: RemoteCatalogs) -> None:
     def changes() -> Iterator[Change]:
         for number in range(10):
             yield Change(f"early-{number}", image=picture(200 + number))
         raise KeyboardInterrupt
 
     catalog = catalogs.get("products")
-    outcomes = []
     with pytest.raises(KeyboardInterrupt):
-        for outcome in catalog.put(changes()):
-            outcomes.append(outcome)
-    assert sorted(each.product_id for each in outcomes) == sorted(f"early-{number}" for number in range(10))
-    assert catalog.count() == 22
+        list(catalog.feed(changes()))
+    assert (catalogs.get("products").count(), service.ledger.jobs()) == (12, ([], None))
+
+
+def interrupted(steps: Generator[Progress, None, None], service: Beside) -> list[Progress]:
+    """What is told of a job that is interrupted when it waits."""
+    found: list[Progress] = []
+    for step in steps:
+        found.append(step)
+        if step.job:
+            break
+    with pytest.raises(KeyboardInterrupt):
+        found.append(steps.throw(KeyboardInterrupt()))
+        found.extend(steps)
+    return found
+
+
+def test_ctrl_c_cancels_what_waits_and_tells_what_is_done(service: Beside, catalogs: RemoteCatalogs) -> None:
+    service.working.clear()
+    steps = catalogs.get("products").feed(Change(f"late-{n}", image=picture(200 + n)) for n in range(10))
+    told = interrupted(steps, service)
+    assert counts(told) == {State.CANCELED: 10}
+    [job], _ = service.ledger.jobs()
+    assert (job.canceled, job.state, told[-1].failures) == (10, "canceled", ())
+
+
+def test_whoever_stops_following_cancels_what_waits(service: Beside, catalogs: RemoteCatalogs) -> None:
+    service.working.clear()
+    steps = catalogs.get("products").feed(Change(f"late-{n}", image=picture(200 + n)) for n in range(10))
+    next(step for step in steps if step.job)
+    steps.close()
+    [job], _ = service.ledger.jobs()
+    assert job.canceled == 10
+
+
+def test_a_job_that_somebody_cancels_is_no_success(run: Run, service: Beside, data: Path, pictures: Path) -> None:
+    service.working.clear()
+
+    def cancel(environ: dict[str, Any]) -> str | None:
+        if environ["REQUEST_METHOD"] == "GET" and "/jobs/" in environ["REQUEST_URI"]:
+            service.ledger.cancel("1")
+        return None
+
+    between(service.app, cancel)
+    status, answer = run("index", pictures, "--data", data)
+    assert (status, answer["canceled"], answer["applied"]) == (1, 12, 0)
+
+
+def test_a_picture_that_is_refused_fails_with_its_file_and_without_the_others(
+    run: Run, service: Beside, data: Path, tmp_path: Path
+) -> None:
+    folder = few(tmp_path / "few")
+    (folder / "note.jpg").write_text("no picture")
+    (folder / "cut.jpg").write_bytes(picture(1)[:700])
+    (folder / "gone.jpg").symlink_to("nowhere.jpg")
+    status, answer = run("index", folder, "--data", data)
+    assert (status, answer["applied"], answer["failed"]) == (1, 6, 3)
+    failures = {each["product_id"]: (each["path"], each["code"]) for each in answer["failures"]}
+    assert failures == {
+        "note": (str(folder / "note.jpg"), "image_unsupported"),
+        "cut": (str(folder / "cut.jpg"), "image_corrupt"),
+        "gone": (str(folder / "gone.jpg"), "image_not_readable"),
+    }
+    assert all(each["message"].startswith(each["path"]) for each in answer["failures"])
+    [job], _ = service.ledger.jobs()
+    assert job.total == 7, "only what can be read and is an image is part of the feed"
+
+
+def test_images_of_urls_are_part_of_the_same_job(service: Beside, catalogs: RemoteCatalogs) -> None:
+    changes = [Change("here", image=picture(7)), Change("there", image=RemoteImage("http://127.0.0.1:9/1.jpg"))]
+    steps = list(catalogs.get("products").feed(changes))
+    assert counts(steps) == {State.APPLIED: 1, State.FAILED: 1}
+    assert [(each.product_id, each.code) for each in steps[-1].failures] == [("there", "fetch_refused")]
+    assert [job.total for job in service.ledger.jobs()[0]] == [2]
+
+
+def test_a_service_that_keeps_no_originals_takes_no_uploads(
+    own: Path, refused: Refused, pictures: Path, tmp_path: Path
+) -> None:
+    data = Path(shutil.copytree(own, tmp_path / "data"))
+    with beside(data, media_keep="none") as service:
+        assert "LOOKALIKE_MEDIA_KEEP=none" in refused("change_invalid", "index", pictures, "--data", data)
+        assert service.ledger.jobs()[0] == []
+
+
+def test_a_key_that_may_only_ingest_indexes_into_a_catalog_that_is_there(
+    run: Run, refused: Refused, own: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = new_secret()
+    (tmp_path / "keys").write_text(f"me:ingest:*:{hashed(key)}\n")
+    data = Path(shutil.copytree(own, tmp_path / "data"))
+    monkeypatch.setenv("LOOKALIKE_API_KEY", key)
+    with beside(data, keyring=Keyring.load(tmp_path / "keys")):
+        status, answer = run("index", pictures, "--data", data)
+        assert (status, answer["unchanged"]) == (0, 12)
+        refused("forbidden", "index", pictures, "--data", data, "--catalog", "new")
+        refused("forbidden", "index", pictures, "--data", data, "--encoder", "efficientnet_lite0")
 
 
 def test_what_concerns_all_ends_the_run(service: Beside, catalogs: RemoteCatalogs) -> None:
     catalog = catalogs.get("products")
     catalogs.remove("products")
     with pytest.raises(CatalogNotFound):
-        list(catalog.put(Change(f"late-{number}", image=picture(number)) for number in range(40)))
+        list(catalog.feed(Change(f"late-{number}", image=picture(number)) for number in range(40)))
 
 
 def test_an_encoder_that_cannot_be_loaded_ends_the_run_that_waits_for_it(
@@ -328,7 +476,9 @@ def test_an_encoder_that_cannot_be_loaded_ends_the_run_that_waits_for_it(
         RemoteCatalogs(service.url, settings.load(data=data), Timings(silence=1.0)) as catalogs,
         pytest.raises(WeightsUnreachable),
     ):
-        list(catalogs.get("far").put([Change("a", image=picture(1))]))
+        list(catalogs.get("far").feed([Change("a", image=picture(1))]))
+    [job], _ = service.ledger.jobs()
+    assert job.canceled + service.ledger.counts().in_flight == 1, "what waits is not left behind by what is refused"
 
 
 def test_the_pixel_is_a_picture(catalogs: RemoteCatalogs) -> None:

@@ -13,11 +13,12 @@ from api.requests.body import CHUNK
 from services.feeds.changes import USUAL_URL, WrongChange, parse_change
 from services.ledger import Refusal
 from services.outbound.urls import checked_url
-from services.records import Change, ChangeKind, RemoteImage
+from services.records import Change, ChangeKind, RemoteImage, StoredImage
 
 URL = "https://images.example.com/1.jpg"
 FEED = "/v1/catalogs/shoes/products"
 PUT = {"product_id": "a", "image_url": URL}
+HASH = "0123456789abcdef" * 4
 
 GOOD: list[tuple[dict[str, Any], Change]] = [
     (PUT, Change("a", ChangeKind.PUT, RemoteImage(URL))),
@@ -25,6 +26,8 @@ GOOD: list[tuple[dict[str, Any], Change]] = [
     ({"product_id": "a", "op": "patch", "attributes": {"x": None}}, Change("a", ChangeKind.PATCH, None, {"x": None})),
     ({**PUT, "product_id": "a ", "op": "patch"}, Change("a ", ChangeKind.PATCH, RemoteImage(URL))),
     ({**PUT, "op": "patch"}, Change("a", ChangeKind.PATCH, RemoteImage(URL))),
+    ({"product_id": "a", "image": HASH}, Change("a", ChangeKind.PUT, StoredImage(HASH))),
+    ({"product_id": "a", "image": HASH, "op": "patch"}, Change("a", ChangeKind.PATCH, StoredImage(HASH))),
     ({"product_id": "\0/..", "op": "delete"}, Change("\0/..", ChangeKind.DELETE)),
 ]
 
@@ -125,7 +128,7 @@ def test_a_line_without_an_end_does_not_sit_in_memory() -> None:
 
 
 def test_a_feed_is_what_its_lines_say_as_often_as_it_is_read() -> None:
-    spooled = feed.Feed(skip=True)
+    spooled = feed.Feed(skip=True, missing=lambda hashes: ())
     for number, (value, _) in enumerate(GOOD, 1):
         spooled.take(number, json.dumps(value).encode())
     for number, (value, *_) in enumerate(BAD, 101):

@@ -56,7 +56,7 @@ def test_a_folder_that_links_to_itself_ends(folder: Path) -> None:
 
 
 def test_the_data_folder_is_none_of_the_pictures(folder: Path) -> None:
-    assert ids(sources([folder], recursive=True, without=folder / "inner")) == ["a.b", "b"]
+    assert ids(sources([folder], recursive=True, without=[folder / "inner"])) == ["a.b", "b"]
 
 
 def test_a_file_that_is_named_twice_is_taken_once(folder: Path) -> None:

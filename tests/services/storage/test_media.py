@@ -69,6 +69,17 @@ def test_an_original_that_a_power_cut_emptied_is_written_again(media: Media, tmp
     assert media.get(HASH) == PICTURE
 
 
+def test_what_is_missing_is_told_and_the_rest_counts_as_put_now(media: Media, tmp_path: Path) -> None:
+    media.put(PICTURE)
+    (stored,) = tmp_path.rglob(HASH)
+    os.utime(stored, (0, 0))
+    absent = ["1" * 64, "0" * 64]
+    assert media.missing([absent[0], HASH, *absent, HASH]) == absent
+    assert stored.stat().st_mtime > 1_000_000_000
+    stored.write_bytes(b"")
+    assert media.missing([HASH]) == [HASH], "a power failure can leave a file without its bytes"
+
+
 def test_what_is_not_there_is_not_found(media: Media) -> None:
     with pytest.raises(MediaNotFound, match=HASH):
         media.get(HASH)
@@ -218,6 +229,19 @@ def test_an_original_is_uploaded_to_a_bucket_once(counted: None) -> None:
     media.sweep()
     media.remove(HASH)
     assert not media.exists(HASH)
+
+
+def test_an_original_of_a_bucket_is_written_again_where_only_that_makes_it_new(counted: None) -> None:
+    media = Media("memory://bucket/media", user="one")
+    media.put(PICTURE)
+    original = f"/bucket/media/originals/{HASH[:2]}/{HASH[2:4]}/{HASH}"
+    assert media.missing([HASH, "0" * 64]) == ["0" * 64]
+    assert CountedBucket.written[original] == 1, "it was put a moment ago"
+    CountedBucket.store[original].modified -= timedelta(days=1, minutes=1)
+    assert media.missing([HASH]) == []
+    assert (CountedBucket.written[original], media.get(HASH)) == (2, PICTURE)
+    other = Media("memory://bucket/media", user="other")
+    assert other.missing([HASH]) == [] and media.others() == ["other"], "it needs it from now on"
 
 
 def test_what_is_not_put_as_a_whole_is_renamed_when_it_is_whole(counted: None) -> None:
