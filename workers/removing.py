@@ -16,7 +16,9 @@ def remove(claims: Claims, claim: Claim, catalog: Catalog, stopping: Callable[[]
     """Finds the products of a claimed removal and has the ledger accept the deletion of each.
 
     Whoever is interrupted leaves the rest to another worker, which decides nothing anew: what has been accepted is
-    deleted by then, and is not found again. Raises what reading the catalog does, and `LedgerUnavailable`.
+    deleted by then, and is not found again. So a claim is worked on once, and given back if that fails.
+
+    Raises what reading the catalog does, and `LedgerUnavailable`.
     """
     removal = claim.removal
     assert removal is not None

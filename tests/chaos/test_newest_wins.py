@@ -158,6 +158,7 @@ class Work(RuleBasedStateMachine):
         self.jobs: dict[str, Job] = {}
         self.sweeps: dict[str, Sweep] = {}
         self.removals: list[Claim] = []
+        self.lost: list[Claim] = []
         self.expiries = 0
         self.retried = False
 
@@ -229,15 +230,20 @@ class Work(RuleBasedStateMachine):
     @precondition(lambda self: self.removals)
     @rule(data=st.data(), crash=st.sampled_from(["", "decide", "remove", "removed", "end_removal"]))
     def remove(self, data: st.DataObject, crash: str) -> None:
-        """Also again, and where another worker has had the removal meanwhile."""
-        claim = data.draw(st.sampled_from(self.removals))
-        with suppress(Boom), enabled(crash or "accept", _boom):
-            remove(self.shop.claims, claim, self.shop.catalog, lambda: False)
+        """Also where another worker has had it meanwhile. Who dies at it never tries again, but a call may come late."""
+        claim = self.removals.pop(data.draw(st.integers(0, len(self.removals) - 1)))
+        try:
+            with enabled(crash or "accept", _boom):
+                remove(self.shop.claims, claim, self.shop.catalog, lambda: False)
+        except Boom:
+            self.lost.append(claim)
 
     @precondition(lambda self: self.removals)
     @rule(data=st.data())
     def give_removal_back(self, data: st.DataObject) -> None:
-        self.shop.claims.give_back(data.draw(st.sampled_from(self.removals)))
+        claim = data.draw(st.sampled_from(self.removals))
+        self.shop.claims.give_back(claim)
+        self.lost.append(claim)
 
     @precondition(lambda self: self.held)
     @rule(data=st.data(), crash=st.sampled_from(["", "upsert", "upserted", "encode"]))
@@ -304,7 +310,7 @@ class Work(RuleBasedStateMachine):
         shop = self.shop
         shop.chores.expire(everything=True)
         shop.worker().drain()
-        for claim in self.removals:
+        for claim in [*self.removals, *self.lost]:
             remove(shop.claims, claim, shop.catalog, lambda: False)
         for held in self.held:  # as late as can be
             shop.catalog.apply(held.claim.changes)
@@ -316,6 +322,8 @@ class Work(RuleBasedStateMachine):
             for point in shop.catalog.points()
             if point.product_id.startswith(prefix)
         }
+        # Whatever comes of it: the removals of other runs would find what this one leaves.
+        shop.catalog.remove([point.product_id for point in found.values()])
         for id, sweep in self.sweeps.items():
             job = shop.ledger.job(id)
             sweep.done = job.not_removed is None
@@ -339,7 +347,6 @@ class Work(RuleBasedStateMachine):
             assert sum(job.failed for job in jobs) <= refused
         counts = shop.counts()
         assert counts.waiting == counts.in_flight == 0
-        shop.catalog.remove([point.product_id for point in found.values()])
 
     def _removes(self, sweep: Sweep, job: Job) -> None:
         self.jobs[job.id] = job
