@@ -36,7 +36,7 @@ CONTENT_ENCODING: dict[str, Any] = {
     "in": "header",
     "name": "Content-Encoding",
     "description": "How the body is compressed; limits count its bytes as sent and as decoded.",
-    "schema": {"type": "string", "enum": ["identity", *DECODERS]},
+    "schema": {"type": "string", "enum": ["", "identity", *DECODERS]},
 }
 
 
