@@ -40,12 +40,14 @@ def config(examples: int, **more: Any) -> SchemathesisConfig:
                 "products": {"values": ["sku-1", "sku-2"]},
                 "jobs": {"values": ["1", "2"]},
                 "waits": {"values": ["0", "0.5", "5"]},
+                "on_error": {"values": ["skip"]},
             },
             "parameters": {
                 "path.catalog": {"dictionary": "catalogs", "probability": 0.9},
                 "path.product_id": {"dictionary": "products", "probability": 0.6},
                 "path.job": {"dictionary": "jobs", "probability": 0.6},
                 "query.wait": {"dictionary": "waits", "probability": 0.6},
+                "query.on_error": {"dictionary": "on_error", "probability": 0.5},
             },
             "checks": {
                 # What JSON schema cannot say: depths and bytes of attributes, what a cursor is, one of three fields.
@@ -130,11 +132,21 @@ def meant_to_fail(context: Any, case: Any) -> bool:
     return not (skips and case.meta.generation.mode.is_negative)
 
 
+def goes_together(context: Any, case: Any) -> bool:
+    """What JSON schema cannot say of parameters: columns are those of CSV, and a share goes with mode=replace."""
+    query = case.query or {}
+    wrong = ("column" in query and case.media_type != "text/csv") or (
+        "max_removed" in query and query.get("mode") != "replace"
+    )
+    return not wrong or case.meta.generation.mode.is_negative
+
+
 def load(service: Any, config: SchemathesisConfig, **headers: str) -> Any:
     """Without the removal of catalogs, after which there would be nothing to ask about: it has a run of its own."""
     schema = schemathesis.openapi.from_wsgi("/openapi.json", service.app, config=config, headers=headers)
     schema.hook("filter_case")(sent_as_it_is)
     schema.hook("filter_case")(meant_to_fail)
+    schema.hook("filter_case")(goes_together)
     return schema.exclude(method="DELETE", path=CATALOG)
 
 
