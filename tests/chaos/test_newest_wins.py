@@ -230,7 +230,7 @@ class Work(RuleBasedStateMachine):
     @precondition(lambda self: self.removals)
     @rule(data=st.data(), crash=st.sampled_from(["", "decide", "remove", "removed", "end_removal"]))
     def remove(self, data: st.DataObject, crash: str) -> None:
-        """Also where another worker has had it meanwhile. Who dies at it never tries again, but a call may come late."""
+        """Also where another worker has had it meanwhile. Who dies at it never tries again; a call may come late."""
         claim = self.removals.pop(data.draw(st.integers(0, len(self.removals) - 1)))
         try:
             with enabled(crash or "accept", _boom):
