@@ -167,12 +167,16 @@ class Progress:
         failures: The outcomes of changes that failed, which may have been counted before.
         uploaded: How many images a service has looked at and has, if it takes them.
         job: The job that the changes have become.
+        removed: How many products were removed because nothing names them any more; `counts` has them, too.
+        not_removed: Why not all were.
     """
 
     counts: Mapping[State, int] = field(default_factory=dict)
     failures: tuple[Outcome, ...] = ()
     uploaded: int = 0
     job: str | None = None
+    removed: int = 0
+    not_removed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from api.cli.run import Run, index, report
 from api.cli.workspace import open_or_create, opened_catalogs, printable
 from services import settings
 from services.catalog.catalogs import Catalogs
+from services.catalog.removal import MAX_REMOVED
 from services.encoders.specs import DEFAULT_ENCODER, DEFAULT_RESAMPLE
 from services.errors import InvalidInput
 from services.feeds.lists import attributes_table
@@ -69,6 +70,17 @@ from services.settings import Precision
     type=click.Path(path_type=Path),
     help="Attributes by product_id, in place of those a product has; each column can be filtered on.",
 )
+@click.option(
+    "--sync",
+    is_flag=True,
+    help="Remove the products that nothing here names any more, as soon as all is done.",
+)
+@click.option(
+    "--max-removed",
+    metavar="SHARE",
+    type=click.FloatRange(0, 1),
+    help=f"With --sync: if more of the products would go, none does; 1: any number.  [default: {MAX_REMOVED}]",
+)
 @column_options
 @json_option
 @command
@@ -85,6 +97,8 @@ def index_command(
     exclude: tuple[str, ...],
     rule: str,
     attributes: Path | None,
+    sync: bool,
+    max_removed: float | None,
     columns: tuple[str, ...],
     encoding: str | None,
     as_json: bool,
@@ -99,7 +113,12 @@ def index_command(
     it begins as one. Globs are compared with the name and with the path inside the folder; --exclude wins.
 
     Product IDs are compared in composed Unicode (NFC).
+
+    With --sync the catalog has what is named here and nothing else: what is left out or not named is removed, and what
+    fails stays. Nothing is removed where a row has no product ID, or too much would go.
     """
+    if max_removed is not None and not sync:
+        raise InvalidInput("--max-removed goes with --sync: without it no product is removed.")
     configured = settings.load(data=data, precision=precision)
     check_there([*paths, *([attributes] if attributes else [])])
     picking = Picking(include, exclude)
@@ -111,6 +130,10 @@ def index_command(
             paths, rule=IdRule(rule), recursive=recursive, without=without, picking=picking, reading=reading
         )
         reading.check()
+        if sync and not found:
+            raise InvalidInput(
+                "Nothing is named here, so --sync would remove every product; remove the catalog instead."
+            )
         if table:
             found = described(found, table)
             note_unmatched(table, found, attributes)
@@ -127,7 +150,8 @@ def index_command(
         others = opened.declare(kinds) if kinds else {}
         found, decomposed = as_held(found, opened.held)
         _note_decomposed(decomposed)
-        run = Run(found, reading=reading, left_out=picking.left_out, decomposed=decomposed)
+        share = (MAX_REMOVED if max_removed is None else max_removed) if sync else None
+        run = Run(found, share, reading=reading, left_out=picking.left_out, decomposed=decomposed)
         index(run, opened, title=f"Indexing into {catalog}")
         # The run may have replaced what did not fit.
         run.others = opened.declare(kinds) if others and not run.interrupted else others

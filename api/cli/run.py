@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +16,7 @@ from api.cli.other_kinds import as_json_object, report_others
 from api.cli.output import SHOWN_FAILURES, display, print_json, progress, stdout, warn_untrained
 from api.cli.workspace import AnyCatalog, printable
 from services.catalog.catalog import Catalog
+from services.catalog.removal import LINES_WITHOUT_ID, TOO_MANY, Names
 from services.errors import DuplicateProduct
 from services.feeds.lists import Reading
 from services.feeds.picking import said
@@ -35,15 +36,21 @@ class Run:
     attributes; `reading` has the tables that were read; `left_out` counts entries of folders that were no pictures;
     `decomposed` are products that the catalog has under another form of their IDs. `seconds` are those of the work
     itself: from the first picture on, without the time in which the encoder was loaded.
+
+    With `max_removed`, a share of the catalog's products, those that no source names are removed in the end: `removed`
+    of them, and `not_removed` says why not all.
     """
 
     sources: list[Source]
+    max_removed: float | None = None
     image: Callable[[Source], ImageSource] = _as_named
     counts: dict[State, int] = field(default_factory=lambda: dict.fromkeys(State, 0))
     failures: list[dict[str, str | None]] = field(default_factory=list)
     interrupted: bool = False
     job: str | None = None
     seconds: float = 0.0
+    removed: int = 0
+    not_removed: str | None = None
     others: Mapping[str, OtherKinds] = field(default_factory=dict)
     reading: Reading = field(default_factory=Reading)
     left_out: Counter[str] = field(default_factory=Counter)
@@ -61,6 +68,15 @@ class Run:
             self._places[source.product_id] = source.place
             yield Change(source.product_id, image=self.image(source), attributes=source.attributes)
 
+    @property
+    def is_sync(self) -> bool:
+        """Whether products that no source names are to be removed."""
+        return self.max_removed is not None
+
+    def kept(self) -> Iterator[str]:
+        """The products of sources that are no changes."""
+        return (source.product_id for source in self.sources if source.fault and source.product_id)
+
     def count(self, step: Progress) -> None:
         """Counts what has ended."""
         for state, count in step.counts.items():
@@ -68,6 +84,8 @@ class Run:
         for outcome in step.failures:
             self._note(outcome, self._places.get(outcome.product_id, ""))
         self.job = step.job or self.job
+        self.removed += step.removed
+        self.not_removed = step.not_removed or self.not_removed
 
     @property
     def done(self) -> int:
@@ -75,15 +93,16 @@ class Run:
 
     @property
     def status(self) -> int:
-        """The exit status: 0 all done, 1 some failed or were canceled, 130 interrupted."""
-        return INTERRUPTED if self.interrupted else int(self.counts[State.FAILED] + self.counts[State.CANCELED] > 0)
+        """The exit status: 0 all done, 1 some failed or were canceled or not removed, 130 interrupted."""
+        left = self.counts[State.FAILED] or self.counts[State.CANCELED] or self.not_removed
+        return INTERRUPTED if self.interrupted else int(bool(left))
 
     def answer(self, catalog: AnyCatalog) -> dict[str, Any]:
         """The JSON object of the command."""
         spec = catalog.spec
         answer = {
             "catalog": spec.name,
-            "total": len(self.sources),
+            "total": len(self.sources) + self.removed,
             "applied": self.counts[State.APPLIED],
             "unchanged": self.counts[State.UNCHANGED],
             "failed": self.counts[State.FAILED],
@@ -100,6 +119,7 @@ class Run:
         }
         answer |= {"decomposed": self.decomposed} if self.decomposed else {}
         answer |= {"job": self.job} if self.job else {}
+        answer |= {"removed": self.removed, "not_removed": self.not_removed} if self.is_sync else {}
         answer |= columns.as_json_object(self.reading)
         return answer | as_json_object(self.others) | ({"interrupted": True} if self.interrupted else {})
 
@@ -128,13 +148,13 @@ def _duplicate(source: Source) -> DuplicateProduct:
 def index(run: Run, catalog: AnyCatalog, *, title: str = "Indexing") -> None:
     """Puts the sources of a run into the catalog behind a progress bar. Ctrl-C ends it early and keeps what is done."""
     loading, started = _loading_seconds(catalog), time.monotonic()
-    with progress() as bar, closing(_put(catalog, run.changes())) as steps:
+    with progress() as bar, closing(_put(catalog, run)) as steps:
         task = bar.add_task(title, total=len(run.sources))
         try:
             for step in steps:
                 run.count(step)
                 _advance(bar, step.uploaded, len(run.sources))
-                bar.update(task, completed=run.done)
+                bar.update(task, completed=run.done, total=max(len(run.sources), run.done))
         except KeyboardInterrupt:
             run.interrupted = True
             # Where the signal came between two steps, those who made them do not know of it yet.
@@ -145,13 +165,25 @@ def index(run: Run, catalog: AnyCatalog, *, title: str = "Indexing") -> None:
     run.seconds = time.monotonic() - started - (_loading_seconds(catalog) - loading)
 
 
-def _put(catalog: AnyCatalog, changes: Iterable[Change]) -> Generator[Progress, None, None]:
-    """Puts changes: into a catalog of this process one by one, into that of a service as one job."""
+def _put(catalog: AnyCatalog, run: Run) -> Generator[Progress, None, None]:
+    """Puts the sources: into a catalog of this process one by one, into that of a service as one job."""
+    max_removed = run.max_removed
+    if any(source.fault and not source.product_id for source in run.sources):
+        # Whose row that is nobody knows, so it may be that of any product.
+        max_removed = None
+        yield Progress(not_removed=LINES_WITHOUT_ID if run.is_sync else None)
     if not isinstance(catalog, Catalog):
-        yield from catalog.feed(changes)
+        from api.client.feed import Sync
+
+        yield from catalog.feed(run.changes(), None if max_removed is None else Sync(run.kept, max_removed))
         return
-    for outcome in catalog.put(changes):
+    since = None if max_removed is None else catalog.begin()
+    for outcome in catalog.put(run.changes()):
         yield Progress({outcome.state: 1}, (outcome,) if outcome.state is State.FAILED else ())
+    if since and max_removed is not None:
+        names = Names.of(source.product_id for source in run.sources)
+        done = catalog.remove_unnamed(names, since, max_removed=max_removed)
+        yield Progress({State.APPLIED: done.removed}, removed=done.removed, not_removed=done.not_removed)
 
 
 def _loading_seconds(catalog: AnyCatalog) -> float:
@@ -183,12 +215,25 @@ def report(run: Run, catalog: AnyCatalog, *, as_json: bool) -> None:
         f"{answer['catalog']}: {counts} of {answer['total']} in {answer['seconds']:.1f} s "
         f"({answer['images_per_second']:.1f} images/s, {answer['encoder']})"
     )
+    if run.removed:
+        console.print(f"{run.removed} of them were removed, because nothing here names them any more.")
+    if run.not_removed:
+        console.print(_why_not_removed(run), style="yellow", soft_wrap=True)
     if run.left_out:
         console.print(display(f"Left out as no pictures, by their names: {said(run.left_out)}"), soft_wrap=True)
     columns.report_columns(console, run.reading)
     report_others(console, run.others)
     if not catalog.trained:
         warn_untrained(console)
+
+
+def _why_not_removed(run: Run) -> str:
+    reasons = {
+        TOO_MANY: f"more than {run.max_removed:.0%} of the products would go; check the source, or raise --max-removed",
+        LINES_WITHOUT_ID: "some rows have no product ID, so it is not known which products they name; correct them",
+    }
+    begin = "Not all was removed that nothing here names" if run.removed else "Nothing was removed"
+    return f"{begin}: {reasons.get(run.not_removed or '', run.not_removed)}."
 
 
 def _kept(run: Run, catalog: AnyCatalog) -> str:

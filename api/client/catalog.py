@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 from api.client.changes import TIMINGS, Removals, Timings
 from api.client.connection import Client
-from api.client.feed import Feed
+from api.client.feed import Feed, Sync
 from api.client.uploads import Uploads
 from api.client.wire import (
     catalog_path,
@@ -89,10 +89,10 @@ class RemoteCatalog:
         """Bytes that an image may have here; the service has a limit of its own."""
         return self._settings.max_image_bytes
 
-    def feed(self, changes: Iterable[Change], **query: str) -> Generator[Progress, None, None]:
+    def feed(self, changes: Iterable[Change], sync: Sync | None = None) -> Generator[Progress, None, None]:
         """Sends puts as one job, as `Feed.put` does."""
         try:
-            yield from self._feed.put(changes, **query)
+            yield from self._feed.put(changes, sync)
         finally:
             self._description = None
 

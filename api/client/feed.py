@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile, gettempdir
 from typing import IO, Any
 from uuid import uuid4
@@ -28,6 +29,19 @@ ACCEPT_SECONDS = 1000.0
 FIRST_PAUSE = 0.05
 
 
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """That a feed names all products, and those that it does not name are removed.
+
+    Attributes:
+        named: Products that it names without changing them; asked when all changes have been taken.
+        max_removed: The share of the products that may go.
+    """
+
+    named: Callable[[], Iterable[str]]
+    max_removed: float
+
+
 class Feed:
     """Sends changes of one catalog as a feed, and follows its job."""
 
@@ -48,25 +62,34 @@ class Feed:
         self._load_encoder = load_encoder
         self._timings = timings
 
-    def put(self, changes: Iterable[Change], **query: str) -> Generator[Progress, None, None]:
-        """Sends puts of files, bytes and URLs as one job; `query` are further parameters of the feed.
+    def put(self, changes: Iterable[Change], sync: Sync | None = None) -> Generator[Progress, None, None]:
+        """Sends puts of files, bytes and URLs as one job, with `sync` as a feed that names all products.
 
-        What cannot be read, or is refused as an image, is a failure and not part of the feed. At Ctrl-C, and where this
-        is closed, the changes that wait are canceled, and what was done by then is told. Raises errors that concern all
-        changes.
+        What cannot be read, or is refused as an image, is a failure and not part of the feed, which only names it. At
+        Ctrl-C, and where this is closed, the changes that wait are canceled, and what was done by then is told. Raises
+        errors that concern all changes.
         """
         with SpooledTemporaryFile(IN_MEMORY) as spool, closing(self._uploads.ready(changes)) as batches:
             lines = 0
             for batch in batches:
                 lines += len(batch.changes)
+                named = [failure.product_id for failure in batch.failures] if sync else []
+                lines += len(named)
                 with disk_errors(gettempdir()):
                     spool.writelines(map(_line, batch.changes))
+                    spool.writelines(map(_keeping, named))
                 yield Progress(
                     {State.FAILED: len(batch.failures)},
                     tuple(batch.failures),
                     uploaded=len(batch.changes) + len(batch.failures),
                 )
+            if sync:
+                named = list(sync.named())
+                lines += len(named)
+                with disk_errors(gettempdir()):
+                    spool.writelines(map(_keeping, named))
             if lines:
+                query = {"mode": "replace", "max_removed": repr(sync.max_removed)} if sync else {}
                 yield from self._sent(spool, query)
 
     def _sent(self, spool: IO[bytes], query: Mapping[str, str]) -> Generator[Progress, None, None]:
@@ -126,6 +149,7 @@ class Feed:
                 job.ask()
             except ServiceUnavailable as error:
                 raise ServiceUnavailable(f"{error} What was accepted is kept there, as job {job.id}.") from error
+        yield job.removal()
         yield Progress(failures=job.failures())
 
     def _canceled(self, posted: Future[FollowedJob]) -> FollowedJob | None:
@@ -151,6 +175,10 @@ class _FromTheStart:
         self._file.seek(0)
         while chunk := self._file.read(CHUNK):
             yield chunk
+
+
+def _keeping(product_id: str) -> bytes:
+    return json.dumps({"product_id": product_id, "op": "keep"}, ensure_ascii=False).encode() + b"\n"
 
 
 def _line(change: Change) -> bytes:

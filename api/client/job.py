@@ -52,6 +52,10 @@ class FollowedJob:
         self._told |= {state: int(self._job[state]) for state in State}
         return Progress(counts)
 
+    def removal(self) -> Progress:
+        """What it removed because nothing names it any more, once it has finished."""
+        return Progress(removed=int(self._job.get("removed", 0)), not_removed=self._job.get("not_removed"))
+
     def failures(self) -> tuple[Outcome, ...]:
         """Its changes that failed, the first time this is called."""
         if self._failures_told:

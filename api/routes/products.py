@@ -20,7 +20,7 @@ from api.requests.images import missing
 from api.requests.single_change import one_change
 from api.responses import schemas
 from api.responses.warnings import warned
-from services.catalog.removal import MAX_REMOVED, checked_filter
+from services.catalog.removal import LINES_WITHOUT_ID, MAX_REMOVED, checked_filter
 from services.kinds import Kinds
 from services.ledger import Removal
 from services.query.filters import written
@@ -92,7 +92,7 @@ def post(catalog: str, options: models.FeedOptions) -> Answer:
         removal = None
         if since:
             most = since.most(MAX_REMOVED if options.max_removed is None else options.max_removed)
-            removal = Removal(since.version, most, forgone="lines_without_id" if changes.nameless else None)
+            removal = Removal(since.version, most, forgone=LINES_WITHOUT_ID if changes.nameless else None)
         return accepted(found, changes.of_new_request, changes.total, body.digest, said=said, removal=removal)
 
 

@@ -17,6 +17,7 @@ from services.query.filters import Filter
 MAX_REMOVED = 0.3
 """The share of a catalog's products that a feed removes at most, unless another one is given."""
 TOO_MANY = "too_many_removed"
+LINES_WITHOUT_ID = "lines_without_id"
 PAGE = 256
 _DIGEST = "S16"
 

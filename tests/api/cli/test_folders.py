@@ -150,5 +150,5 @@ def test_the_time_of_a_run_is_that_of_its_pictures(tmp_path: Path) -> None:
         index(run, catalog)
         elapsed = time.monotonic() - started
     assert run.counts[State.APPLIED] == 1
-    assert elapsed - run.seconds == pytest.approx(1.0, abs=0.2)
+    assert run.seconds <= elapsed - 1.0
     assert run.answer(catalog)["images_per_second"] == pytest.approx(1 / run.seconds, rel=0.1)
