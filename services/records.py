@@ -139,13 +139,14 @@ class Embedding:
     """A product's raw features, as an archive holds them: no image is needed to put it into a catalog.
 
     `attributes` None keeps what is stored (and means {} for a new product). `image` is the SHA-256 of the image that
-    the features came from, where it is known.
+    the features came from and `perceptual` its perceptual hash, where they are known.
     """
 
     product_id: str
     features: Vector = field(compare=False)
     attributes: Attributes | None = None
     image: str | None = None
+    perceptual: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +186,9 @@ class Point:
 
     `vector` has length one (cosine needs only the direction) and `norm` is the length that the raw features had:
     `vector * norm` are the features. `image` is the SHA-256 of the original image's bytes in hex, or None where the
-    vector was imported without one. `version` orders the changes of a product, 0 <= version < 2**53. In an answer
-    `vector` is None where it was not asked for.
+    vector was imported without one. `perceptual` is its perceptual hash (`services.images.perceptual`), or None where
+    it is not known. `version` orders the changes of a product, 0 <= version < 2**53. In an answer `vector` is None
+    where it was not asked for.
     """
 
     product_id: str
@@ -195,6 +197,7 @@ class Point:
     norm: float = 1.0
     attributes: Attributes = field(default_factory=dict)
     image: str | None = None
+    perceptual: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

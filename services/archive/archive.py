@@ -1,7 +1,6 @@
 """The contract of archives: rows that a format reads from files, and what is known about their origin."""
 
 import json
-import re
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -13,10 +12,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from services.encoders.specs import DEFAULT_ENCODER, DEFAULT_RESAMPLE, DEFAULT_WEIGHTS
 from services.errors import EncoderMismatch, InvalidSource
+from services.hashes import PERCEPTUAL, SHA256
 from services.query.filters import is_key
 from services.records import AttributeKind, Attributes, CatalogSpec, Embedding, Resample
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class About(BaseModel):
@@ -169,10 +167,16 @@ def about_of(text: str | bytes, path: Path) -> About:
         ) from error
 
 
-def check_complete(path: Path, names: Collection[str], exported: Collection[str]) -> None:
-    """Raises `InvalidSource` if an archive with an export's metadata lacks a part that every export writes."""
-    if missing := [name for name in exported if name not in names]:
+def check_complete(path: Path, names: Collection[str], needed: Collection[str], known: Collection[str]) -> None:
+    """Raises `InvalidSource` if an archive with an export's metadata lacks a part that every export writes, or has one
+    that none writes: its name is damaged then."""
+    if missing := [name for name in needed if name not in names]:
         raise InvalidSource(f"{path} is an export without its {missing[0]}, so it is damaged; restore it.")
+    if others := [name for name in names if name not in known]:
+        raise InvalidSource(
+            f"{path} is an export with {others[0]!r}, which this version does not write: it is damaged, or of a newer "
+            "Lookalike; restore it, or import it with that."
+        )
 
 
 def attributes_json(attributes: Attributes) -> str:
@@ -193,11 +197,14 @@ def attributes_of(text: str, path: Path, row: int) -> Attributes:
     return attributes
 
 
-def checked_image(image: str, path: Path, row: int) -> str:
-    """Returns the SHA-256 of an image if it is valid: it becomes a file name. Raises `InvalidSource`."""
-    if not _SHA256.fullmatch(image):
+def checked_hashes(image: str | None, perceptual: str | None, path: Path, row: int) -> tuple[str | None, str | None]:
+    """Returns the hashes of a row, None for those that are empty. Raises `InvalidSource`."""
+    # The first becomes a file name.
+    if image and not SHA256.fullmatch(image):
         raise InvalidSource(f"The image in row {row} of {path} is no SHA-256 in lower-case hex; leave it empty.")
-    return image
+    if perceptual and not PERCEPTUAL.fullmatch(perceptual):
+        raise InvalidSource(f"The perceptual hash in row {row} of {path} is not 200 bytes in base64; leave it empty.")
+    return image or None, perceptual or None
 
 
 def reason(error: Exception) -> str:

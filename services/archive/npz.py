@@ -27,14 +27,15 @@ from services.archive.archive import (
     attributes_json,
     attributes_of,
     check_complete,
-    checked_image,
+    checked_hashes,
     reason,
 )
 from services.archive.staged import staged
 from services.errors import DataCorrupt, InvalidProductID, InvalidSource
 from services.records import CatalogSpec, Embedding, Vector
 
-TEXTS = ("product_id", "attributes", "image")
+NEEDED = ("product_id", "attributes", "image")
+TEXTS = (*NEEDED, "perceptual")
 
 # What zipfile and numpy raise for files that are damaged, encrypted or compressed by an unknown method.
 _DAMAGE = (BadZipFile, zlib.error, TokenError, SyntaxError, EOFError, ValueError, RuntimeError, MemoryError)
@@ -102,9 +103,9 @@ def _write_features(
     return widths
 
 
-def _texts(embedding: Embedding) -> tuple[str, str, str]:
+def _texts(embedding: Embedding) -> tuple[str, str, str, str]:
     attributes = "" if embedding.attributes is None else attributes_json(embedding.attributes)
-    return embedding.product_id, attributes, embedding.image or ""
+    return embedding.product_id, attributes, embedding.image or "", embedding.perceptual or ""
 
 
 def _write_texts(archive: ZipFile, texts: IO[str], column: int, shape: tuple[int, int]) -> None:
@@ -135,7 +136,7 @@ def read(path: Path) -> Archive:
         texts = [_text_column(archive, path, name, features.shape[0]) for name in present]
         about = About()
         if "lookalike" in names:
-            check_complete(path, names, TEXTS)
+            check_complete(path, names, NEEDED, ("lookalike", "features", *TEXTS))
             about = _about(archive, path)
     rows, dim = features.shape
     return Archive(path, "npz", rows, dim, partial(_embeddings, path, features, texts), about)
@@ -157,11 +158,12 @@ def _embeddings(path: Path, features: _Column, texts: list[_Column]) -> Generato
             _vectors_of(members["features"], features),
             columns.get("attributes", repeat("")),
             columns.get("image", repeat("")),
+            columns.get("perceptual", repeat("")),
             strict=False,
         )
-        for row, (product_id, vector, attributes, image) in enumerate(rows, 1):
+        for row, (product_id, vector, attributes, image, perceptual) in enumerate(rows, 1):
             known = attributes_of(attributes, path, row) if attributes else None
-            yield Embedding(product_id, vector, known, checked_image(image, path, row) if image else None)
+            yield Embedding(product_id, vector, known, *checked_hashes(image, perceptual, path, row))
 
 
 def _features_column(archive: ZipFile, path: Path) -> _Column:

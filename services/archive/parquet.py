@@ -17,7 +17,7 @@ from services.archive.archive import (
     attributes_json,
     attributes_of,
     check_complete,
-    checked_image,
+    checked_hashes,
     reason,
 )
 from services.archive.staged import staged
@@ -27,7 +27,8 @@ from services.records import Attributes, CatalogSpec, Embedding, Vectors
 if TYPE_CHECKING:
     import pyarrow as pa
 
-COLUMNS = ("product_id", "features", "attributes", "image")
+NEEDED = ("product_id", "features", "attributes", "image")
+COLUMNS = (*NEEDED, "perceptual")
 
 _GROUP = 1024
 _CHUNK = 128
@@ -46,7 +47,15 @@ def write(embeddings: Iterable[Embedding], folder: Path, spec: CatalogSpec, coun
     stream = iter(embeddings)
     with (
         staged(target) as (file,),
-        pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=False, write_page_checksum=True) as writer,
+        pq.ParquetWriter(
+            file,
+            schema,
+            compression="zstd",
+            use_dictionary=False,
+            write_page_checksum=True,
+            # Nobody looks for rows by a range of hashes.
+            write_statistics=["product_id", "attributes"],
+        ) as writer,
     ):
         while rows := list(islice(stream, _GROUP)):
             writer.write_table(_table(rows, schema))
@@ -61,6 +70,7 @@ def _schema(spec: CatalogSpec) -> "pa.Schema":
         pa.field("features", pa.list_(pa.float32(), spec.dim), nullable=False),
         pa.field("attributes", pa.string()),
         pa.field("image", pa.string()),
+        pa.field("perceptual", pa.string()),
     ]
     return pa.schema(fields, metadata={"lookalike": about_json(spec)})
 
@@ -75,6 +85,7 @@ def _table(rows: list[Embedding], schema: "pa.Schema") -> "pa.Table":
         pa.FixedSizeListArray.from_arrays(features, schema.field("features").type.list_size),
         pa.array(attributes, pa.string()),
         pa.array([row.image for row in rows], pa.string()),
+        pa.array([row.perceptual for row in rows], pa.string()),
     ]
     return pa.Table.from_arrays(columns, schema=schema)
 
@@ -96,7 +107,7 @@ def _about(schema: "pa.Schema", path: Path) -> About:
     text = (schema.metadata or {}).get(b"lookalike")
     if text is None:
         return About()
-    check_complete(path, schema.names, COLUMNS)
+    check_complete(path, schema.names, NEEDED, COLUMNS)
     return about_of(text, path)
 
 
@@ -108,6 +119,7 @@ def _check_schema(schema: "pa.Schema", path: Path) -> None:
         "features": ("a list of floats", _is_vector),
         "attributes": ("JSON text or a struct", lambda kind: _is_text(kind) or is_.is_struct(kind)),
         "image": ("text", _is_text),
+        "perceptual": ("text", _is_text),
     }
     for name, (wanted, fits) in kinds.items():
         found = schema.get_all_field_indices(name)
@@ -154,13 +166,15 @@ def _embeddings(path: Path, dim: int | None) -> Generator[Embedding, None, None]
 
 
 def _batch(batch: "pa.RecordBatch", dim: int | None, path: Path, start: int) -> Iterator[Embedding]:
-    texts = [_texts(batch, name) for name in ("product_id", "attributes", "image")]
+    texts = [_texts(batch, name) for name in ("product_id", "attributes", "image", "perceptual")]
     features = _features(batch.column("features"), dim, path, start)
-    for row, (vector, product_id, attributes, image) in enumerate(zip(features, *texts, strict=True), start):
+    for row, (vector, product_id, attributes, image, perceptual) in enumerate(
+        zip(features, *texts, strict=True), start
+    ):
         if product_id is None:
             raise InvalidSource(f"Row {row} of {path} has no product_id; leave it out.")
         known = _attributes(attributes, path, row)
-        yield Embedding(product_id, vector, known, checked_image(image, path, row) if image else None)
+        yield Embedding(product_id, vector, known, *checked_hashes(image, perceptual, path, row))
 
 
 def _texts(batch: "pa.RecordBatch", name: str) -> list[Any]:

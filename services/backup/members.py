@@ -23,10 +23,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.errors import InvalidSource
+from services.hashes import PERCEPTUAL, SHA256
 from services.records import AttributeKind, CatalogSpec, ChangeKind, Lane, Quantization, Resample, Vectors
 
-FORMAT = 1
-"""The version of the file format, increased by incompatible changes; v0.1 wrote 1."""
+FORMAT = 2
+"""The version of the file format, increased by incompatible changes; v0.1 wrote 1, whose products have no perceptual
+hash."""
+READ = range(1, FORMAT + 1)
 AT_ONCE = 500
 """Maximum number of products, or changes, in one member."""
 
@@ -38,7 +41,7 @@ CHANGES = re.compile(r"changes/\d{8}\.jsonl")
 PART = re.compile(r"catalogs/([a-z0-9_-]+)/(\d{8})\.(vectors\.npy|products\.jsonl|tombstones\.jsonl)")
 _MANIFEST = re.compile(r"manifest-([0-9a-f]{64})\.json")
 
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, Field(pattern=rf"^{SHA256.pattern}$")]
 Version = Annotated[int, Field(ge=0, lt=2**53)]
 
 
@@ -68,6 +71,7 @@ class ProductLine(_Strict):
     norm: float
     attributes: dict[str, Any]
     image: Sha256 | None = None
+    perceptual: Annotated[str, Field(pattern=rf"^{PERCEPTUAL.pattern}$")] | None = None
 
 
 class TombstoneLine(_Strict):
@@ -239,10 +243,10 @@ def verified(path: Path) -> Manifest:
 def _manifest(path: Path, data: bytes) -> Manifest:
     try:
         found = json.loads(data)
-        if isinstance(found, dict) and found.get("format") != FORMAT:
+        if isinstance(found, dict) and found.get("format") not in READ:
             raise InvalidSource(
                 f"{path} is a backup of format {found.get('format')} made by Lookalike {found.get('made_by')}, and "
-                f"this version reads format {FORMAT}: restore it with that version."
+                f"this version reads formats up to {FORMAT}: restore it with that version."
             )
         return Manifest.model_validate(found)
     except ValidationError as error:

@@ -162,6 +162,7 @@ def _product_line(point: Point) -> ProductLine:
         norm=point.norm,
         attributes=dict(point.attributes),
         image=point.image,
+        perceptual=point.perceptual,
     )
 
 

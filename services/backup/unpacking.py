@@ -109,7 +109,7 @@ def _points(name: str, number: str, vectors: tuple[str, Vectors] | None, product
     if vectors is None or vectors[0] != number or len(vectors[1]) != len(products):
         raise InvalidSource(f"{name} of the backup does not follow its vectors, so Lookalike did not write it.")
     return [
-        Point(each.product_id, each.version, vector, each.norm, each.attributes, each.image)
+        Point(each.product_id, each.version, vector, each.norm, each.attributes, each.image, each.perceptual)
         for each, vector in zip(products, vectors[1], strict=True)
     ]
 

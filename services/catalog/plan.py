@@ -36,11 +36,12 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class EncodedImage:
-    """The vector of a new image, of length one, the length its features had, and the SHA-256 of the image."""
+    """The vector of a new image, of length one, the length its features had, and the image's two hashes."""
 
     vector: Vector = field(compare=False)
     norm: float
     hash: str
+    perceptual: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,10 @@ class PlannedChange:
             encoded: The new image; None where there is none, or it is the stored one.
         """
         if encoded:
-            point = Point(self.product_id, version, encoded.vector, encoded.norm, self.attributes, encoded.hash)
+            point = Point(
+                *(self.product_id, version, encoded.vector, encoded.norm, self.attributes),
+                *(encoded.hash, encoded.perceptual),
+            )
             return Write(point, State.APPLIED)
         if self.change.kind is ChangeKind.DELETE:
             return Write(Tombstone(self.product_id, version, now), self.state)

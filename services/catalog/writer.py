@@ -225,7 +225,7 @@ class Writer:
             except ImageFeatureless as error:
                 done.end(image_failed(each.change, error))
                 continue
-            encoded[each.product_id] = EncodedImage(vector, norm, picture.hash)
+            encoded[each.product_id] = EncodedImage(vector, norm, picture.hash, picture.perceptual)
         return encoded
 
     def _version(self, planned: PlannedChange) -> int:

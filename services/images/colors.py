@@ -1,11 +1,16 @@
 """Colors: any of Pillow's modes to sRGB, 8 bits a channel, over white."""
 
+from functools import lru_cache
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from services.errors import ImageUnsupported
+
+if TYPE_CHECKING:
+    from PIL.ImageCms import ImageCmsTransform
 
 MODES = frozenset(["1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB"])
 
@@ -38,21 +43,27 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     profile = image.info.get("icc_profile")
     if not profile:
         return image
-    from PIL import ImageCms
+    from PIL.ImageCms import PyCMSError
 
     alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
     color = image.getchannel("L") if image.mode == "LA" else image
     mode = "RGBA" if image.mode == "RGBA" else "RGB"
     try:
-        source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        converted = ImageCms.profileToProfile(color, source, ImageCms.createProfile("sRGB"), outputMode=mode)
-    except (ImageCms.PyCMSError, OSError):
-        return image
-    if converted is None:
+        converted = _transform(profile, color.mode, mode).apply(color)
+    except (PyCMSError, OSError, ValueError):
         return image
     if alpha:
         converted.putalpha(alpha)
     return converted
+
+
+@lru_cache(maxsize=2)
+def _transform(profile: bytes, mode: str, converted: str) -> "ImageCmsTransform":
+    """From a profile to sRGB. Most pictures of a catalog have the same profile, and making this takes milliseconds."""
+    from PIL import ImageCms
+
+    source = ImageCms.ImageCmsProfile(BytesIO(profile))
+    return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, converted)
 
 
 def _with_plain_mode(image: Image.Image) -> Image.Image:

@@ -21,6 +21,7 @@ from services.images.colors import over_white
 from services.images.faults import damaged
 from services.images.limits import Limits
 from services.images.opening import upright
+from services.images.perceptual import perceptual_hash
 from services.images.processes import Children, out_of_memory
 from services.records import Pixels, Resample
 
@@ -43,6 +44,9 @@ class Decoder:
 
     def submit(self, data: bytes, size: int, resample: Resample) -> Future[Pixels]:
         return self._children.submit(decode, data, size, resample, self._limits)
+
+    def submit_hashed(self, data: bytes, size: int, resample: Resample) -> Future[tuple[Pixels, str]]:
+        return self._children.submit(decode_hashed, data, size, resample, self._limits)
 
     def submit_thumbnail(self, data: bytes) -> Future[bytes]:
         return self._children.submit(thumbnail, data, self._limits)
@@ -67,15 +71,15 @@ def decode(data: bytes, size: int, resample: Resample, limits: Limits) -> Pixels
     Raises:
         ImageError: The image is damaged, too large or not supported; a subclass says which.
     """
-    method = Image.Resampling[resample.upper()]
+    with _faults():
+        return _pixels(upright(data, limits), size, resample)
+
+
+def decode_hashed(data: bytes, size: int, resample: Resample, limits: Limits) -> tuple[Pixels, str]:
+    """Decodes an image as `decode`, and gives its perceptual hash, too. Raises `ImageError`."""
     with _faults():
         image = upright(data, limits)
-        if method is Image.Resampling.NEAREST:
-            # "nearest" selects pixels and computes no new ones, so it is enough to convert the colors of those few.
-            image = over_white(image.resize((size, size), method))
-        else:
-            image = over_white(image).resize((size, size), method)
-        return np.array(image)
+        return _pixels(image, size, resample), perceptual_hash(image)
 
 
 def thumbnail(data: bytes, limits: Limits) -> bytes:
@@ -86,6 +90,14 @@ def thumbnail(data: bytes, limits: Limits) -> bytes:
         out = BytesIO()
         image.save(out, "WEBP", quality=80)
         return out.getvalue()
+
+
+def _pixels(image: Image.Image, size: int, resample: Resample) -> Pixels:
+    method = Image.Resampling[resample.upper()]
+    if method is Image.Resampling.NEAREST:
+        # "nearest" selects pixels and computes no new ones, so it is enough to convert the colors of those few.
+        return np.array(over_white(image.resize((size, size), method)))
+    return np.array(over_white(image).resize((size, size), method))
 
 
 @contextmanager

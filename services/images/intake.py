@@ -43,10 +43,11 @@ class Fetches(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image that was taken in: its pixels, and the SHA-256 of its original in hex."""
+    """An image that was taken in: its pixels, the SHA-256 of its original in hex, and its perceptual hash."""
 
     hash: str
     pixels: Pixels
+    perceptual: str
 
 
 Taken = Picture | Fault | None
@@ -214,10 +215,10 @@ class Intake:
             return None
         hit("decode")
         with self._decoding:
-            pixels = self.decoder.submit(data, size, resample).result()
+            pixels, perceptual = self.decoder.submit_hashed(data, size, resample).result()
         self.check_space(len(data))
         self.media.put(data, hash)
-        return Picture(hash, pixels)
+        return Picture(hash, pixels, perceptual)
 
     def copy(self, hash: str, originals: Media) -> None:
         """Copies an original from another store, unless it is here or is missing there."""

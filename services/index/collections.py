@@ -24,7 +24,10 @@ from services.records import AttributeKind, CatalogSpec
 
 _METADATA = ("id", "encoder", "weights", "resample", "fingerprint", "created_at", "quantization")
 
-MIGRATIONS: Sequence[Migration[str]] = (Migration("Store the format number in the metadata of the collection."),)
+MIGRATIONS: Sequence[Migration[str]] = (
+    Migration("Store the format number in the metadata of the collection."),
+    Migration("Products may have a perceptual hash."),
+)
 Exclusive = Callable[[str], AbstractContextManager[object]]
 
 

@@ -8,7 +8,10 @@ from services.errors import DataCorrupt
 from services.formats import Format, Migration
 from services.storage.disk import disk_errors
 
-MIGRATIONS: Sequence[Migration[Path]] = (Migration("Store the format number in the file `format`."),)
+MIGRATIONS: Sequence[Migration[Path]] = (
+    Migration("Store the format number in the file `format`."),
+    Migration("Products may have a perceptual hash."),
+)
 
 
 def folder_format(folder: Path, migrations: Sequence[Migration[Path]] = MIGRATIONS) -> Format[Path]:

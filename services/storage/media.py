@@ -2,7 +2,6 @@
 
 import errno
 import os
-import re
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -16,10 +15,10 @@ import numpy.typing as npt
 from fsspec.implementations.local import LocalFileSystem
 
 from services.errors import InvalidInput, MediaNotFound
+from services.hashes import SHA256
 from services.settings import MediaKeep
 from services.storage.disk import disk_errors
 
-HASH = re.compile(r"[0-9a-f]{64}")
 ATOMIC = frozenset({"abfs", "abfss", "az", "gcs", "gs", "memory", "oss", "s3", "s3a"})
 """Protocols of object stores, where a write is atomic: an object appears when its upload is complete."""
 RECENT = timedelta(days=1)
@@ -140,7 +139,7 @@ class Media:
         count = 0
         for _, _, files in self._files.walk(f"{self._folder}/originals", detail=True):
             for hash, about in files.items():
-                if not HASH.fullmatch(hash) or _among(short(hash), kept):
+                if not SHA256.fullmatch(hash) or _among(short(hash), kept):
                     continue
                 if self._put_at(str(about["name"])) < before:
                     self.remove(hash)
@@ -158,7 +157,7 @@ class Media:
         return f"{self._folder}/unfinished"
 
     def _path(self, kind: str, hash: str) -> str:
-        if not HASH.fullmatch(hash):
+        if not SHA256.fullmatch(hash):
             raise InvalidInput(f"{hash!r} is not the hash of an image, which has 64 hex digits.")
         return f"{self._folder}/{kind}/{hash[:2]}/{hash[2:4]}/{hash}"
 

@@ -30,6 +30,7 @@ Run = Callable[..., tuple[int, dict[str, Any]]]
 KEPT = Path(__file__).parent / "v0.1"
 EXPECTED: dict[str, Any] = json.loads((KEPT / "expected.json").read_text())
 CATALOG = "shoes"
+HASHES = "Products may have a perceptual hash."
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ def test_all_of_the_data_folder_is_there(data: Path) -> None:
         assert {facet.value: facet.count for facet in catalog.facets("color")} == {"red": 3, "green": 3, "blue": 2}
         for product in EXPECTED["products"].values():
             assert catalogs.intake.media.get(product["image"])
-    assert (data / "format").read_text() == "1\n"
+    assert (data / "format").read_text() == "2\n"
 
 
 def test_the_encoder_finds_the_product_of_each_original(data: Path) -> None:
@@ -200,7 +201,7 @@ def test_the_backup_restores_into_an_empty_folder(tmp_path: Path) -> None:
         assert unfinished(catalogs, ledger) == [each[1:] for each in EXPECTED["unfinished"]]
         for product in EXPECTED["products"].values():
             assert catalogs.intake.media.get(product["image"])
-    assert (tmp_path / "restored" / "format").read_text() == "1\n"
+    assert (tmp_path / "restored" / "format").read_text() == "2\n"
 
 
 def test_the_backup_restores_into_the_folder_it_was_taken_of(data: Path) -> None:
@@ -213,33 +214,33 @@ def test_a_dry_run_says_what_is_to_be_done_and_writes_nothing(run: Run, data: Pa
     before = contents(data)
     status, told = run("upgrade", "--dry-run", "--data", data)
     places = [
-        {"place": f"The data folder {data}", "steps": ["Store the format number in the file `format`."]},
+        {"place": f"The data folder {data}", "steps": ["Store the format number in the file `format`.", HASHES]},
         {"place": "The ledger in Redis", "steps": ["Store the format number in the key `la:format`."]},
     ]
     assert (status, told) == (
         0,
-        {"dry_run": True, "places": [place | {"found": 0, "current": 1} for place in places]},
+        {"dry_run": True, "places": [each | {"found": 0, "current": len(each["steps"])} for each in places]},
     )
     assert contents(data) == before
 
 
 def test_an_upgrade_by_hand_is_the_one_that_a_start_does(run: Run, data: Path) -> None:
     status, told = run("upgrade", "--data", data)
-    assert (status, [len(place["steps"]) for place in told["places"]]) == (0, [1, 1])
-    assert (data / "format").read_text() == "1\n"
+    assert (status, [len(place["steps"]) for place in told["places"]]) == (0, [2, 1])
+    assert (data / "format").read_text() == "2\n"
     for arguments in ((), ("--dry-run",)):
         status, told = run("upgrade", *arguments, "--data", data)
-        assert [(place["found"], place["steps"]) for place in told["places"]] == [(1, []), (1, [])]
+        assert [(place["found"], place["steps"]) for place in told["places"]] == [(2, []), (1, [])]
     with opened(data) as (catalogs, ledger):
         assert stored(catalogs) == expected()
         assert ledger.store.pending_upgrade().steps == []
 
 
 def test_a_service_does_not_start_on_a_newer_folder(refused: Callable[..., str], data: Path) -> None:
-    write_format(data, 2)
+    write_format(data, 3)
     before = contents(data)
     for arguments in (("upgrade",), ("upgrade", "--dry-run"), ("catalogs",)):
-        assert "written by a newer Lookalike (format 2, " in refused("format_newer", *arguments, "--data", data)
+        assert "written by a newer Lookalike (format 3, " in refused("format_newer", *arguments, "--data", data)
     service = Service(data)
     with pytest.raises(AssertionError, match="format_newer"):
         service.start()

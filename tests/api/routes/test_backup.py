@@ -269,7 +269,7 @@ def with_manifest(path: Path, change: dict[str, Any] | None) -> Path:
     return path
 
 
-@pytest.mark.parametrize("change", [{"format": 2}, {"more": 1}, {"catalogs": [{}]}, None])
+@pytest.mark.parametrize("change", [{"format": 3}, {"more": 1}, {"catalogs": [{}]}, None])
 def test_a_manifest_of_another_kind_is_refused(stocked: Any, tmp_path: Path, change: dict[str, Any] | None) -> None:
     path = with_manifest(taken(stocked, tmp_path / "backup.tar"), change)
     with pytest.raises(InvalidSource):
@@ -278,13 +278,13 @@ def test_a_manifest_of_another_kind_is_refused(stocked: Any, tmp_path: Path, cha
 
 def test_a_backup_of_a_newer_version_is_refused(stocked: Any, other: Any, tmp_path: Path) -> None:
     """Also where that version has fields that this one does not know."""
-    change = {"format": 2, "made_by": "0.9.0", "more": 1}
+    change = {"format": 3, "made_by": "0.9.0", "more": 1}
     path = with_manifest(taken(stocked, tmp_path / "backup.tar"), change)
     with pytest.raises(InvalidSource) as caught:
         put_back(other, path)
     assert str(caught.value) == (
-        f"{path} is a backup of format 2 made by Lookalike 0.9.0, and this version reads format 1: restore it with "
-        "that version."
+        f"{path} is a backup of format 3 made by Lookalike 0.9.0, and this version reads formats up to 2: restore "
+        "it with that version."
     )
     assert other.catalogs.specs() == []
 

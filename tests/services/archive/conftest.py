@@ -3,6 +3,7 @@ import hashlib
 import numpy as np
 import pytest
 
+from services.hashes import perceptual
 from services.records import AttributeKind, CatalogSpec, Embedding
 
 DIM = 8
@@ -38,4 +39,5 @@ def embeddings() -> list[Embedding]:
     ]
     images = [hashlib.sha256(b"0").hexdigest(), None, None, hashlib.sha256(b"1").hexdigest(), None]
     ids = ["shoe", "a/b.c..", "größe 👟 \x00x", " ", "shoe.jpg"]
-    return [Embedding(*row) for row in zip(ids, features, attributes, images, strict=True)]
+    hashes = [perceptual(np.arange(64) % 2 == 0, np.zeros((8, 8, 3))), None, None, None, None]
+    return [Embedding(*row) for row in zip(ids, features, attributes, images, hashes, strict=True)]

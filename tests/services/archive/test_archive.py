@@ -1,5 +1,6 @@
 """What every format keeps, and what an import may rely on."""
 
+import base64
 import json
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -35,6 +36,7 @@ rows = st.lists(
         ),
         st.none() | st.dictionaries(texts, values, max_size=4),
         st.none() | st.binary(min_size=32, max_size=32).map(bytes.hex),
+        st.none() | st.binary(min_size=200, max_size=200).map(lambda hash: base64.b64encode(hash).decode()),
     ),
     unique_by=lambda embedding: embedding.product_id,
     max_size=6,
@@ -51,7 +53,9 @@ def written(format: str, embeddings: list[Embedding], folder: Path, spec: Catalo
 
 
 def assert_same(found: list[Embedding], wanted: list[Embedding], *, features_only: bool = False) -> None:
-    known = [replace(each, attributes=None, image=None) for each in wanted] if features_only else wanted
+    known = (
+        [replace(each, attributes=None, image=None, perceptual=None) for each in wanted] if features_only else wanted
+    )
     assert found == known
     # `==` of dicts takes 1, 1.0 and True for the same.
     assert repr([each.attributes for each in found]) == repr([each.attributes for each in known])
@@ -199,6 +203,13 @@ def test_a_product_that_is_there_twice_is_refused(format, embeddings, spec, tmp_
 def test_an_image_that_is_no_hash_is_refused(format, embeddings, spec, tmp_path) -> None:
     embeddings[4] = replace(embeddings[4], image="../../secret")
     with pytest.raises(InvalidSource, match=r"row 5 .* no SHA-256"):
+        list(checked(written(format, embeddings, tmp_path, spec)))
+
+
+@pytest.mark.parametrize("format", ["npz", "parquet"])
+def test_a_perceptual_hash_that_is_none_is_refused(format, embeddings, spec, tmp_path) -> None:
+    embeddings[4] = replace(embeddings[4], perceptual="A" * 267)
+    with pytest.raises(InvalidSource, match=r"row 5 .* not 200 bytes in base64"):
         list(checked(written(format, embeddings, tmp_path, spec)))
 
 

@@ -19,6 +19,7 @@ def test_other_programs_see_plain_columns(embeddings, spec, tmp_path) -> None:
         ("features", "fixed_size_list<element: float>[8]"),
         ("attributes", "string"),
         ("image", "string"),
+        ("perceptual", "string"),
     ]
     assert table["product_id"].to_pylist() == [embedding.product_id for embedding in embeddings]
     assert table["image"].to_pylist() == [embedding.image for embedding in embeddings]

@@ -42,7 +42,7 @@ PRESENT = Stored(Point("a", 5, None, 1.0, {"n": 1}, "old"), 5)
 IMPORTED = Stored(Point("a", 5, None, 1.0, {"n": 1}, None), 5)
 """Features that came without an image."""
 
-NEW = EncodedImage(np.array([0.6, 0.8], np.float32), 2.5, "new")
+NEW = EncodedImage(np.array([0.6, 0.8], np.float32), 2.5, "new", "look")
 
 
 def put(attributes: Attributes | None = None, version: int | None = None) -> Change:
@@ -58,7 +58,7 @@ def delete(version: int | None = None) -> Change:
 
 
 def point(version: int, attributes: Attributes) -> Write:
-    return Write(Point("a", version, NEW.vector, 2.5, attributes, "new"), APPLIED)
+    return Write(Point("a", version, NEW.vector, 2.5, attributes, "new", "look"), APPLIED)
 
 
 def update(version: int, attributes: Attributes, state: State, image: str | None = None) -> Write:

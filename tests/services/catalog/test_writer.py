@@ -28,7 +28,7 @@ from services.errors import (
     FetchNotFound,
     IndexUnavailable,
 )
-from services.images.decoder import Decoder
+from services.images.decoder import Decoder, decode_hashed
 from services.images.intake import Intake
 from services.images.limits import Limits
 from services.index.vector_index import VectorIndex
@@ -344,8 +344,8 @@ class Inline:
         self.processes = decoder.processes
         self._decoder = decoder
 
-    def submit(self, data: bytes, *arguments: Any) -> Any:
-        return self._decoder.submit(bytes(data) + b"", *arguments)
+    def submit_hashed(self, data: bytes, *arguments: Any) -> Any:
+        return self._decoder.submit_hashed(bytes(data) + b"", *arguments)
 
 
 @pytest.mark.parametrize("broken", [False, True], ids=["sound", "broken"])
@@ -360,6 +360,26 @@ def test_the_bytes_of_an_image_are_dropped_before_the_next_one_comes(
     assert states == {State.FAILED if broken else State.APPLIED}
     assert Counted.alive == 0
     assert Counted.peak <= 5
+
+
+def test_a_product_has_the_perceptual_hash_of_its_image(make: Callable[..., Catalog], index: VectorIndex) -> None:
+    catalog = make()
+    red, blue = (decode_hashed(image, 8, "nearest", Limits(1_000_000, 1_000_000))[1] for image in (RED, BLUE))
+
+    def stored() -> str | None:
+        [point] = index.get(["a"])
+        return point and point.perceptual
+
+    for change, expected in (
+        (put("a", RED), red),
+        (put("a", RED, {"n": 1}), red),
+        (patch("a", {"n": 2}), red),
+        (put("a", BLUE), blue),
+        (patch("a", image=RED), red),
+    ):
+        catalog.apply([change])
+        assert stored() == expected
+    assert red != blue
 
 
 def test_nothing_is_written_without_a_version_where_nothing_changes(
@@ -411,7 +431,7 @@ def test_a_dead_backend_raises_for_the_whole_batch_which_may_be_applied_again(
         "encoder": lambda: make(load=fail),
         "disk": lambda: make(check_space=fail),
         "index": lambda: make(index=Meddled(index, "flush", fail)),
-        "decoding": lambda: make(intake=make_intake(decoder=SimpleNamespace(processes=1, submit=fail))),
+        "decoding": lambda: make(intake=make_intake(decoder=SimpleNamespace(processes=1, submit_hashed=fail))),
     }
     with pytest.raises(type(FAILURES[who])):
         failing[who]().apply(changes)

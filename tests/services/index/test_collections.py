@@ -13,6 +13,8 @@ from services.index.client import WRITE_SECONDS
 from services.index.collections import MIGRATIONS, Collections
 from services.records import CatalogSpec
 
+CURRENT = len(MIGRATIONS)
+
 
 @pytest.fixture
 def found(twin_url: str) -> Iterator[Collections]:
@@ -48,7 +50,7 @@ def _name(spec: CatalogSpec) -> str:
 def test_a_new_catalog_has_the_current_format(found: Collections, twin_url: str) -> None:
     spec = new_spec(4)
     found.create(spec)
-    assert metadata(twin_url, spec)["format"] == 1
+    assert metadata(twin_url, spec)["format"] == CURRENT
 
 
 def test_an_older_catalog_is_migrated_when_it_is_looked_at(twin_url: str) -> None:
@@ -63,11 +65,11 @@ def test_an_older_catalog_is_migrated_when_it_is_looked_at(twin_url: str) -> Non
         spec = made(found, twin_url, None)
         before = metadata(twin_url, spec)
         assert [each.steps for each in found.upgrade(dry=True)] == [
-            ["Store the format number in the metadata of the collection."]
+            ["Store the format number in the metadata of the collection.", "Products may have a perceptual hash."]
         ]
         assert metadata(twin_url, spec) == before and not names
         assert found.catalog(spec.name) == spec
-        assert metadata(twin_url, spec) == before | {"format": 1}
+        assert metadata(twin_url, spec) == before | {"format": CURRENT}
         assert names == [f"the format of {_name(spec)}"]
         assert found.catalog(spec.name) == spec and len(names) == 1
         assert [each.steps for each in found.upgrade()] == [[]]
@@ -75,22 +77,22 @@ def test_an_older_catalog_is_migrated_when_it_is_looked_at(twin_url: str) -> Non
 
 def test_all_older_catalogs_are_upgraded_at_once(found: Collections, twin_url: str) -> None:
     specs = [made(found, twin_url, None) for _ in range(2)]
-    assert [len(each.steps) for each in found.upgrade()] == [1, 1]
-    assert [metadata(twin_url, spec)["format"] for spec in specs] == [1, 1]
+    assert [len(each.steps) for each in found.upgrade()] == [CURRENT, CURRENT]
+    assert [metadata(twin_url, spec)["format"] for spec in specs] == [CURRENT, CURRENT]
 
 
 def test_a_catalog_of_a_newer_version_is_refused_and_left_as_it_is(found: Collections, twin_url: str) -> None:
-    spec = made(found, twin_url, 2)
+    spec = made(found, twin_url, CURRENT + 1)
     before = metadata(twin_url, spec)
     for call in (lambda: found.catalog(spec.name), found.catalogs, found.upgrade, lambda: found.upgrade(dry=True)):
         with pytest.raises(FormatTooNew) as caught:
             call()
         assert str(caught.value) == (
-            f"The catalog {spec.name} in Qdrant was written by a newer Lookalike (format 2, this one knows up to 1): "
-            "run that version, or restore a backup under another LOOKALIKE_QDRANT_PREFIX."
+            f"The catalog {spec.name} in Qdrant was written by a newer Lookalike (format {CURRENT + 1}, this one "
+            f"knows up to {CURRENT}): run that version, or restore a backup under another LOOKALIKE_QDRANT_PREFIX."
         )
     assert metadata(twin_url, spec) == before
-    number_it(twin_url, spec, 1)
+    number_it(twin_url, spec, CURRENT)
 
 
 def test_a_migration_that_was_cut_off_is_repeated(found: Collections, twin_url: str) -> None:
@@ -106,12 +108,12 @@ def test_a_migration_that_was_cut_off_is_repeated(found: Collections, twin_url: 
         collections(twin_url, migrations=[*MIGRATIONS, Migration("Do.", cut)]) as one,
     ):
         one.catalog(spec.name)
-    assert metadata(twin_url, spec)["format"] == 1
-    number_it(twin_url, spec, 1)
+    assert metadata(twin_url, spec)["format"] == CURRENT
+    number_it(twin_url, spec, CURRENT)
     with collections(twin_url, migrations=[*MIGRATIONS, Migration("Do.", ran.append)]) as other:
         assert other.catalog(spec.name) == spec
-    assert (ran, metadata(twin_url, spec)["format"]) == ([_name(spec)] * 2, 2)
-    number_it(twin_url, spec, 1)
+    assert (ran, metadata(twin_url, spec)["format"]) == ([_name(spec)] * 2, CURRENT + 1)
+    number_it(twin_url, spec, CURRENT)
 
 
 def test_a_collection_of_somebody_else_gets_no_number(found: Collections, twin_url: str) -> None:

@@ -66,7 +66,7 @@ def ids(points: Any) -> list[str]:
 
 
 def test_a_point_comes_back_whole(index: VectorIndex) -> None:
-    shoe = point("shoe", 7, [3, 0, 4, 0], norm=12.5, attributes={"color": "red"}, image="ab" * 32)
+    shoe = point("shoe", 7, [3, 0, 4, 0], norm=12.5, attributes={"color": "red"}, image="ab" * 32, perceptual="A" * 268)
     assert index.upsert([shoe]) == [True]
     [stored] = index.get(["shoe"], vectors=True)
     assert stored == shoe
@@ -261,10 +261,10 @@ def test_purging_takes_any_number_and_never_a_product(index: VectorIndex) -> Non
 
 
 def test_a_move_replaces_attributes_and_keeps_the_rest(index: VectorIndex) -> None:
-    index.upsert([point("shoe", 1, GREEN, norm=3.5, attributes={"a": {"b": 1}, "c": 2}, image="ff")])
+    index.upsert([point("shoe", 1, GREEN, norm=3.5, attributes={"a": {"b": 1}, "c": 2}, image="ff", perceptual="A")])
     assert index.update_attributes([AttributeUpdate("shoe", 2, {"a": {"d": 3}})]) == [True]
     [moved] = index.get(["shoe"], vectors=True)
-    assert moved == point("shoe", 2, norm=3.5, attributes={"a": {"d": 3}}, image="ff")
+    assert moved == point("shoe", 2, norm=3.5, attributes={"a": {"d": 3}}, image="ff", perceptual="A")
     np.testing.assert_array_equal(moved.vector, GREEN)
     assert index.max_version() == 2
 
