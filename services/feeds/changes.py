@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 from services.attributes import checked_attributes
 from services.errors import InvalidAttributes, InvalidChange, InvalidProductID, LookalikeError
+from services.hashes import SHA256
 from services.names import checked_new_product_id, checked_product_id
 from services.outbound.urls import checked_url
 from services.records import Change, ChangeKind, RemoteImage, StoredImage
@@ -17,7 +18,6 @@ USUAL_URL = re.compile(
 """A subset of what `checked_url` accepts: it covers most URLs of a feed, at a thirtieth of the time."""
 
 FIELDS = frozenset({"product_id", "image_url", "image", "attributes", "op"})
-HASH = re.compile(r"[0-9a-f]{64}")
 
 
 class WrongChange(Exception):
@@ -102,7 +102,7 @@ def _uploaded(value: Mapping[str, Any]) -> StoredImage:
     if "image_url" in value:
         _wrong("image", "image: a change takes image or image_url, not both.")
     hash = value["image"]
-    if not isinstance(hash, str) or not HASH.fullmatch(hash):
+    if not isinstance(hash, str) or not SHA256.fullmatch(hash):
         _wrong("image", "image: must be the SHA-256 of an uploaded image, as 64 digits of 0-9 and a-f.")
     return StoredImage(hash)
 
