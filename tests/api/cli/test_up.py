@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -179,9 +180,15 @@ class Demo:
             env=os.environ | ENVIRONMENT | environment,
         )
 
-    def said(self, lines: int) -> list[str]:
-        assert self.process.stdout
-        return [self.process.stdout.readline().rstrip("\n") for _ in range(lines)]
+    def said(self, lines: int, seconds: float = 600.0) -> list[str]:
+        """Its next lines. Where they do not come in time it is killed, and what it said of errors is told."""
+        assert self.process.stdout and self.process.stderr
+        timer = threading.Timer(seconds, self.process.kill)
+        timer.start()
+        said = [self.process.stdout.readline().rstrip("\n") for _ in range(lines)]
+        timer.cancel()
+        assert self.process.poll() is None, self.process.stderr.read()
+        return said
 
     def end(self) -> tuple[int, str, str]:
         self.process.send_signal(signal.SIGINT)
