@@ -171,6 +171,9 @@ def test_the_reserve_starves_no_large_one() -> None:
     urgent.leave()
 
 
+BLACK = np.zeros((8, 8, 3), np.uint8)
+
+
 class ManualDecoder:
     """Decodes nothing until `finish_one` or the end of the block, and notes how many wait for it at a time."""
 
@@ -179,25 +182,25 @@ class ManualDecoder:
     def __init__(self) -> None:
         self.most = 0
         self._ended = False
-        self._waiting: list[tuple[bytes, Future[Any]]] = []
+        self._waiting: list[tuple[bytes, Future[Any], Any]] = []
         self._change = threading.Condition()
 
     def submit(self, data: bytes, size: int, resample: str) -> Future[Any]:
-        return self._submit(data)
+        return self._submit(data, BLACK)
 
     def submit_hashed(self, data: bytes, size: int, resample: str) -> Future[Any]:
-        return self._submit(data)
+        return self._submit(data, (BLACK, "hash"))
 
     def submit_thumbnail(self, data: bytes) -> Future[Any]:
-        return self._submit(data)
+        return self._submit(data, b"thumbnail")
 
-    def _submit(self, data: bytes) -> Future[Any]:
+    def _submit(self, data: bytes, result: object) -> Future[Any]:
         future: Future[Any] = Future()
         with self._change:
             if self._ended:
                 future.cancel()
                 return future
-            self._waiting.append((data, future))
+            self._waiting.append((data, future, result))
             self.most = max(self.most, len(self._waiting))
             self._change.notify_all()
         return future
@@ -205,19 +208,19 @@ class ManualDecoder:
     def finish_one(self, data: bytes | None = None) -> bytes:
         """Waits until one is submitted (this one, where `data` is given), and decodes the first."""
 
-        def found() -> tuple[bytes, Future[Any]] | None:
+        def found() -> tuple[bytes, Future[Any], Any] | None:
             return next((each for each in self._waiting if data in (None, each[0])), None)
 
         with self._change:
             each = self._change.wait_for(found, SECONDS)
             assert each, "nothing is submitted"
             self._waiting.remove(each)
-        each[1].set_result(np.zeros((8, 8, 3), np.uint8))
+        each[1].set_result(each[2])
         return each[0]
 
     def is_given(self, data: bytes) -> bool:
         with self._change:
-            return any(each == data for each, _ in self._waiting)
+            return any(each == data for each, *_ in self._waiting)
 
     def __enter__(self) -> "ManualDecoder":
         return self
@@ -225,7 +228,7 @@ class ManualDecoder:
     def __exit__(self, *_: object) -> None:
         with self._change:
             self._ended = True
-            for _, future in self._waiting:
+            for _, future, _ in self._waiting:
                 future.cancel()
 
 
