@@ -216,7 +216,8 @@ def report(run: Run, catalog: AnyCatalog, *, as_json: bool) -> None:
         f"({answer['images_per_second']:.1f} images/s, {answer['encoder']})"
     )
     if run.removed:
-        console.print(f"{run.removed} of them were removed, because nothing here names them any more.")
+        products = "1 product was" if run.removed == 1 else f"{run.removed} products were"
+        console.print(f"{products} removed: nothing here names {'it' if run.removed == 1 else 'them'} any more.")
     if run.not_removed:
         console.print(_why_not_removed(run), style="yellow", soft_wrap=True)
     if run.left_out:

@@ -97,7 +97,7 @@ def test_why_nothing_was_removed_is_said(folder: Path, sync: Any, new: Path) -> 
     said = CliRunner(env=environment).invoke(cli, command).stdout
     assert "Nothing was removed: more than 30% of the products would go; check the source, or raise" in said
     said = CliRunner(env=environment).invoke(cli, [*command, "--max-removed", "1"]).stdout
-    assert "4 of them were removed, because nothing here names them any more." in said
+    assert "4 products were removed: nothing here names them any more." in said
 
 
 def test_a_share_without_a_sync_and_a_sync_of_nothing_are_refused(folder: Path, new: Path, refused: Refused) -> None:
