@@ -95,7 +95,8 @@ def _sorts_of_number(text: str, number: Number) -> list[str]:
         "percent": number.percent,
         f"in {number.currency}": bool(number.currency),
         "spaced": number.spaced,
-        "beyond one": text not in ("0", "1"),
+        "zero": text == "0",
+        "one": text == "1",
         "trade number": is_trade_number(text),
     }
     sorts = [sort for sort, holds in found.items() if holds]

@@ -95,9 +95,8 @@ class Learner:
         comma = self._comma()
         has_fractions = counts["fraction"] or counts["ambiguous comma" if comma else "ambiguous point"]
         kind = AttributeKind.FLOAT if has_fractions else AttributeKind.INTEGER
-        note = ""
-        if kind is AttributeKind.INTEGER and not counts["beyond one"]:
-            note = f"0 and 1 are false and true with {advice}=bool"
+        is_one = counts["number"] in (counts["zero"], counts["one"])
+        note = f"0 and 1 are false and true with {advice}=bool" if is_one else ""
         column = Column(
             self.name,
             kind.value,
@@ -128,6 +127,10 @@ class Learner:
         if counts["comma"] and counts["point"]:
             a, b = self._tally.first["point"], self._tally.first["comma"]
             return f"line {a.line} {a.text!r} and line {b.line} {b.text!r} have different decimal marks"
+        if counts["zero"] + counts["one"] == counts["number"] > max(counts["zero"], counts["one"]):
+            return (
+                f"0 and 1 can be read in two ways, as numbers ({advice}=integer) or as false and true ({advice}=bool)"
+            )
         if self._comma() is None:
             return self._why_ambiguous(advice, commas_part_cells)
         return ""

@@ -68,6 +68,8 @@ TEXTS: list[tuple[str, list[str], str]] = [
     (",", ["4006381333931", "4006381333931"], "its numbers are trade numbers (GTIN)"),
     (",", ["123 456 789"], "line 2 '123 456 789' can be read in two ways"),
     (",", ["y", "n"], "yes and no are true and false with --column x=bool"),
+    (",", ["1", "0"], "0 and 1 can be read in two ways, as numbers (--column x=integer) or as false and true (--col"),
+    (",", ["0", "N/A", "1"], "0 and 1 can be read in two ways"),
     (",", ["1e5", "2e5"], ""),
     (",", ["12", "1e5"], ""),
     (",", ["+49 30 1234", "12"], ""),
@@ -98,10 +100,28 @@ def test_words_for_true_and_false_are_a_column_of_them() -> None:
     assert table.columns[1].sentence() == "x: bool, 4 of 6 rows; lines 6 (blank), 7 'n/a' have none"
 
 
-def test_zero_and_one_are_integers_and_the_way_to_truth_is_said() -> None:
-    table, found = read("1", "0")
-    assert (table.columns[1].taken_as, found) == ("integer", [1, 0])
+@pytest.mark.parametrize("cell", ["0", "1"])
+def test_zeros_alone_and_ones_alone_are_integers_and_the_way_to_truth_is_said(cell: str) -> None:
+    table, found = read(cell, "", cell)
+    assert (table.columns[1].taken_as, found) == ("integer", [int(cell), None, int(cell)])
     assert table.columns[1].note == "0 and 1 are false and true with --column x=bool"
+
+
+def test_zeros_and_ones_are_what_is_declared_or_said_by_hand() -> None:
+    for kind, values in {
+        AttributeKind.BOOL: [False, True],
+        AttributeKind.INTEGER: [0, 1],
+        AttributeKind.FLOAT: [0.0, 1.0],
+        AttributeKind.KEYWORD: ["0", "1"],
+    }.items():
+        for table, found in (read("0", "1", declared=kind), read("0", "1", given=(f"x={kind}",))):
+            assert (table.columns[1].taken_as, found) == (kind, values)
+            assert [type(each) for each in found] == [type(each) for each in values]
+
+
+def test_zeros_and_ones_beside_other_numbers_are_numbers() -> None:
+    for cells in (["0", "1", "2"], ["0", "-1"], ["0", "1", "$1"]):
+        assert read(*cells)[0].columns[1].taken_as == "integer"
 
 
 def test_a_few_cells_without_a_number_are_told_by_line() -> None:
@@ -173,6 +193,7 @@ def test_only_what_is_sure_is_declared() -> None:
         ("true",): {"x": AttributeKind.BOOL},
         ("1,299",): {},
         ("1", "0"): {},
+        ("1", "1"): {},
         ("y",): {},
         ("",): {},
     }.items():

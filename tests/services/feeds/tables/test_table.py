@@ -90,7 +90,9 @@ def columns(draw: Any, count: int, letters: st.SearchStrategy[str]) -> tuple[str
     elif kind == "name":
         cells = [(each, each) for each in ["007", *(str(draw(st.integers(0, 999))) for _ in range(count - 1))]]
     elif kind == "integer":
-        cells = [(str(each), each) for each in draw(st.lists(st.integers(-999, 10**9), min_size=count, max_size=count))]
+        # Nothing but 0 and 1 may be truth values.
+        some = [draw(st.integers(2, 10**9)), *(draw(st.integers(-999, 10**9)) for _ in range(count - 1))]
+        cells = [(str(each), each) for each in some]
     elif kind == "float":
         cells = draw(amounts(count))
     else:
