@@ -86,7 +86,7 @@ def sorts_of(text: str) -> Sorts:
         return ("other", "bool")
     if word in WORDS:
         return ("other", "word")
-    return ("other",) if _says_no_number(text) else ("other", "text")
+    return ("other", "remark" if _says_no_number(text) else "text")
 
 
 def _sorts_of_number(text: str, number: Number) -> list[str]:

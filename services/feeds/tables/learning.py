@@ -8,6 +8,9 @@ from services.feeds.tables.numbers import number_of
 from services.feeds.tables.options import ByHand
 from services.records import AttributeKind
 
+OUTLIERS = 10
+"""Of so many cells one may be a mistake; where more are text, such as sizes, the column is one of texts."""
+
 
 class Learner:
     """What one column is, when all of its cells have been seen."""
@@ -68,8 +71,14 @@ class Learner:
         return is_comma if is_comma != is_point else None
 
     def _is_named(self) -> bool:
-        """Whether its numbers are names, which nobody would calculate with."""
-        return self._tally.counts["odd"] > 0 or self._tally.counts["trade number"] == self._tally.counts["number"] > 0
+        """Whether its cells are names, which nobody would calculate with, for all that is seen of them."""
+        counts = self._tally.counts
+        filled = self._tally.rows - self._tally.empty.count
+        return counts["odd"] > 0 or self._are_trade_numbers() or OUTLIERS * counts["text"] > filled
+
+    def _are_trade_numbers(self) -> bool:
+        """Of amounts with 12 digits or more hardly one in ten passes the check; a mistyped EAN does not, either."""
+        return 2 * self._tally.counts["trade number"] >= self._tally.counts["number"] > 0
 
     def _text(self, why: str = "") -> tuple[Column, str]:
         values = self._tally.rows - self._tally.counts["blank"]
@@ -83,10 +92,21 @@ class Learner:
                 return Column(self.name, "bool", AttributeKind.BOOL, filled, self._tally.rows, self._tally.empty), ""
             if filled and counts["word"] == filled:
                 return self._text(f"yes and no are true and false with {advice}=bool")
-            return self._text()
+            return self._text(self._outlier(filled))
         if counts["other"] and (counts["text"] or counts["bool"] or counts["word"] or 2 * counts["number"] < filled):
-            return self._text()
+            return self._text(self._outlier(filled))
         return self._numbers(advice, commas_part_cells)
+
+    def _outlier(self, filled: int) -> str:
+        """The cell that makes a column text most of which is something else; empty if it is no such column."""
+        counts, first = self._tally.counts, self._tally.first
+        if 2 * max(counts["bool"], counts["number"]) < filled:
+            return ""
+        is_truth = counts["bool"] > counts["number"]
+        others = ("number", "word", "remark", "text") if is_truth else ("bool", "word", "text")
+        cell = min((first[sort] for sort in others if sort in first), default=None)
+        what = "neither true nor false" if is_truth else "no number"
+        return f"line {cell.line} {cell.text!r} is {what}, so it stays text" if cell else ""
 
     def _numbers(self, advice: str, commas_part_cells: bool) -> tuple[Column, str]:
         counts = self._tally.counts
@@ -116,8 +136,9 @@ class Learner:
             line, text = self._tally.first["odd"]
             number = number_of(text)
             return f"line {line} {text!r} {number.odd if number else 'is no amount'}"
-        if counts["trade number"] == counts["number"]:
-            return "its numbers are trade numbers (GTIN)"
+        if self._are_trade_numbers():
+            of = "its" if counts["trade number"] == counts["number"] else "half or more of its"
+            return f"{of} numbers are trade numbers (GTIN)"
         if len(self._tally.currencies) > 1:
             a, b = (self._tally.first[f"in {each}"] for each in self._tally.currencies[:2])
             return f"line {a.line} {a.text!r} and line {b.line} {b.text!r} are in two currencies"
