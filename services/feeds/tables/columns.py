@@ -29,7 +29,7 @@ class Cell(NamedTuple):
 
 @dataclass(slots=True)
 class Missing:
-    """The cells without a value: how many, and the first of them."""
+    """Cells without a value that can be used: how many, and the first of them."""
 
     count: int = 0
     first: list[Cell] = field(default_factory=list)
@@ -38,6 +38,11 @@ class Missing:
         self.count += 1
         if len(self.first) < 10:
             self.first.append(Cell(line, shown(text)))
+
+    def shown(self) -> str:
+        cells = ", ".join(f"{line} {text!r}" if text else f"{line} (blank)" for line, text in self.first)
+        more = self.count - len(self.first)
+        return f"line{'s' if self.count > 1 else ''} {cells}" + (f" and {more:,} more" if more else "")
 
     def extended(self, other: "Missing") -> "Missing":
         first = sorted(self.first + other.first)[:10]
@@ -55,6 +60,7 @@ class Column:
         values: How many of its cells have a value of that kind.
         rows: How many rows there are.
         missing: Cells that have none, where numbers or truth values are expected.
+        misfits: Cells that cost their rows, when the rows have been read.
         note: Why it was taken for that, where there is something to say.
         is_doubtful: It could be of another kind, and the note says which.
         is_strict: A cell that does not fit costs the row: the kind was declared, or said by hand.
@@ -69,6 +75,7 @@ class Column:
     values: int = 0
     rows: int = 0
     missing: Missing = field(default_factory=Missing)
+    misfits: Missing = field(default_factory=Missing)
     note: str = ""
     is_doubtful: bool = False
     is_strict: bool = False
@@ -99,10 +106,9 @@ class Column:
         if self.kind:
             told += f", {self.values:,} of {self.rows:,} rows"
         if self.missing.count:
-            cells = ", ".join(f"{line} {text!r}" if text else f"{line} (blank)" for line, text in self.missing.first)
-            more = self.missing.count - len(self.missing.first)
-            cells += f" and {more:,} more" if more else ""
-            told += f"; line {cells} has none" if self.missing.count == 1 else f"; lines {cells} have none"
+            told += f"; {self.missing.shown()} {'has' if self.missing.count == 1 else 'have'} none"
+        if self.misfits.count:
+            told += f"; {self.misfits.shown()} {'does' if self.misfits.count == 1 else 'do'} not fit"
         return f"{told}; {self.note}" if self.note else told
 
     def as_json(self, examples: int = 10) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
 from services.errors import InvalidAttributes, InvalidChange, InvalidSource, LookalikeError
-from services.feeds.tables.columns import Column, shown
+from services.feeds.tables.columns import Column, Missing, shown
 from services.feeds.tables.headers import KNOWN, Header, Use, plain
 from services.feeds.tables.learning import Learner
 from services.feeds.tables.options import ByHand, Options, Role
@@ -65,6 +65,7 @@ class Table:
             self._roles = self._header.roles(use)
             self._handle = self._further_pictures()
             self.columns = self._learned(rows, declared)
+        self._misfits = [Missing() for _ in self.columns]
         self._attributes = [(n, each) for n, each in enumerate(self.columns) if each.kind]
 
     @property
@@ -111,7 +112,8 @@ class Table:
         return [each.as_json(examples) for each in self._told()[:most]]
 
     def records(self) -> Iterator[Record]:
-        """What the rows say, in their order."""
+        """What the rows say, in their order. From then on columns tell which cells do not fit."""
+        self._misfits = [Missing() for _ in self.columns]
         with closing(self._rows()) as rows:
             next(rows)
             handle = ""
@@ -127,7 +129,12 @@ class Table:
 
     def _told(self) -> list[Column]:
         """The columns but those that have neither a name nor a cell."""
-        return [each for each in self.columns if each.name or each.note]
+        told = zip(self.columns, self._misfits, strict=True)
+        return [
+            replace(each, values=each.values - wrong.count, misfits=wrong) if wrong.count else each
+            for each, wrong in told
+            if each.name or each.note
+        ]
 
     def _record(self, row: Row) -> Record:
         roles = {role: row.cells[n] for role, n in self._roles.items()}
@@ -137,6 +144,7 @@ class Table:
             try:
                 value = column.value(row.cells[n])
             except InvalidAttributes as misfit:
+                self._misfits[n].add(row.line, row.cells[n].strip())
                 error = error or misfit
                 continue
             if value is not None:

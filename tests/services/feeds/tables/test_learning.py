@@ -181,6 +181,17 @@ def test_a_cell_that_does_not_fit_what_is_declared_costs_its_row(
     assert isinstance(bad, str) and why in bad and good != bad
 
 
+def test_cells_that_do_not_fit_are_no_values_of_the_column() -> None:
+    table, _ = read("5", "on request", "", "?", declared=AttributeKind.FLOAT)
+    for _ in range(2):  # however often the rows are read
+        assert table.sentences()[1] == (
+            "x: float, 1 of 4 rows; line 4 (blank) has none; lines 3 'on request', 5 '?' do not fit; "
+            "as the catalog declares it"
+        )
+        assert (table.as_json()[1]["values"], table.as_json()[1]["missing"]) == (1, 1)
+        list(table.records())
+
+
 def test_what_is_said_by_hand_does_not_contradict_the_catalog() -> None:
     assert read("5", declared=AttributeKind.FLOAT, given=("x=integer",))[1] == [5]
     with pytest.raises(InvalidSource, match="the catalog declares 'x' as float, so it cannot be keyword"):
