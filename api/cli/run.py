@@ -60,7 +60,7 @@ class Run:
     def changes(self) -> Iterator[Change]:
         """What the catalog is to take; the second file with one product ID is refused, and so are wrong rows."""
         for source in self.sources:
-            fault = source.fault or (_duplicate(source) if source.product_id in self._places else None)
+            fault = source.fault or _duplicate(source, self._places.get(source.product_id))
             if fault:
                 self.counts[State.FAILED] += 1
                 self._note(failed(source.product_id, fault), source.place)
@@ -138,7 +138,13 @@ class Run:
         )
 
 
-def _duplicate(source: Source) -> DuplicateProduct:
+def _duplicate(source: Source, before: str | None) -> DuplicateProduct | None:
+    if before is None:
+        return None
+    if source.row:
+        return DuplicateProduct(
+            f"{source.row} names product {source.product_id!r} again, after {before}: leave one of the two."
+        )
     return DuplicateProduct(
         f"{source.place} has the product ID {source.product_id!r} of a file before it: rename one of the two, or tell "
         "them apart with --id name or --id relative."

@@ -162,14 +162,16 @@ def _source(path: Path, line: int, product_id: str, places: Mapping[str, str], a
             raise InvalidChange("It has both an image_path and an image_url; leave one of the two.")
         if not name and not url.strip():
             raise InvalidChange("It has no image_path and no image_url; name the picture.")
-        return Source(product_id, path.parent / name if name else RemoteImage(checked_url(url)), attributes)
+        image = path.parent / name if name else RemoteImage(checked_url(url))
+        return Source(product_id, image, attributes, row=f"{path} line {line}")
     except LookalikeError as error:
         return _wrong(path, line, product_id, error)
 
 
 def _wrong(path: Path, line: int, product_id: str, error: LookalikeError) -> Source:
     """The row as a source that cannot be taken; its error names the line."""
-    return Source(product_id, path, fault=type(error)(f"{path} line {line}: {error}"), line=line)
+    row = f"{path} line {line}"
+    return Source(product_id, path, fault=type(error)(f"{row}: {error}"), row=row)
 
 
 def _check_file(path: Path) -> None:

@@ -1,6 +1,6 @@
 """A product and its image, as a folder or a list names them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -27,19 +27,20 @@ class Source:
     """A product and its image: a file, or the URL of one.
 
     `attributes` is None if the source has no attributes. `spelled` is the product ID as the source has it, where that
-    is not NFC. With a `fault` it is a row that cannot be taken, and why: `image` is the list, `line` the row's.
+    is not NFC. `row` is the list and the line that name it. With a `fault` it is a row that cannot be taken, and why:
+    `image` is the list then.
     """
 
     product_id: str
     image: Path | RemoteImage
     attributes: Attributes | None = None
     fault: LookalikeError | None = None
-    line: int | None = None
     spelled: str | None = None
+    row: str | None = field(default=None, compare=False)
 
     @property
     def place(self) -> str:
         """Where the image is: the path or the URL; of a row that cannot be taken, list and line."""
-        if self.fault:
-            return f"{self.image} line {self.line}"
+        if self.fault and self.row:
+            return self.row
         return str(self.image) if isinstance(self.image, Path) else self.image.url

@@ -25,7 +25,8 @@ def sources(
 ) -> list[Source]:
     """Finds the images in folders (sorted by name), files (in the order given) and lists.
 
-    Product IDs are composed (NFC). A file that is named twice is returned once.
+    Product IDs are composed (NFC). A file that is named twice is returned once, as a list has it if one does; two rows
+    are two sources.
 
     Args:
         paths: Folders, image files, and lists (CSV or NDJSON).
@@ -48,7 +49,7 @@ def sources(
     except OSError as error:
         name, why = error.filename, error.strerror
         raise InvalidSource(f"{name} cannot be read ({why}); check the path and its rights.") from error
-    return list({(source.product_id, _absolute(source), source.line): source for source in found}.values())
+    return _distinct(found)
 
 
 def check_there(paths: Iterable[Path]) -> None:
@@ -83,6 +84,13 @@ def _on_disk(source: Source) -> Source:
         return source
     forms = (Path(nfc(str(image))), Path(normalize("NFD", str(image))))
     return replace(source, image=next((form for form in forms if os.path.lexists(form)), image))
+
+
+def _distinct(found: Collection[Source]) -> list[Source]:
+    listed = {(source.product_id, _absolute(source)) for source in found if source.row}
+    unlisted = ((each.product_id, _absolute(each)) not in listed for each in found)
+    kept = (each for each, alone in zip(found, unlisted, strict=True) if each.row or alone)
+    return list({(source.product_id, _absolute(source), source.row): source for source in kept}.values())
 
 
 def _absolute(source: Source) -> Path | str:

@@ -218,3 +218,17 @@ def test_every_column_is_a_line_of_the_output(shop: Path, tmp_path: Path) -> Non
         "code: keyword, 3 of 3 rows; line 2 '007' has a leading zero, so it stays text",
     ):
         assert line in ran.stdout.splitlines()
+
+
+def test_a_product_that_a_list_names_twice_is_told_by_line(run: Run, data: Path, shop: Path) -> None:
+    table = shop / "twice.csv"
+    table.write_text("product_id,image_path,price\nS1,img/S1.jpg,12.5\nS1,img/S1.jpg,99\nS2,img/S2.jpg,5\n")
+    status, told = run("index", table, "--data", data, *LITE)
+    assert (status, told["applied"], told["failed"]) == (1, 2, 1)
+    assert [(each["code"], each["message"]) for each in told["failures"]] == [
+        (
+            "product_duplicate",
+            f"{table} line 3 names product 'S1' again, after {shop / 'img' / 'S1.jpg'}: leave one of the two.",
+        )
+    ]
+    assert products(run, data) == {"S1": {"price": 12.5}, "S2": {"price": 5}}

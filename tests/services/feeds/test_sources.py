@@ -59,6 +59,17 @@ def test_the_data_folder_is_none_of_the_pictures(folder: Path) -> None:
     assert ids(sources([folder], recursive=True, without=[folder / "inner"])) == ["a.b", "b"]
 
 
+def test_two_rows_of_a_list_are_two_sources_and_a_list_says_more_than_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "1.jpg").write_bytes(b"\xff\xd8\xff")
+    table = tmp_path / "list.csv"
+    table.write_text("product_id,image_path,price\n1,1.jpg,5\n1,1.jpg,6\n")
+    rows = [Source("1", tmp_path / "1.jpg", {"price": 5}), Source("1", tmp_path / "1.jpg", {"price": 6})]
+    for paths in ([table], [table, table], [tmp_path, table], [table, tmp_path], [tmp_path / "1.jpg", table]):
+        found = sources(paths, without=[table])
+        assert found == rows
+        assert [each.row for each in found] == [f"{table} line 2", f"{table} line 3"]
+
+
 def test_a_file_that_is_named_twice_is_taken_once(folder: Path) -> None:
     assert ids(sources([folder, folder / "b.jpg", folder])) == ["a.b", "b"]
 
