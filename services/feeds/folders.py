@@ -28,9 +28,11 @@ def images_in(
     if left_out.keys() <= {SUBFOLDERS}:
         hint = "" if recursive else " (folders inside it are taken with --recursive)"
         raise InvalidSource(f"The folder {folder} has no files{hint}; give one that holds pictures.")
+    advice = "take files whatever their names say with --include GLOB"
+    if picking.include or picking.exclude:
+        advice = "change --include and --exclude: they are compared with names and with paths inside the folder"
     raise InvalidSource(
-        f"The folder {folder} has no pictures (left out: {said(left_out)}); give one that holds some, or take files "
-        "whatever their names say with --include GLOB."
+        f"The folder {folder} has no pictures (left out: {said(left_out)}); give one that holds some, or {advice}."
     )
 
 

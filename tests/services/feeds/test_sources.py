@@ -8,6 +8,7 @@ import pytest
 
 from services.errors import InvalidSource
 from services.feeds.lists import attributes_table
+from services.feeds.picking import Picking
 from services.feeds.source import IdRule, Source
 from services.feeds.sources import sources
 from services.records import AttributeKind, RemoteImage
@@ -263,3 +264,12 @@ def test_a_product_that_a_table_has_twice_is_named_with_both_lines(tmp_path: Pat
 def test_a_name_that_is_no_unicode_still_makes_a_source(tmp_path: Path) -> None:
     (tmp_path / os.fsdecode(b"caf\xe9.jpg")).touch()
     assert ids(sources([tmp_path])) == [os.fsdecode(b"caf\xe9")]
+
+
+def test_a_folder_without_pictures_says_what_would_take_some(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("none")
+    with pytest.raises(InvalidSource, match="or take files whatever their names say with --include GLOB"):
+        sources([tmp_path])
+    for picking in (Picking(include=("x*",)), Picking(exclude=("*",))):
+        with pytest.raises(InvalidSource, match="or change --include and --exclude: they are compared with names and"):
+            sources([tmp_path], picking=picking)
