@@ -20,15 +20,15 @@ class Learner:
         self._tally = Tally()
         self.see = self._tally.see
 
-    def detected(self, advice: str, commas_part_cells: bool) -> Column:
+    def detected(self, advice: str, has_points: bool) -> Column:
         """What the column is by itself.
 
         Args:
             advice: What begins the option that decides by hand, for the note.
-            commas_part_cells: Whether the table has commas between cells: then its decimal mark is no comma, unless
-                cells say so.
+            has_points: Whether the table seems to write decimals with a point, unless cells say otherwise: it has
+                commas between cells, and no decimal comma in any.
         """
-        column, note = self._kind(advice, commas_part_cells)
+        column, note = self._kind(advice, has_points)
         is_sure = not note or (column.kind is AttributeKind.KEYWORD and self._is_named())
         return replace(column, note=note, is_doubtful=not is_sure)
 
@@ -65,6 +65,11 @@ class Learner:
         sorts = (cell for sort, cell in self._tally.first.items() if sort != "blank")
         return min(sorts, default=None)
 
+    @property
+    def has_decimal_commas(self) -> bool:
+        """Whether some cell is a number by a decimal comma only."""
+        return self._tally.counts["comma"] > 0
+
     def _comma(self) -> bool | None:
         """Whether the decimal mark is a comma, where cells say so and none says otherwise."""
         is_comma, is_point = self._tally.counts["comma"] > 0, self._tally.counts["point"] > 0
@@ -84,7 +89,7 @@ class Learner:
         values = self._tally.rows - self._tally.counts["blank"]
         return Column(self.name, "keyword", AttributeKind.KEYWORD, values, self._tally.rows), why
 
-    def _kind(self, advice: str, commas_part_cells: bool) -> tuple[Column, str]:
+    def _kind(self, advice: str, has_points: bool) -> tuple[Column, str]:
         counts = self._tally.counts
         filled = self._tally.rows - self._tally.empty.count
         if not counts["number"]:
@@ -95,7 +100,7 @@ class Learner:
             return self._text(self._outlier(filled))
         if counts["other"] and (counts["text"] or counts["bool"] or counts["word"] or 2 * counts["number"] < filled):
             return self._text(self._outlier(filled))
-        return self._numbers(advice, commas_part_cells)
+        return self._numbers(advice, has_points)
 
     def _outlier(self, filled: int) -> str:
         """The cell that makes a column text most of which is something else; empty if it is no such column."""
@@ -108,9 +113,9 @@ class Learner:
         what = "neither true nor false" if is_truth else "no number"
         return f"line {cell.line} {cell.text!r} is {what}, so it stays text" if cell else ""
 
-    def _numbers(self, advice: str, commas_part_cells: bool) -> tuple[Column, str]:
+    def _numbers(self, advice: str, has_points: bool) -> tuple[Column, str]:
         counts = self._tally.counts
-        if why := self._why_text(advice, commas_part_cells):
+        if why := self._why_text(advice, has_points):
             return self._text(f"{why}, so it stays text")
         comma = self._comma()
         has_fractions = counts["fraction"] or counts["ambiguous comma" if comma else "ambiguous point"]
@@ -129,7 +134,7 @@ class Learner:
         )
         return column, note
 
-    def _why_text(self, advice: str, commas_part_cells: bool) -> str:
+    def _why_text(self, advice: str, has_points: bool) -> str:
         """Why a column of numbers stays text; empty if it does not."""
         counts = self._tally.counts
         if counts["odd"]:
@@ -153,12 +158,12 @@ class Learner:
                 f"0 and 1 can be read in two ways, as numbers ({advice}=integer) or as false and true ({advice}=bool)"
             )
         if self._comma() is None:
-            return self._why_ambiguous(advice, commas_part_cells)
+            return self._why_ambiguous(advice, has_points)
         return ""
 
-    def _why_ambiguous(self, advice: str, commas_part_cells: bool) -> str:
+    def _why_ambiguous(self, advice: str, has_points: bool) -> str:
         counts = self._tally.counts
-        unclear = counts["ambiguous comma"] or (counts["ambiguous point"] and not commas_part_cells)
+        unclear = counts["ambiguous comma"] or (counts["ambiguous point"] and not has_points)
         if unclear:
             line, text = self._tally.first["ambiguous comma" if counts["ambiguous comma"] else "ambiguous point"]
             number = number_of(text)

@@ -24,6 +24,11 @@ class Form:
     named: bool = False
     """Whether a line `sep=` before the header says so."""
 
+    @property
+    def shown(self) -> str:
+        """The delimiter, for messages."""
+        return {",": "a comma", ";": "a semicolon", "\t": "a tab"}.get(self.delimiter, self.delimiter)
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -89,7 +94,9 @@ def rows_of(file: IO[bytes], encoding: Encoding, form: Form) -> Generator[Row, N
                 # Delimiters at the end name no column, and rows may lack them.
                 count, least = len(cells), max(n for n, cell in enumerate(cells, 1) if cell.strip())
             elif not wrong and (len(cells) < least or any(cell.strip() for cell in cells[count:])):
-                wrong = f"The row has {len(cells)} cells, and the header {least}."
+                wrong = f"The row has {len(cells)} cell{'s' * (len(cells) > 1)}, and the header {least}."
+                if len(cells) > least:
+                    wrong += f" Quote cells that hold {form.shown}."
             if wrong and not lines.back():
                 wrong += f" It takes the lines to {lines.number} with it."
             elif not wrong and not (whole.isascii() or encoding.is_text(whole)):

@@ -217,6 +217,8 @@ class Table:
                     f"{self.name}: the column {self._header.names[n]!r} is {roles[n]}; leave out "
                     f"{self._options.advised(self._header.names[n], said)}."
                 )
+        # Who writes 12,50 in one column means a thousand times as much by 1.299 in another.
+        points = self._form.delimiter == "," and not any(learner.has_decimal_commas for learner in learners)
         columns = []
         for n, learner in enumerate(learners):
             if n in roles and roles[n] in self._use.optional:
@@ -224,11 +226,13 @@ class Table:
             elif n in roles:
                 columns.append(replace(learner.left_out(), taken_as=roles[n]))
             else:
-                columns.append(self._column(learner, by_hand.get(n), declared))
+                columns.append(self._column(learner, by_hand.get(n), declared, points))
         self._check_names(columns)
         return columns
 
-    def _column(self, learner: Learner, said: ByHand | None, declared: Mapping[str, AttributeKind]) -> Column:
+    def _column(
+        self, learner: Learner, said: ByHand | None, declared: Mapping[str, AttributeKind], points: bool
+    ) -> Column:
         if not learner.name:
             first = learner.first_filled
             return learner.left_out(f"it has no name (line {first.line} {first.text!r})" if first else "")
@@ -240,7 +244,7 @@ class Table:
         if said is None:
             if kind:
                 return learner.declared(kind, advice)
-            return learner.detected(advice, self._form.delimiter == ",")
+            return learner.detected(advice, points)
         assert said.kind is not None
         if kind and kind is not said.kind and not (kind is AttributeKind.FLOAT and said.kind in NUMBERS):
             raise InvalidSource(

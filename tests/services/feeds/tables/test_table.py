@@ -284,3 +284,19 @@ def test_a_few_bytes_that_are_no_utf_8_cost_their_rows_alone() -> None:
     good = "".join(f"p{n},größe\n" for n in range(5)).encode()
     table = read(b"product_id,x\n" + good + b"bad,gr\xf6\xdfe\n")
     assert [each.line for each in table.records() if each.error] == [7] and table.notes == []
+
+
+def test_a_decimal_comma_in_one_column_puts_the_thousands_of_another_in_doubt() -> None:
+    """As Google Sheets exports in German: commas between cells, too."""
+    [price, weight] = read(b'product_id,price,weight\nS1,1.299,"0,5"\nS2,2.450,"1,5"\n').columns[1:]
+    assert (price.taken_as, weight.taken_as) == ("keyword", "float")
+    assert "can be read in two ways, 1.299 (--column price=decimal-point) or 1299" in price.note
+    assert read(b"product_id,price,weight\nS1,1.299,0.5\nS2,2.450,1.5\n").columns[1].taken_as == "float"
+
+
+def test_a_row_with_a_cell_too_many_is_told_how_to_hold_the_delimiter() -> None:
+    for delimiter, shown in {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "|"}.items():
+        text = "product_id,price\nS1,12,50\nS2\n".replace(",", delimiter)
+        many, few = [str(each.error) for each in read(text.encode()).records()]
+        assert many == f"The row has 3 cells, and the header 2. Quote cells that hold {shown}."
+        assert few == "The row has 1 cell, and the header 2."
