@@ -12,7 +12,7 @@ from services.feeds.source import Source
 from services.feeds.tables.headers import ATTRIBUTES, LIST, Use
 from services.feeds.tables.options import Options, Role
 from services.feeds.tables.table import Record, Table
-from services.names import checked_product_id
+from services.names import checked_new_product_id, checked_product_id
 from services.outbound.urls import checked_url
 from services.records import AttributeKind, Attributes, RemoteImage
 
@@ -157,7 +157,7 @@ def _of_json(path: Path, number: int, text: str) -> Source:
 def _source(path: Path, line: int, product_id: str, places: Mapping[str, str], attributes: Attributes | None) -> Source:
     name, url = places["image_path"], places["image_url"]
     try:
-        checked_product_id(product_id)
+        checked_new_product_id(product_id)
         if name and url:
             raise InvalidChange("It has both an image_path and an image_url; leave one of the two.")
         if not name and not url.strip():

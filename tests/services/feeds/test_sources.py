@@ -273,3 +273,15 @@ def test_a_folder_without_pictures_says_what_would_take_some(tmp_path: Path) -> 
     for picking in (Picking(include=("x*",)), Picking(exclude=("*",))):
         with pytest.raises(InvalidSource, match="or change --include and --exclude: they are compared with names and"):
             sources([tmp_path], picking=picking)
+
+
+def test_a_row_of_a_list_with_an_id_that_a_put_refuses_is_told_by_line(tmp_path: Path) -> None:
+    for name, text in {
+        "list.csv": "product_id,image_path\nS1,1.jpg\nS1 ,2.jpg\n",
+        "list.ndjson": '{"product_id": "S1", "image_path": "1.jpg"}\n{"product_id": "S1 ", "image_path": "2.jpg"}\n',
+    }.items():
+        (tmp_path / name).write_text(text)
+        good, bad = sources([tmp_path / name])
+        line = 3 if name == "list.csv" else 2
+        assert (good.fault, bad.place) == (None, f"{tmp_path / name} line {line}")
+        assert str(bad.fault).startswith(f"{bad.place}: The product ID 'S1 ' ends with the white space U+0020;")
