@@ -92,6 +92,11 @@ class Run:
         return sum(self.counts.values())
 
     @property
+    def rate(self) -> float:
+        """Images per second; of what was canceled there are none."""
+        return (self.done - self.counts[State.CANCELED]) / self.seconds if self.seconds else 0.0
+
+    @property
     def status(self) -> int:
         """The exit status: 0 all done, 1 some failed or were canceled or not removed, 130 interrupted."""
         left = self.counts[State.FAILED] or self.counts[State.CANCELED] or self.not_removed
@@ -109,7 +114,7 @@ class Run:
             "failures": self.failures,
             "left_out": {printable(what): count for what, count in self.left_out.most_common()},
             "seconds": round(self.seconds, 3),
-            "images_per_second": round(self.done / self.seconds, 2) if self.seconds else 0.0,
+            "images_per_second": round(self.rate, 2),
             "encoder": spec.encoder,
             "fingerprint": spec.fingerprint,
         }

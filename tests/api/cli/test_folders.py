@@ -152,3 +152,9 @@ def test_the_time_of_a_run_is_that_of_its_pictures(tmp_path: Path) -> None:
     assert run.counts[State.APPLIED] == 1
     assert run.seconds <= elapsed - 1.0
     assert run.answer(catalog)["images_per_second"] == pytest.approx(1 / run.seconds, rel=0.1)
+
+
+def test_what_was_canceled_is_no_part_of_the_rate() -> None:
+    run = Run([], seconds=2.0)
+    run.counts |= {State.APPLIED: 6, State.UNCHANGED: 2, State.FAILED: 2, State.CANCELED: 90}
+    assert run.rate == 5.0
