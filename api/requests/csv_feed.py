@@ -16,6 +16,8 @@ from services.kinds import Kinds
 from services.storage.disk import disk_errors
 
 TABLES = ("text/csv", "application/csv", "text/tab-separated-values")
+ID_ONLY = ("delete", KEEP)
+"""Changes that take nothing of their row but the ID."""
 EXAMPLES = 5
 """Cells without a value that a job names for each column."""
 
@@ -69,7 +71,7 @@ def _options(columns: Sequence[str], charset: str | None) -> Options:
 
 def _take(feed: Feed, record: Record) -> None:
     try:
-        if record.error:
+        if record.error and not (record.field == "attributes" and _op(record) in ID_ONLY):
             raise WrongChange(record.field, record.error)
         feed.take_value(record.line, _meant(record))
     except WrongChange as wrong:
@@ -81,12 +83,16 @@ def _take(feed: Feed, record: Record) -> None:
         )
 
 
+def _op(record: Record) -> str:
+    return record.roles.get(Role.OP, "").strip().lower()
+
+
 def _meant(record: Record) -> dict[str, Any]:
     """The change as JSON would have it; a delete takes nothing of its row but the ID, and so does `keep`."""
     value: dict[str, Any] = {"product_id": record.product_id}
-    if op := record.roles.get(Role.OP, "").strip().lower():
+    if op := _op(record):
         value["op"] = op
-    if op in ("delete", KEEP):
+    if op in ID_ONLY:
         return value
     if (url := record.roles.get(Role.IMAGE_URL, "")).strip():
         value["image_url"] = url

@@ -140,6 +140,16 @@ def test_a_column_op_patches_and_deletes(shop: Any) -> None:
     assert stored(shop) == {"a": {"color": "red", "price": 9.5}, "c": {"price": 4.0}}
 
 
+def test_a_delete_heeds_nothing_but_the_id(shop: Any) -> None:
+    shop.client.put("/v1/catalogs/shoes", json={"indexed_attributes": {"price": "float"}})
+    assert send(shop, f"product_id,image_url,price\na,{URL},1\nb,{URL},2\n").status_code == 202
+    assert send(shop, "product_id,op,price\na,delete,sold\nb,patch,3\n").status_code == 202
+    assert stored(shop) == {"b": {"price": 3.0}}
+    assert send(shop, "product_id,op,price\nb,keep,sold\n", "?mode=replace").status_code == 202
+    assert stored(shop) == {"b": {"price": 3.0}}
+    assert send(shop, "product_id,op,price\nb,patch,sold\n").status_code == 422
+
+
 def test_kinds_that_the_catalog_declares_win(shop: Any) -> None:
     shop.client.put("/v1/catalogs/shoes", json={"indexed_attributes": {"code": "keyword", "price": "float"}})
     text = f"product_id,image_url,code,price\na,{URL},12,5\nb,{URL},13,on request\n"
