@@ -114,3 +114,11 @@ def test_what_a_file_is_named_by_is_taken(folder: Path) -> None:
 def test_much_that_is_left_out_is_said_briefly() -> None:
     assert said(Counter({f".{n}x": 20 - n for n in range(10)} | {"folders": 1})).endswith("13 .7x, 24 others")
     assert said(Counter({"folders": 2})) == "2 folders (taken with --recursive)"
+
+
+def test_a_folder_is_excluded_as_shells_complete_its_name(tmp_path: Path) -> None:
+    for name in ("1.jpg", "old/2.jpg", "new/old/3.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(OK, tmp_path / name)
+    assert taken(tmp_path, exclude=("OLD/",)) == (["1.jpg"], {"--exclude": 2})
+    assert taken(tmp_path, exclude=("new/old/",)) == (["1.jpg", "old/2.jpg"], {"--exclude": 1})
