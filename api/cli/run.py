@@ -232,7 +232,7 @@ def report(run: Run, catalog: AnyCatalog, *, as_json: bool) -> None:
     if run.not_removed:
         console.print(_why_not_removed(run), style="yellow", soft_wrap=True)
     if run.left_out:
-        console.print(display(f"Left out as no pictures, by their names: {said(run.left_out)}"), soft_wrap=True)
+        console.print(display(f"Left out of folders: {said(run.left_out)}"), soft_wrap=True)
     columns.report_columns(console, run.reading)
     report_others(console, run.others)
     if not catalog.trained:

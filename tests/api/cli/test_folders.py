@@ -72,7 +72,7 @@ def test_a_folder_of_a_nas_and_a_mac_is_one_product(
 def test_what_is_left_out_is_said(folder: Path, new: Path) -> None:
     command = ["index", str(folder), "--data", str(new), *LITE]
     said = CliRunner(env={"LOOKALIKE_PRECISION": "float32"}).invoke(cli, command).stdout
-    [line] = [line for line in said.splitlines() if line.startswith("Left out as no pictures, by their names: ")]
+    [line] = [line for line in said.splitlines() if line.startswith("Left out of folders: ")]
     parts = line.partition(": ")[2].split(", ")
     assert sorted(parts) == ["1 .json", "1 .txt", "1 @eaDir/", "1 Thumbs.db", "1 __MACOSX/", "1 desktop.ini"]
 
