@@ -50,7 +50,8 @@ class Picking:
 
     `exclude` are globs that leave out files and folders. With `include` only files that match one of its globs are
     taken, whatever their names say otherwise. Globs are compared with the name and with the path inside the folder,
-    without regard to case; a slash at the end, as shells complete folders, means nothing. `left_out` counts entries by what they are; a folder counts once, whatever it holds.
+    without regard to case; a slash at the end, as shells complete folders, means nothing. `left_out` counts entries by
+    what they are; a folder counts once, whatever it holds.
     """
 
     include: tuple[str, ...] = ()
