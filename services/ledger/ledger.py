@@ -90,7 +90,7 @@ class Ledger:
             removal: What is removed in the end; without a filter, each of `changes` names its product.
 
         Raises:
-            QueueFull: Too many changes of the catalog wait.
+            QueueFull: Too many changes, or removals, of the catalog wait.
             ProductBusy: Too many changes of one product wait.
             CatalogNotFound: The catalog was removed meanwhile.
         """
@@ -294,6 +294,8 @@ class Ledger:
         match code:
             case b"full":
                 raise QueueFull(f"{self._max_waiting:,} changes of catalog {catalog} wait already; send this later.")
+            case b"removals":
+                raise QueueFull(f"Too many removals of catalog {catalog} wait already; send this later.")
             case b"busy":
                 raise ProductBusy("More than about a thousand changes of one product would wait; send fewer, or later.")
             case b"removed" | b"unknown":

@@ -16,7 +16,7 @@
 --                        of a removal: v its version and the last line, which is no change, until it has ended; most it
 --                        removes at most, flt its filter, go once decided, rc K that has it, rx its crashes; rl the first line that it
 --                        has appended, rm how many of those were applied, why not all of them
---   la:removals:C        set of N whose removal has not ended
+--   la:removals:C        list of N whose removal has not ended, in the order in which they were accepted
 --   la:names:N           list of digests of the products that N names, many in one
 --   la:older:N           set of those jobs that were open when N was accepted, for which its removal waits
 --   la:items             hash ref -> payload, until the change has ended; a ref is "N:line"
@@ -210,18 +210,22 @@ end
 -- The field c is among them; it is no ref, so it has no payload and is skipped.
 local function refs_of(claim) return redis.call('HKEYS', 'la:claim:' .. claim) end
 
--- A job of the catalog whose removal can be done now, as its fields by name; nil where there is none. Its own changes
--- have ended, and so have all jobs that were accepted before it: none can still bring an older product.
+-- The job of the catalog whose removal can be done now; nil where there is none. Its own changes have ended, and so have
+-- all jobs that were accepted before it: none can still bring an older product. So it can only be the first that was
+-- accepted, for which the others wait, too.
 local function due_removal(catalog)
-  for _, number in ipairs(redis.call('SMEMBERS', 'la:removals:' .. catalog)) do
-    local found = redis.call('HMGET', 'la:job:' .. number, 'n', 'a', 'u', 'x', 'f', 'k', 'rc')
-    local done = 0
-    for i = 2, 6 do done = done + (tonumber(found[i]) or 0) end
-    local is_held = found[7] and redis.call('ZSCORE', 'la:leases', found[7])
-    local older = 'la:older:' .. number
-    if done == tonumber(found[1]) - 1 and not is_held
-      and redis.call('SINTERSTORE', older, older, 'la:open:' .. catalog) == 0 then return number end
-  end
+  local number = redis.call('LINDEX', 'la:removals:' .. catalog, 0)
+  if not number then return end
+  local found = redis.call('HMGET', 'la:job:' .. number, 'n', 'a', 'u', 'x', 'f', 'k', 'rc')
+  local done = 0
+  for i = 2, 6 do done = done + (tonumber(found[i]) or 0) end
+  if done < tonumber(found[1]) - 1 then return end
+  if found[7] and redis.call('ZSCORE', 'la:leases', found[7]) then return end
+  local older, open = 'la:older:' .. number, 'la:open:' .. catalog
+  -- Every claim asks this, and there may be a hundred thousand: mostly a look at one is enough.
+  local one = redis.call('SRANDMEMBER', older)
+  if one and redis.call('SISMEMBER', open, one) == 1 then return end
+  if redis.call('SINTERSTORE', older, older, open) == 0 then return number end
 end
 
 -- The job whose removal a claim is for; nil where its lease was over, with which the claim is gone, or the removal has
@@ -239,7 +243,7 @@ local function end_removal(number, why)
   redis.call('HDEL', key, 'v', 'most', 'flt', 'go', 'rc', 'rx')
   redis.call('HINCRBY', key, 'n', -1)
   if why ~= '' then redis.call('HSET', key, 'why', why) end
-  redis.call('SREM', 'la:removals:' .. found[1], number)
+  redis.call('LREM', 'la:removals:' .. found[1], 1, number)
   redis.call('UNLINK', 'la:names:' .. number, 'la:older:' .. number)
   finish_if_done(number)
 end

@@ -18,6 +18,7 @@ local removal_forgone = ARGV[15]       -- why nothing is removed, or ''
 local names = ARGV[16]                 -- digests of the products that these lines name, where that matters
 local refused = tonumber(ARGV[17])     -- how many lines were no changes
 local said = ARGV[18]                  -- what the job tells of the feed, of a new job; or ''
+local REMOVALS = 1000                  -- that may wait in a catalog: each keeps the names of all jobs before it
 local first_refused = 19               -- in ARGV: "line note", so many times
 local first_change = first_refused + refused -- in ARGV: pairs of line and payload
 
@@ -62,6 +63,9 @@ local failures = tonumber(redis.call('HGET', 'la:job:' .. number, 'f') or 0)
 if redis.call('EXISTS', 'la:version:' .. catalog) == 0 then return { 'removed', '', number } end
 local waiting = tonumber(redis.call('HGET', 'la:counts:' .. catalog, 'waiting') or 0)
 if waiting + changes > max_waiting then return { 'full', int(waiting), number } end
+if removal_version ~= '' and redis.call('LLEN', 'la:removals:' .. catalog) >= REMOVALS then
+  return { 'removals', int(REMOVALS), number }
+end
 
 local base = redis.call('INCRBY', 'la:version:' .. catalog, total) - total
 redis.call('HSET', 'la:job:' .. number, 'b', int(base), 'n', total, 'cur', 0)
@@ -75,7 +79,7 @@ elseif removal_version ~= '' then
   redis.call('HSET', 'la:job:' .. number, 'v', removal_version, 'most', removal_most, 'flt', removal_filter,
     'n', total + 1, 'low', int(math.min(low, tonumber(removal_version))))
   redis.call('SUNIONSTORE', 'la:older:' .. number, 'la:open:' .. catalog)
-  redis.call('SADD', 'la:removals:' .. catalog, number)
+  redis.call('RPUSH', 'la:removals:' .. catalog, number)
 end
 redis.call('SADD', 'la:open:' .. catalog, number)
 redis.call('HINCRBY', 'la:counts:' .. catalog, 'waiting', changes)

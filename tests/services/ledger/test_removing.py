@@ -7,7 +7,7 @@ import pytest
 from ledger_words import CATALOG, IMAGE, NONE_ENDED, OTHER, Accept, Crash, End, Take, counted, names, puts
 from redis import Redis
 
-from services.errors import CatalogNotFound
+from services.errors import CatalogNotFound, QueueFull
 from services.ledger import Chores, Claim, Claims, Counts, Ledger, Named, Refusal, Removal, Store
 from services.names import digest
 from services.records import Change, ChangeKind, JobState, Lane, State
@@ -328,3 +328,46 @@ def test_a_backup_has_the_changes_of_a_job_and_the_deletions_so_far(
         (number, change.product_id, change.kind, change.version) for number, _, change in ledger.unfinished(CATALOG)
     ]
     assert waiting == [(job.id, "x", ChangeKind.DELETE, 1), ("3", "p0", ChangeKind.PUT, 3)]
+
+
+def test_what_a_claim_asks_of_removals_does_not_grow_with_the_jobs_that_are_open(
+    ledger: Ledger, claims: Claims, accept: Accept, take: Take, end: End, due: Due, redis: Redis
+) -> None:
+    """Each claim asks it, and Redis does nothing else meanwhile."""
+    for n in range(200):
+        accept(puts(1, f"open{n}-"))
+    jobs = [sync(ledger, accept, filter="{}") for _ in range(50)]
+    redis.config_resetstat()
+    assert claims.spare_drains(64) == 1
+    asked = redis.info("commandstats")
+    assert "cmdstat_sinterstore" not in asked
+    assert sum(each["calls"] for each in asked.values()) < 20
+    for _ in range(4):
+        end(take())
+    for job in jobs:
+        claim = due()
+        assert claim.jobs == [job.id], "in the order in which they were accepted"
+        claims.end_removal(claim)
+    assert redis.keys("la:removals:*") == redis.keys("la:older:*") == []
+
+
+def test_one_whose_turn_it_is_not_waits_also_for_what_a_canceled_one_waited_for(
+    ledger: Ledger, claims: Claims, accept: Accept, take: Take, end: End, due: Due
+) -> None:
+    accept(puts(1))
+    older = take()
+    first, second = (sync(ledger, accept, filter="{}") for _ in range(2))
+    ledger.cancel(first.id)
+    assert claims.claim("drain", 64).claim is None
+    end(older)
+    assert due().jobs == [second.id]
+
+
+def test_no_more_than_a_thousand_removals_of_a_catalog_wait(ledger: Ledger, accept: Accept, redis: Redis) -> None:
+    """Each keeps the names of the jobs before it: without an end, the memory would grow with the square."""
+    accept([])
+    redis.rpush(f"la:removals:{CATALOG}", *range(10_000, 10_999))
+    sync(ledger, accept, filter="{}")
+    with pytest.raises(QueueFull, match="removals of catalog name of c wait already"):
+        sync(ledger, accept, *puts(1))
+    assert redis.keys("la:names:*") == redis.keys("la:chain:*") == []
