@@ -14,7 +14,7 @@
 --                        t0 t1 t2 created, started, finished (ms), s state once finished, w waiters, r request ID,
 --                        keep seconds to be kept when finished, said what it tells of its feed, JSON
 --                        of a removal: v its version and the last line, which is no change, until it has ended; most it
---                        removes at most, flt its filter, go once decided, rc K that has it, rx its crashes; rl the first line that it
+--                        removes at most, flt its filter, go once decided, rc K that has it, rx its crashes in a row; rl the first line that it
 --                        has appended, rm how many of those were applied, why not all of them
 --   la:removals:C        list of N whose removal has not ended, in the order in which they were accepted
 --   la:names:N           list of digests of the products that N names, many in one
@@ -246,4 +246,10 @@ local function end_removal(number, why)
   redis.call('LREM', 'la:removals:' .. found[1], 1, number)
   redis.call('UNLINK', 'la:names:' .. number, 'la:older:' .. number)
   finish_if_done(number)
+end
+
+-- A removal, which shares its claim with nothing, fails after as many crashes in a row as a change: without an end it
+-- would take down one worker after the other. Any step forward begins the count anew.
+local function removal_crashed(number)
+  if redis.call('HINCRBY', 'la:job:' .. number, 'rx', 1) >= GUILTY then end_removal(number, 'worker_crashed') end
 end

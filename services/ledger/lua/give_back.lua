@@ -1,4 +1,4 @@
--- Requeues what has not ended of a claim; a removal, which no change shares, fails after as many crashes as a change.
+-- Requeues what has not ended of a claim.
 -- Returns 1, or 0 where its lease was over and the changes are others'.
 local claim = ARGV[1]
 local pause_ms = tonumber(ARGV[2]) -- during which nobody gets changes of its catalog
@@ -9,8 +9,6 @@ local catalog = redis.call('HGET', 'la:claim:' .. claim, 'c')
 for _, ref in ipairs(refs_of(claim)) do release_change(ref, crashed) end
 local number = removal_of(claim)
 end_claim(claim)
-if number and crashed and redis.call('HINCRBY', 'la:job:' .. number, 'rx', 1) >= GUILTY then
-  end_removal(number, 'worker_crashed')
-end
+if number and crashed then removal_crashed(number) end
 if pause_ms > 0 then redis.call('SET', 'la:paused:' .. catalog, '1', 'PX', int(pause_ms)) end
 return 1

@@ -9,6 +9,7 @@ local number = removal_of(claim)
 if not number then return 0 end
 if step == 'go' then
   redis.call('HSET', 'la:job:' .. number, 'go', '1')
+  redis.call('HDEL', 'la:job:' .. number, 'rx')
 else
   end_claim(claim)
   end_removal(number, why)

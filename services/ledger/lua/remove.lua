@@ -19,5 +19,6 @@ for i = first_item, #ARGV do
   line = line + 1
 end
 redis.call('HSET', 'la:job:' .. number, 'n', int(line + 1))
+redis.call('HDEL', 'la:job:' .. number, 'rx')
 redis.call('HINCRBY', 'la:counts:' .. catalog, 'waiting', #ARGV - first_item + 1)
 return 1

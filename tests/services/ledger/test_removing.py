@@ -272,14 +272,39 @@ def test_a_feed_that_was_never_committed_leaves_no_names(ledger: Ledger, accept:
     assert redis.keys("la:names:*") == redis.keys("la:removals:*") == []
 
 
+@pytest.mark.parametrize("killed", [False, True])
 def test_a_removal_of_which_workers_despair_fails_as_a_change_does(
-    ledger: Ledger, claims: Claims, accept: Accept, due: Due
+    ledger: Ledger, claims: Claims, accept: Accept, due: Due, crash: Crash, killed: bool
 ) -> None:
     job = sync(ledger, accept, filter="{}")
     for _ in range(5):
         assert ledger.job(job.id).finished_at is None
-        claims.give_back(due(), crashed=True)
+        if killed:
+            crash(due())
+        else:
+            claims.give_back(due(), crashed=True)
     assert (ledger.job(job.id).state, ledger.job(job.id).not_removed) == (JobState.FAILED, "worker_crashed")
+
+
+def test_a_removal_that_gets_on_survives_any_number_of_crashes(
+    ledger: Ledger, claims: Claims, accept: Accept, take: Take, end: End, due: Due, crash: Crash
+) -> None:
+    job = sync(ledger, accept, filter="{}")
+    for n in range(4):
+        crash(due())
+        assert ledger.job(job.id).finished_at is None, n
+    for n in range(8):
+        claim = due()
+        if not n:
+            claims.decide(claim)
+        else:
+            claims.remove(claim, [f"x{n}"])
+        crash(claim)
+        if n:
+            end(take())
+    claims.end_removal(due())
+    ended = ledger.job(job.id)
+    assert (ended.state, ended.removed, ended.not_removed) == (JobState.SUCCEEDED, 7, None)
 
 
 def test_two_feeds_at_once_do_not_wait_for_each_other(
