@@ -190,7 +190,7 @@ class Items(_Response):
 
 
 class Stats(_Response):
-    waiting: Annotated[Count, Field(description="Changes that wait.")]
+    waiting: Annotated[Count, Field(description="Changes that wait; a removal that has not ended counts as one.")]
     in_flight: Annotated[Count, Field(description="Changes that workers are applying.")]
     changes_per_second: Annotated[
         float, Field(ge=0, description="How many ended, in the last minute or since it began.")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from services.errors import InvalidInput
@@ -141,15 +142,20 @@ def counts(store: Store, catalog_id: str | None) -> Counts:
 
 
 def stats(store: Store) -> Stats:
-    """What there is to do now, which workers are alive, and how fast changes ended in the last minute."""
+    """What there is to do now, which workers are alive, and how fast changes ended in the last minute.
+
+    A removal that has not ended counts as one that waits, or whoever starts workers by this would start none for it.
+    """
     totals = counts(store, None)
     with translated():
         now = store.now()
+        removals = sum(store.redis.llen(b"la:removals:" + each) for each in store.redis.lrange("la:catalogs", 0, -1))
         pipeline = store.redis.pipeline(transaction=False)
         pipeline.zrange("la:workers", now, "+inf", byscore=True)
         pipeline.mget(keys(now / 1000))
         workers, ended = pipeline.execute()
     slots = sum(int(worker.rpartition(b" ")[2]) for worker in workers)
+    totals = replace(totals, waiting=totals.waiting + removals)
     return Stats(totals, len(workers), slots, rate([int(count or 0) for count in ended], now / 1000))
 
 

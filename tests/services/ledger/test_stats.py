@@ -6,7 +6,7 @@ import pytest
 from ledger_words import NONE_ENDED, OTHER, Accept, Crash, End, Take, puts
 from redis import Redis
 
-from services.ledger import Claims, Counts, Ledger, Stats
+from services.ledger import Claims, Counts, Ledger, Removal, Stats
 from services.ledger.rate import WINDOW
 from services.records import Change, Outcome, State
 
@@ -31,6 +31,18 @@ def test_an_empty_ledger(ledger: Ledger) -> None:
     stats = ledger.stats()
     assert stats == Stats(Counts(0, 0, NONE_ENDED), 0, 0, 0.0)
     assert stats.drain_seconds == 0
+
+
+def test_a_removal_that_has_not_ended_is_something_to_do(ledger: Ledger, accept: Accept, claims: Claims) -> None:
+    """It has no changes yet, and where no worker runs while nothing waits, one must be started for it."""
+    accept([], removal=Removal(1, filter="{}"))
+    assert ledger.stats().counts == Counts(1, 0, NONE_ENDED)
+    claim = claims.claim("drain", 1).claim
+    assert claim and ledger.stats().counts.waiting == 1, "and be left alive"
+    claims.remove(claim, ["x", "y"])
+    assert ledger.stats().counts.waiting == 3
+    claims.end_removal(claim)
+    assert ledger.stats().counts.waiting == 2
 
 
 def test_workers_and_their_slots(ledger: Ledger, claims: Claims, redis: Redis) -> None:
