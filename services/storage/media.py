@@ -142,8 +142,7 @@ class Media:
                 if not SHA256.fullmatch(hash) or _among(short(hash), kept):
                     continue
                 if self._put_at(str(about["name"])) < before:
-                    self.remove(hash)
-                    count += 1
+                    count += self._removed_if_old(hash, before)
         return count
 
     def sweep(self) -> None:
@@ -151,6 +150,29 @@ class Media:
         with disk_errors(self._folder):
             if self._files.exists(self._unfinished):
                 self._files.rm(self._unfinished, recursive=True)
+
+    def _removed_if_old(self, hash: str, before: datetime) -> bool:
+        """Removes an original, unless it was put after its time was read.
+
+        It is taken aside first: from then on a writer finds none and writes it again, and what was put until then shows
+        in its time. A bucket has no such step: there a writer may still come between.
+        """
+        if isinstance(self._files, LocalFileSystem):
+            path, aside = Path(self._path("originals", hash)), Path(self._unfinished, uuid4().hex)
+            with disk_errors(self._folder):
+                aside.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    path.rename(aside)
+                except FileNotFoundError:
+                    return False  # another process has collected it
+                if self._put_at(str(aside)) >= before:
+                    aside.replace(path)
+                    return False
+                aside.unlink()
+                self._discard(self._path("thumbnails", hash))
+        else:
+            self.remove(hash)
+        return True
 
     @property
     def _unfinished(self) -> str:

@@ -271,6 +271,48 @@ def test_what_nobody_keeps_is_collected_once_it_is_old(tmp_path: Path) -> None:
     assert not media.exists(kept)
 
 
+class Raced(Media):
+    """Somebody puts each original again right after its time was read for the first time."""
+
+    def _put_at(self, path: str) -> datetime:
+        found = super()._put_at(path)
+        if "originals" in path:
+            assert self.missing([Path(path).name]) == []
+        return found
+
+
+def test_what_is_put_again_while_it_is_collected_stays(tmp_path: Path) -> None:
+    """A change that names an uploaded image has just been accepted."""
+    media = Raced(tmp_path)
+    hash = media.put(PICTURE)
+    media.thumbnail(hash, lambda data: b"small")
+    os.utime(tmp_path / "originals" / hash[:2] / hash[2:4] / hash, (0, 0))
+    before = files(tmp_path)
+    assert media.collect(np.array([], np.uint64), datetime.now(UTC) - timedelta(days=1)) == 0
+    assert files(tmp_path) == before
+    assert media.get(hash) == PICTURE
+
+
+class Rewritten(Media):
+    """Somebody puts each original again as soon as it is gone."""
+
+    def _put_at(self, path: str) -> datetime:
+        found = super()._put_at(path)
+        if "unfinished" in path:
+            assert self.missing([HASH]) == [HASH]
+            self.put(PICTURE)
+        return found
+
+
+def test_what_is_put_again_as_soon_as_it_is_taken_away_stays(tmp_path: Path) -> None:
+    media = Rewritten(tmp_path)
+    hash = media.put(PICTURE)
+    os.utime(tmp_path / "originals" / hash[:2] / hash[2:4] / hash, (0, 0))
+    media.collect(np.array([], np.uint64), datetime.now(UTC) - timedelta(days=1))
+    assert files(tmp_path) == [f"originals/{HASH[:2]}/{HASH[2:4]}/{HASH}"]
+    assert media.get(hash) == PICTURE
+
+
 def test_it_is_told_who_else_puts_originals_there(tmp_path: Path) -> None:
     """Given two users of one folder, I expect each to see the other once that has put something, and to keep it."""
     one, other = Media(tmp_path, user="one"), Media(tmp_path, user="other in http://qdrant:6333")
