@@ -12,8 +12,9 @@ from services.query.filters import FieldCondition, Filter, Steps, key_of, parse,
 from services.records import Attributes, FilterWarning, Point
 
 CODE = "filter_key_unknown"
-MAX_CHECKED = 16
-"""Keys that are looked for among all products: where the key is not indexed, that reads each product."""
+MAX_CHECKED = 4
+"""Keys that are looked for among all products: where the key is not indexed, each costs as much as the search that found
+nothing (70 ms in 50,000 products)."""
 
 _SAMPLE = 100
 _MAX_CANDIDATES = 500
