@@ -13,7 +13,7 @@ from services.records import Attributes, FilterWarning, Point
 
 CODE = "filter_key_unknown"
 MAX_CHECKED = 4
-"""Keys that are looked for among all products: where the key is not indexed, each costs as much as the search that found
+"""Keys that are looked for among all products: where a key is not indexed, that costs as much as the search that found
 nothing (70 ms in 50,000 products)."""
 
 _SAMPLE = 100
