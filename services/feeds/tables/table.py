@@ -64,6 +64,7 @@ class Table:
             self._header = Header(self._first(rows), options, name)
             self._roles = self._header.roles(use)
             self._handle = self._further_pictures()
+            self._variant = [n for n, name in enumerate(self._header.names) if plain(name).startswith("variant")]
             self.columns = self._learned(rows, declared)
         self._misfits = [Missing() for _ in self.columns]
         self._attributes = [(n, each) for n, each in enumerate(self.columns) if each.kind]
@@ -191,7 +192,8 @@ class Table:
     def _is_further(self, row: Row, handle: str) -> bool:
         assert self._handle is not None
         is_same = row.cells[self._handle] == handle != ""
-        return is_same and not row.cells[self._roles[Role.PRODUCT_ID]].strip()
+        # A row that says anything of a variant, such as its price, is a product that lacks its ID.
+        return is_same and not any(row.cells[n].strip() for n in self._variant)
 
     def _learned(self, rows: Iterator[Row], declared: Mapping[str, AttributeKind]) -> list[Column]:
         learners = [Learner(name) for name in self._header.names]

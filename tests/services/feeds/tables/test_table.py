@@ -235,6 +235,14 @@ def test_rows_that_are_but_further_pictures_are_left_out_and_counted() -> None:
     ]
 
 
+def test_a_variant_without_an_id_is_no_further_picture() -> None:
+    """A feed that names all products would remove it."""
+    text = b"Handle,Option1 Value,Variant SKU,Variant Price,Image Src\nmug,Red,S1,3,x\nmug,Blue,,4.50,y\nmug,,,,z\n"
+    table = read(text, LIST)
+    assert [(each.line, each.product_id) for each in table.records()] == [(2, "S1"), (3, "")]
+    assert [note.partition(",")[0] for note in table.notes] == ["1 row is a further picture of the product before"]
+
+
 def test_pictures_of_variants_are_not_passed_over_in_silence() -> None:
     text = b"Handle,Variant SKU,Image Src,Variant Image\nmug,S1,https://x.example/1.jpg,https://x.example/2.jpg\n"
     [note] = read(text, LIST).notes
