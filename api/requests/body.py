@@ -18,15 +18,23 @@ MAX_JSON = 1 << 20
 Model = TypeVar("Model", bound=BaseModel)
 
 
+EXPANSION = 200
+"""How many times as large as it was sent a feed may become; feeds of shops become 5 to 50 times as large."""
+EXPANDED = 8 << 20
+"""Decoded bytes from which on that is judged."""
+
+
 class Body:
     """The bytes of the current request's body without its content coding, at most `limit` as sent and as decoded.
 
-    `advice` ends the sentence that refuses more.
+    `advice` ends the sentence that refuses more. With `expansion` it may not become more than so many times as large:
+    each line takes time, and 64 KB that become a gigabyte of lines would occupy the process for minutes.
     """
 
-    def __init__(self, limit: int, advice: str = "send less") -> None:
+    def __init__(self, limit: int, advice: str = "send less", *, expansion: int | None = None) -> None:
         self._limit = limit
         self._advice = advice
+        self._expansion = expansion
         self._sent = 0
         self._decoded = 0
         self._sha = target_sha()
@@ -55,6 +63,12 @@ class Body:
         self._decoded += len(chunk)
         if self._decoded > self._limit:
             raise self._too_large()
+        if self._expansion and self._decoded > max(EXPANDED, self._expansion * self._sent):
+            raise BodyTooLarge(
+                f"The body becomes more than {self._expansion} times as large when it is decoded; send it without "
+                "Content-Encoding.",
+                "body",
+            )
         self._sha.update(chunk)
         return chunk
 

@@ -14,7 +14,7 @@ from api.ingest import Answer, accepted, begun, ended
 from api.openapi import handwritten
 from api.openapi.document import more
 from api.requests import csv_feed, feed, models, strict_json
-from api.requests.body import MAX_JSON, Body, checked, unsupported
+from api.requests.body import EXPANSION, MAX_JSON, Body, checked, unsupported
 from api.requests.csv_feed import TABLES
 from api.requests.images import missing
 from api.requests.single_change import one_change
@@ -211,9 +211,10 @@ def _feed_body(options: models.FeedOptions) -> Body:
         why = "column: it is for CSV; leave it out, or send the feed as text/csv."
         raise RequestInvalid([Fault(why, RequestInvalid.code, "column")])
     if request.mimetype == "application/json":
-        return Body(MAX_ARRAY, f"send the changes as {LINES[0]}, one a line, which may have more")
+        advice = f"send the changes as {LINES[0]}, one a line, which may have more"
+        return Body(MAX_ARRAY, advice, expansion=EXPANSION)
     if request.mimetype in (*LINES, *TABLES):
-        return Body(context().settings.max_feed_bytes, "send it in parts")
+        return Body(context().settings.max_feed_bytes, "send it in parts", expansion=EXPANSION)
     raise unsupported(LINES[0], "application/json", TABLES[0])
 
 

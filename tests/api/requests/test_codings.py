@@ -212,6 +212,30 @@ def test_a_bomb_is_refused_at_the_limit_and_takes_no_memory(
 
 
 @pytest.mark.parametrize("coding", CODINGS)
+@pytest.mark.parametrize("type", [NDJSON, "text/csv", "application/json"])
+def test_a_feed_does_not_become_hundreds_of_times_as_large(service: Any, coding: str, type: str) -> None:
+    """Within the limit of a feed, but each line takes time: a gigabyte of them can be sent as 64 KB."""
+    packed = PACK[coding](b"\n" * (16 << 20))
+    assert len(packed) < 20_000
+    answer = service.client.post(FEED, data=packed, content_type=type, headers={"Content-Encoding": coding})
+    assert (answer.status_code, answer.json["code"]) == (413, "body_too_large"), answer.text
+    assert "more than 200 times" in answer.json["detail"]
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_a_large_feed_may_be_compressed_as_well_as_feeds_are(service: Any, coding: str) -> None:
+    """Eighty times: better than those of shops."""
+    service.works = False
+    texts = (os.urandom(300).hex() * 80 for _ in range(180))
+    lines = [{"product_id": f"p{n}", "op": "patch", "attributes": {"text": text}} for n, text in enumerate(texts)]
+    body = "\n".join(map(json.dumps, lines)).encode()
+    packed = PACK[coding](body)
+    assert len(body) > 8 << 20 and 50 < len(body) / len(packed) < 200
+    answer = service.client.post(FEED, data=packed, content_type=NDJSON, headers={"Content-Encoding": coding})
+    assert (answer.status_code, answer.json["total"]) == (202, 180), answer.text
+
+
+@pytest.mark.parametrize("coding", CODINGS)
 def test_what_is_sent_counts_too(make_service: Any, coding: str) -> None:
     service = make_service(max_feed_bytes=1000)
     service.catalog()
