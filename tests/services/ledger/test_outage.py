@@ -285,6 +285,33 @@ def test_redis_is_full(server: ValkeyServer, ledger: Ledger, claims: Claims) -> 
     assert work.accept(CHANGES).total == 8
 
 
+def test_redis_is_full_in_the_middle_of_a_removal(server: ValkeyServer, ledger: Ledger, claims: Claims) -> None:
+    """Its deletions take memory: none is accepted until there is some, and then all of them, each once."""
+    ledger.introduce(CATALOG, "products", 0)
+    version = ledger.reserve(CATALOG, "products", lambda: 0)
+    removal = Removal(version, filter="{}")
+    job = ledger.accept(CATALOG, "products", [], lane=Lane.BULK, max_version=lambda: 0, removal=removal)
+    with Redis.from_url(server.url) as client:
+        claim = claims.claim("drain", 64).claim
+        assert claim and claims.decide(claim) and claims.remove(claim, ["x", "y"])
+        client.config_set("maxmemory", 1)
+        with pytest.raises(LedgerUnavailable, match="maxmemory"):
+            claims.remove(claim, ["z"])
+        assert claims.give_back(claim)
+        deletes = claims.claim("drain", 64).claim
+        assert deletes and [change.product_id for change in deletes.changes] == ["x", "y"]
+        assert claims.claim("drain", 64).claim is None
+        assert claims.record(deletes, [(ref, Outcome("", State.APPLIED)) for ref in deletes.refs])
+        again = claims.claim("drain", 64).claim
+        assert again and again.removal and again.removal.decided
+        client.config_set("maxmemory", 0)
+    assert claims.remove(again, ["z"]) and claims.end_removal(again)
+    last = claims.claim("drain", 64).claim
+    assert last and claims.record(last, [(ref, Outcome("", State.APPLIED)) for ref in last.refs])
+    ended = ledger.job(job.id)
+    assert (ended.state, ended.total, ended.applied, ended.removed) == (JobState.SUCCEEDED, 3, 3, 3)
+
+
 def test_redis_becomes_full_while_a_job_is_received(server: ValkeyServer, ledger: Ledger) -> None:
     with Redis.from_url(server.url) as client:
         Work(ledger)
