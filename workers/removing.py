@@ -5,7 +5,7 @@ from collections.abc import Callable
 import structlog
 
 from services.catalog.catalog import Catalog
-from services.catalog.removal import TOO_MANY, Names, too_many
+from services.catalog.removal import NAMES_LOST, TOO_MANY, Names, too_many
 from services.ledger import Claim, Claims
 from services.query.filters import parse
 
@@ -24,6 +24,11 @@ def remove(claims: Claims, claim: Claim, catalog: Catalog, stopping: Callable[[]
     assert removal is not None
     filter = parse(removal.filter) if removal.filter else None
     names = None if filter else Names(claims.names(claim))
+    if names is not None and not names:
+        # A feed that removes names one product at least. A Redis that evicts keys must not empty the catalog.
+        log.error("nothing is removed, because Redis has lost what the feed named")
+        _if_ours(claims, claim, claims.end_removal(claim, NAMES_LOST))
+        return
     if not removal.decided:
         if too_many(catalog.removable(removal.version, names=names, filter=filter), removal.most):
             log.warning("nothing is removed, because too much would be", most=removal.most)

@@ -154,7 +154,9 @@ class Job(_Response):
     ]
     not_removed: Annotated[
         str | None,
-        Field(description="Why not all went: too_many_removed, lines_without_id, canceled, or the code of an error."),
+        Field(
+            description="Why not all went: too_many_removed, lines_without_id, names_lost, canceled, or the code of an error."
+        ),
     ]
     errors: Annotated[bool, Field(description="Some changes failed.")]
     created_at: Time

@@ -18,6 +18,7 @@ MAX_REMOVED = 0.3
 """The share of a catalog's products that a feed removes at most, unless another one is given."""
 TOO_MANY = "too_many_removed"
 LINES_WITHOUT_ID = "lines_without_id"
+NAMES_LOST = "names_lost"
 PAGE = 256
 _DIGEST = "S16"
 
@@ -59,6 +60,9 @@ class Names:
     def of(cls, product_ids: Iterable[str]) -> "Names":
         return cls(map(digest, product_ids))
 
+    def __len__(self) -> int:
+        return len(self._sorted)
+
     def without(self, product_ids: Sequence[str]) -> list[str]:
         """Those that are not named."""
         if not len(self._sorted) or not product_ids:
@@ -75,7 +79,7 @@ def removable(index: VectorIndex, version: int, names: Names | None, filter: Fil
     while True:
         points, cursor = index.scroll(after=cursor, limit=PAGE, filter=filter)
         old = [point.product_id for point in points if point.version < version]
-        yield names.without(old) if names else old
+        yield old if names is None else names.without(old)
         if cursor is None:
             return
 

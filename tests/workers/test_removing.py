@@ -51,6 +51,16 @@ def test_if_too_many_would_go_the_puts_are_done_and_nothing_is_removed(shop: Sho
     assert there(shop) == {"new", *(f"p{n}" for n in range(10))}
 
 
+def test_where_redis_has_lost_what_the_feed_named_nothing_is_removed(shop: Shop) -> None:
+    """As one that evicts keys does. Every product would be one that the feed does not name."""
+    filled(shop, 3)
+    job = shop.sync([Named("p0"), Named("p1")], max_removed=1)
+    assert shop.ledger.store.redis.delete(f"la:names:{job.id}") == 1
+    shop.worker().drain()
+    assert summed(shop.job(job)) == (JobState.FAILED, 0, 0, 0, "names_lost")
+    assert there(shop) == {"p0", "p1", "p2"}
+
+
 def test_a_product_whose_image_failed_is_named(shop: Shop) -> None:
     filled(shop, 2)
     broken = Change("p0", image=shop.put("x", RED).image, attributes={"x": float("inf")})
