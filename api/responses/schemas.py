@@ -155,7 +155,7 @@ class Job(_Response):
     not_removed: Annotated[
         str | None,
         Field(
-            description="Why not all went: too_many_removed, lines_without_id, names_lost, canceled, or the code of an error."
+            description="Why not all went: too_many_removed, lines_without_id, names_lost, canceled, or an error code."
         ),
     ]
     errors: Annotated[bool, Field(description="Some changes failed.")]
