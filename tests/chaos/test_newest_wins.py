@@ -191,6 +191,8 @@ class Work(RuleBasedStateMachine):
         sweep, since = self.begun.pop(data.draw(st.integers(0, len(self.begun) - 1)))
         batch = data.draw(st.lists(changes(self.images, self.missing), max_size=count))
         kept = data.draw(st.sets(st.sampled_from(PRODUCTS), max_size=2))
+        if not batch and not kept:
+            kept = {data.draw(st.sampled_from(PRODUCTS))}  # a feed that names nothing is refused
         sweep.named = {each.product_id for each in batch} | kept
         sweep.lines = len(batch)
         sweep.most = since.most(share)
