@@ -95,6 +95,19 @@ def test_what_changes_after_the_feed_began_stays(shop: Shop) -> None:
     assert there(shop) == {"p0", "p4", "late"}
 
 
+def test_a_patch_that_waits_while_the_removal_is_done_is_not_lost(shop: Shop) -> None:
+    """It was accepted after the feed began, so its product stays; deleted first, there would be nothing to patch."""
+    filled(shop, 3)
+    job = shop.sync([Named("p0")])
+    with enabled("decide", lambda: patched.append(shop.accept([Change("p2", ChangeKind.PATCH, attributes={"x": 1})]))):
+        patched: list[Job] = []
+        shop.worker().drain()
+    assert summed(shop.job(patched[0]))[:3] == (JobState.SUCCEEDED, 1, 1)
+    assert summed(shop.job(job)) == (JobState.SUCCEEDED, 2, 1, 1, None)
+    assert shop.job(job).superseded == 1
+    assert there(shop) == {"p0", "p2"}
+
+
 def test_what_matches_a_filter_is_removed(shop: Shop) -> None:
     shop.accept([Change(each.product_id, image=each.image, attributes={"n": n}) for n, each in enumerate(shop.puts(9))])
     job = shop.remove_matching({"must": {"key": "n", "range": {"gte": 4}}})

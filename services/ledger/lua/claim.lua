@@ -10,8 +10,23 @@ local alone = ARGV[4] == '1'
 local steps = 2000 -- changes that it looks at, so that it does not block Redis for long
 local taken = {}
 
+local function is_of_removal(ref)
+  local number, line = parts(ref)
+  local removes_from = job(number).removes_from
+  return removes_from and tonumber(line) >= removes_from
+end
+
+local function first_after(deletion, all)
+  local first
+  for _, each in ipairs(all) do
+    if each.version > deletion.version and (not first or each.version < first.version) then first = each end
+  end
+  return first
+end
+
 -- Holds the product's next change: the newest that does not depend on those before it. Older ones stay until it has
--- succeeded, and are superseded then: should it fail, they are still needed.
+-- succeeded, and are superseded then: should it fail, they are still needed. A deletion of a removal lets what came after
+-- go first, or a patch would find nothing: what is changed after the removal was asked for stays.
 local function take(catalog, ref)
   steps = steps - 1
   local item = payload(ref)
@@ -20,16 +35,19 @@ local function take(catalog, ref)
   local held, refs = read_chain(catalog, product)
   if held ~= '' then return end -- whoever ends that one makes this one available
   local oldest, newest
+  local all = {}
   for each in each_of(refs) do
     steps = steps - 1
     local found = { ref = each, item = accepted(each) }
     if found.item then
       found.version = version(each, found.item)
+      all[#all + 1] = found
       if not oldest or found.version < oldest.version then oldest = found end
       if independent(found.item) and (not newest or found.version > newest.version) then newest = found end
     end
   end
   local next = newest or oldest
+  if newest and is_of_removal(newest.ref) then next = first_after(newest, all) or newest end
   if not alone and tonumber(redis.call('HGET', 'la:crashes:' .. catalog, next.ref) or 0) >= SUSPECT then
     redis.call('RPUSH', 'la:suspects:' .. catalog, next.ref)
     return
