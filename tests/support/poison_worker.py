@@ -22,6 +22,8 @@ from services.testing import StubEncoder
 
 DEADLY = (1, 2, 3)
 
+Decoded = tuple[Pixels, str]
+
 
 def _hang() -> None:
     while True:
@@ -44,11 +46,11 @@ POISONS: dict[bytes, tuple[Callable[[], object], str]] = {
 """What a poison does, and the code that tells of it."""
 
 
-def decode(data: bytes, size: int, resample: Resample, limits: Limits) -> Pixels:
+def decode_hashed(data: bytes, size: int, resample: Resample, limits: Limits) -> Decoded:
     """Runs in the child."""
     if data[-4:] in POISONS:
         POISONS[data[-4:]][0]()
-    return images.decode(data, size, resample, limits)
+    return images.decode_hashed(data, size, resample, limits)
 
 
 class Deadly(StubEncoder):
@@ -61,12 +63,12 @@ class Deadly(StubEncoder):
 def main() -> None:
     import poison_worker  # by its name, which the child imports
 
-    Decoder.submit = _submit(poison_worker.decode)  # type: ignore[method-assign]
+    Decoder.submit_hashed = _submit(poison_worker.decode_hashed)  # type: ignore[method-assign]
     stub_worker.load_stub = _load  # type: ignore[attr-defined]
     stub_worker.main()
 
 
-def _submit(decode: Callable[..., Pixels]) -> Callable[[Decoder, bytes, int, Resample], "Future[Pixels]"]:
+def _submit(decode: Callable[..., Decoded]) -> Callable[[Decoder, bytes, int, Resample], Future[Decoded]]:
     return lambda self, data, size, resample: self._children.submit(decode, data, size, resample, self._limits)
 
 
