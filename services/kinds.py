@@ -47,7 +47,7 @@ class Kinds:
         """By key, the first value that is of another kind than the declared one."""
         found = {}
         for key, path, kind in self._paths:
-            for value in _leaves(attributes, path):
+            for value in leaves_at(attributes, path):
                 if not _is(value, kind):
                     found[key] = value
                     break
@@ -59,7 +59,7 @@ class Kinds:
             key
             for key, path, kind in self._paths
             if kind is AttributeKind.INTEGER
-            and any(isinstance(value, int) and abs(value) > EXACT for value in _leaves(attributes, path))
+            and any(isinstance(value, int) and abs(value) > EXACT for value in leaves_at(attributes, path))
         }
 
 
@@ -82,7 +82,24 @@ def extended(declared: Mapping[str, AttributeKind], more: Mapping[str, Attribute
 
 def leaves(attributes: Attributes, key: str) -> Iterator[Any]:
     """The values that a filter on this key looks at, null left out."""
-    return (value for value in _leaves(attributes, steps(key)) if value is not None)
+    return (value for value in leaves_at(attributes, steps(key)) if value is not None)
+
+
+def leaves_at(value: Any, path: Steps) -> Iterator[Any]:
+    """The values at a path, null among them, and of a list there its elements."""
+    for each in found_at(value, path):
+        if isinstance(each, list):
+            yield from each
+        else:
+            yield each
+
+
+def found_at(value: Any, path: Steps) -> list[Any]:
+    """The values at a path as they are, lists among them."""
+    values = [value]
+    for step in path:
+        values = [child for each in values for child in _children(each, step)]
+    return values
 
 
 def shown(value: object) -> str:
@@ -123,16 +140,6 @@ def _taken(key: str, kind: AttributeKind, value: Any) -> Any:
 def _leads(value: object, path: Steps) -> bool:
     """Whether there is anything at the path's first step; most products lack most attributes."""
     return isinstance(value, Mapping) and path[0] in value
-
-
-def _leaves(value: Any, path: Steps) -> Iterator[Any]:
-    if path:
-        for child in _children(value, path[0]):
-            yield from _leaves(child, path[1:])
-    elif isinstance(value, list):
-        yield from value
-    else:
-        yield value
 
 
 def _children(value: Any, step: str | int | None) -> list[Any]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from api.requests.codings import DECODERS
+from services.hashes import SHA256
 from services.names import MAX_PRODUCT_ID_BYTES
 from services.outbound.urls import MAX_URL
 from services.query.filters import MAX_IDS
@@ -15,7 +16,7 @@ _VALUES = {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "a
 
 PRODUCT_ID = {"type": "string", "minLength": 1, "maxLength": MAX_PRODUCT_ID_BYTES}
 URL = {"type": "string", "format": "iri", "maxLength": MAX_URL, "pattern": "^https?://"}
-HASH = {"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "SHA-256 of an uploaded image."}
+HASH = {"type": "string", "pattern": f"^{SHA256.pattern}$", "description": "SHA-256 of an uploaded image."}
 ATTRIBUTES = {"type": "object", "examples": [{"color": "red", "price": 19.9}]}
 
 PATH: dict[str, dict[str, Any]] = {

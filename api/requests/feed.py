@@ -15,7 +15,8 @@ from services.errors import InvalidAttributes, InvalidChange
 from services.feeds.changes import WrongChange, named, parse_change
 from services.kinds import NO_KINDS, Kinds
 from services.ledger import Named, Refusal
-from services.records import Change, ChangeKind, RemoteImage, StoredImage
+from services.ledger.payload import image_name, image_named
+from services.records import Change, ChangeKind, StoredImage
 from services.storage.disk import disk_errors
 
 MAX_LINE = 256 << 10
@@ -274,12 +275,7 @@ def _encoded(fields: list[Any]) -> bytes:
 
 
 def _fields(change: Change) -> list[Any]:
-    image: str | None = None
-    if isinstance(change.image, RemoteImage):
-        image = change.image.url
-    elif isinstance(change.image, StoredImage):
-        image = f"#{change.image.hash}"
-    return [change.kind, change.product_id, image, change.attributes]
+    return [change.kind, change.product_id, image_name(change.image), change.attributes]
 
 
 def _kept(value: dict[str, Any]) -> str:
@@ -296,8 +292,4 @@ def _meant(fields: list[Any]) -> Change | Refusal | Named:
         return Named(product_id)
     if isinstance(first, int):
         return Refusal(first, product_id, third, fourth)
-    return Change(product_id, ChangeKind(first), third and _image(third), fourth)
-
-
-def _image(name: str) -> RemoteImage | StoredImage:
-    return StoredImage(name[1:]) if name.startswith("#") else RemoteImage(name)
+    return Change(product_id, ChangeKind(first), image_named(third), fourth)

@@ -21,6 +21,7 @@ from pydantic import (
 from api.requests import strict_json
 from services.catalog.search import MAX_LIMIT
 from services.errors import InvalidFilter
+from services.hashes import SHA256
 from services.outbound.urls import MAX_URL
 from services.query.filters import Filter, parse
 from services.records import JobState, Quantization, Resample
@@ -168,7 +169,7 @@ class RemovedProducts(_Request):
 
 class ImageHashes(_Request):
     images: Annotated[
-        list[Annotated[str, Field(pattern="^[0-9a-f]{64}$")]],
+        list[Annotated[str, Field(pattern=f"^{SHA256.pattern}$")]],
         Field(min_length=1, max_length=1000, description="SHA-256 of each."),
     ]
 

@@ -27,7 +27,7 @@ def packed(change: Change) -> bytes:
     version = b""
     if change.version is not None:
         letter, version = letter.upper(), b"%016d" % change.version
-    fields = [_KINDS[change.kind], change.product_id, _named(change.image), change.attributes]
+    fields = [_KINDS[change.kind], change.product_id, image_name(change.image), change.attributes]
     while fields[-1] is None:
         fields.pop()
     text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
@@ -68,7 +68,7 @@ def chunks(
 def unpacked(payload: bytes, version: int) -> Change:
     """The change of a payload, with its version."""
     kind, product_id, image, attributes = _fields(payload)
-    return Change(product_id, _KIND_OF[kind], _source(image), attributes, version)
+    return Change(product_id, _KIND_OF[kind], image_named(image), attributes, version)
 
 
 def change(payload: bytes, base: int, line: int) -> Change:
@@ -111,7 +111,7 @@ def _fields(payload: bytes) -> list[Any]:
     return [*fields, None, None][:4]
 
 
-def _named(image: ImageSource | None) -> str | None:
+def image_name(image: ImageSource | None) -> str | None:
     if isinstance(image, StoredImage):
         return f"#{image.hash}"
     if isinstance(image, RemoteImage):
@@ -121,7 +121,7 @@ def _named(image: ImageSource | None) -> str | None:
     raise TypeError("the ledger takes images by URL or out of media")
 
 
-def _source(name: str | None) -> ImageSource | None:
+def image_named(name: str | None) -> ImageSource | None:
     if name is None:
         return None
     return StoredImage(name[1:]) if name.startswith("#") else RemoteImage(name)

@@ -1,9 +1,10 @@
 """What a filter means, written down a second time, in plain Python."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from services.query.filters import FieldCondition, Filter, HasId, IsEmpty, Match, Range, Steps, steps
+from services.kinds import found_at, leaves_at
+from services.query.filters import FieldCondition, Filter, HasId, IsEmpty, Match, Range, steps
 from services.records import Attributes, Point
 
 
@@ -23,7 +24,7 @@ def _holds(condition: Filter | FieldCondition | IsEmpty | HasId, point: Point) -
         case HasId():
             return point.product_id in condition.has_id
         case IsEmpty():
-            return all(value in (None, []) for value in _found(point.attributes, steps(condition.is_empty.key)))
+            return all(value in (None, []) for value in found_at(point.attributes, steps(condition.is_empty.key)))
         case FieldCondition(match=Match() as match):
             return any(_matched(match, value) for value in leaves(point.attributes, condition.key))
         case FieldCondition(range=Range() as range):
@@ -59,27 +60,3 @@ def _within(range: Range, value: object) -> bool:
 def leaves(attributes: Attributes, key: str) -> Iterator[Any]:
     """The values at a key, and of a list there its elements."""
     return leaves_at(attributes, steps(key))
-
-
-def leaves_at(attributes: Attributes, path: Steps) -> Iterator[Any]:
-    """The same at a path."""
-    for value in _found(attributes, path):
-        if isinstance(value, list):
-            yield from value
-        else:
-            yield value
-
-
-def _found(attributes: Attributes, path: Steps) -> list[Any]:
-    values: list[Any] = [attributes]
-    for step in path:
-        values = [child for value in values for child in _children(value, step)]
-    return values
-
-
-def _children(value: Any, step: str | int | None) -> list[Any]:
-    if isinstance(step, str):
-        return [value[step]] if isinstance(value, Mapping) and step in value else []
-    if not isinstance(value, list):
-        return []
-    return value if step is None else value[step : step + 1]

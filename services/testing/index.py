@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from services.index.vector_index import checked_cursor, checked_keys, checked_vector, done, no_facets, point_id
-from services.kinds import shown
+from services.kinds import leaves_at, shown
 from services.query.filters import Filter, Steps, is_key, steps
 from services.records import (
     AttributeKind,
@@ -22,7 +22,7 @@ from services.records import (
     Tombstone,
     Vector,
 )
-from services.testing.filters import leaves, leaves_at, matches
+from services.testing.filters import leaves, matches
 
 _FACETED = {AttributeKind.KEYWORD: str, AttributeKind.INTEGER: int, AttributeKind.BOOL: bool}
 _OF_KIND: Mapping[AttributeKind, tuple[type, ...]] = {

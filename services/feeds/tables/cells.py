@@ -49,6 +49,16 @@ class Tally:
         elif sorts[0] == "other":
             self.unread.add(line, cell.strip())
 
+    @property
+    def written(self) -> int:
+        """How many cells are not blank."""
+        return self.rows - self.counts["blank"]
+
+    @property
+    def filled(self) -> int:
+        """How many cells are neither blank nor say that there is no value."""
+        return self.rows - self.empty.count
+
     @cached_property
     def counts(self) -> Counter[str]:
         """How many cells are of each sort, when all have been seen."""

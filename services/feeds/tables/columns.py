@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from services.errors import InvalidAttributes
 from services.feeds.tables.numbers import Number, number_of
+from services.kinds import EXACT
 from services.records import AttributeKind
 
 NO_VALUE = frozenset({"", "n/a", "#n/a", "na", "nan", "null", "none", "-", "--", "–", "—"})
@@ -17,7 +18,6 @@ FALSE_WORDS = FALSE | {"n", "0", "nein", "non"}
 """Taken where a column is said to be bool; by themselves they may mean something else."""
 
 SHOWN_CELL = 40
-EXACT = 2**53
 
 
 class Cell(NamedTuple):

@@ -50,14 +50,12 @@ class Learner:
             advice=advice,
         )
         if kind is AttributeKind.KEYWORD:
-            return replace(column, values=self._tally.rows - self._tally.counts["blank"])
-        return replace(column, values=self._tally.rows - self._tally.empty.count, missing=self._tally.empty)
+            return replace(column, values=self._tally.written)
+        return replace(column, values=self._tally.filled, missing=self._tally.empty)
 
     def left_out(self, why: str = "") -> Column:
         """The column as one that is not read."""
-        return Column(
-            self.name, "skip", rows=self._tally.rows, values=self._tally.rows - self._tally.counts["blank"], note=why
-        )
+        return Column(self.name, "skip", rows=self._tally.rows, values=self._tally.written, note=why)
 
     @property
     def first_filled(self) -> Cell | None:
@@ -78,7 +76,7 @@ class Learner:
     def _is_named(self) -> bool:
         """Whether its cells are names, which nobody would calculate with, for all that is seen of them."""
         counts = self._tally.counts
-        filled = self._tally.rows - self._tally.empty.count
+        filled = self._tally.filled
         return counts["odd"] > 0 or self._are_trade_numbers() or OUTLIERS * counts["text"] > filled
 
     def _are_trade_numbers(self) -> bool:
@@ -86,12 +84,12 @@ class Learner:
         return 2 * self._tally.counts["trade number"] >= self._tally.counts["number"] > 0
 
     def _text(self, why: str = "") -> tuple[Column, str]:
-        values = self._tally.rows - self._tally.counts["blank"]
+        values = self._tally.written
         return Column(self.name, "keyword", AttributeKind.KEYWORD, values, self._tally.rows), why
 
     def _kind(self, advice: str, has_points: bool) -> tuple[Column, str]:
         counts = self._tally.counts
-        filled = self._tally.rows - self._tally.empty.count
+        filled = self._tally.filled
         if not counts["number"]:
             if filled and counts["bool"] == filled:
                 return Column(self.name, "bool", AttributeKind.BOOL, filled, self._tally.rows, self._tally.empty), ""

@@ -117,16 +117,8 @@ class Table:
         self._misfits = [Missing() for _ in self.columns]
         with closing(self._rows()) as rows:
             next(rows)
-            handle = ""
-            for row in rows:
-                if row.wrong:
-                    yield Record(row.line, error=InvalidChange(row.wrong))
-                elif self._handle is None:
-                    yield self._record(row)
-                else:
-                    before, handle = handle, row.cells[self._handle]
-                    if not self._is_further(row, before):
-                        yield self._record(row)
+            for row in self._of_products(rows):
+                yield Record(row.line, error=InvalidChange(row.wrong)) if row.wrong else self._record(row)
 
     def _told(self) -> list[Column]:
         """The columns but those that have neither a name nor a cell."""
@@ -189,6 +181,18 @@ class Table:
         handles = self._header.called(["handle"])
         return handles[0] if len(handles) == 1 else None
 
+    def _of_products(self, rows: Iterator[Row]) -> Iterator[Row]:
+        """The rows, and those that are none, but for further pictures, which are counted."""
+        self._further = 0
+        handle = ""
+        for row in rows:
+            if self._handle is not None and not row.wrong:
+                before, handle = handle, row.cells[self._handle]
+                if self._is_further(row, before):
+                    self._further += 1
+                    continue
+            yield row
+
     def _is_further(self, row: Row, handle: str) -> bool:
         assert self._handle is not None
         is_same = row.cells[self._handle] == handle != ""
@@ -198,15 +202,9 @@ class Table:
     def _learned(self, rows: Iterator[Row], declared: Mapping[str, AttributeKind]) -> list[Column]:
         learners = [Learner(name) for name in self._header.names]
         sees = [learner.see for learner in learners]
-        handle = ""
-        for row in rows:
+        for row in self._of_products(rows):
             if row.wrong:
                 continue
-            if self._handle is not None:
-                before, handle = handle, row.cells[self._handle]
-                if self._is_further(row, before):
-                    self._further += 1
-                    continue
             line = row.line
             for see, cell in zip(sees, row.cells, strict=False):
                 see(line, cell)
