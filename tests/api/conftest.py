@@ -182,7 +182,9 @@ class Server:
 def server(
     request: pytest.FixtureRequest, valkey_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    """Each server that is used, with a catalog `shoes`."""
+    """Each server that is used, with a catalog `shoes` and no job: how fast one goes on changes what is told of it."""
+    with Redis.from_url(valkey_url) as client:
+        client.flushall()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
