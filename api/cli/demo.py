@@ -80,11 +80,18 @@ def load(catalog: AnyCatalog) -> Run:
     if not lacking:
         return Run([])
     found = [Source(each.product_id, Path(f"{each.product_id}.jpg"), each.attributes) for each in lacking.values()]
-    with Children(len(os.sched_getaffinity(0)), timeout=DRAW_SECONDS, memory=DRAW_MEMORY) as painters:
-        drawn = {product_id: painters.submit(demo.draw, each) for product_id, each in lacking.items()}
+    with painters() as children:
+        drawn = {product_id: children.submit(demo.draw, each) for product_id, each in lacking.items()}
         run = Run(found, image=lambda source: drawn.pop(source.product_id).result())
         index(run, catalog, title="Loading the demo catalog")
         return run
+
+
+def painters() -> Children:
+    """Child processes that draw, one for each processor."""
+    # A child that imports the module with its first task would count that as left behind, and be replaced after it.
+    modules = (demo.__name__, "PIL.JpegImagePlugin")
+    return Children(len(os.sched_getaffinity(0)), timeout=DRAW_SECONDS, memory=DRAW_MEMORY, modules=modules)
 
 
 def load_into(catalogs: "RemoteCatalogs", *, needs_key: bool) -> None:

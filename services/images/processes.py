@@ -25,6 +25,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 START_SECONDS = 60.0
+STARTS = 4
+"""How many children are tried for a task, the one that is there included. One start alone was seen to fail by itself,
+once in thousands, where the processors were loaded sixteenfold."""
 GROWTH = 64 << 20
 """Bytes of address space that a child may keep of the tasks that it has done; with more it is replaced."""
 ENVIRONMENT = {
@@ -175,21 +178,25 @@ class _Child:
             process.kill()
 
     def _deliver(self, call: Callable[[], Any]) -> Connection:
-        """Sends a task to a child, which acknowledges it. A child that died idle is replaced: no task caused that."""
-        code: int | None = None
-        for _ in range(2):
+        """Sends a task to a child, which acknowledges it.
+
+        One that ended before that, idle or while it started, is replaced: no task caused that.
+        """
+        ends: list[str] = []
+        for _ in range(STARTS):
             connection = self._usable()
             try:
                 connection.send(call)
                 if not connection.poll(START_SECONDS):
+                    ends.append(f"silent for {START_SECONDS:g} s")
                     break
                 connection.recv()
                 return connection
             except (EOFError, ConnectionError):
-                code = self._exit_code()
+                ends.append(f"exit code {self._exit_code()}")
         self.stop()
         raise DecodingUnavailable(
-            f"A child process for decoding does not start (exit code {code}); raise LOOKALIKE_DECODE_MEMORY."
+            f"A child process for decoding does not start ({', '.join(ends)}); raise LOOKALIKE_DECODE_MEMORY."
         )
 
     def _usable(self) -> Connection:

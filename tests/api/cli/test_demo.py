@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from api.cli.demo import painters
 from services import bootstrap, demo, settings
 from services.catalog.catalog import Catalog
 
@@ -25,6 +26,15 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo")
     demo.write(folder)
     return folder
+
+
+def test_a_process_that_draws_is_not_started_anew_for_each_picture() -> None:
+    with painters() as children:
+        pids: set[int] = set()
+        for each in demo.products()[:40]:
+            children.submit(demo.draw, each).result()
+            pids.update(children.pids())
+    assert len(pids) == len(os.sched_getaffinity(0))
 
 
 def precision(catalog: Catalog) -> float:

@@ -1,4 +1,5 @@
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from waiting import until
 
 from services.errors import DecodingUnavailable, ImageCorrupt, ImageDecodeCrashed, ImageDecodeTimeout
-from services.images.processes import Children
+from services.images.processes import STARTS, Children
 
 MEMORY = 512 << 20
 
@@ -141,6 +142,30 @@ def test_a_child_that_cannot_start_is_no_fault_of_an_image() -> None:
         children.submit(np.zeros, 3).result()
 
 
+FLAKY = """
+import pathlib, sys
+tries = pathlib.Path(__file__).with_suffix(".tries")
+tries.write_text(tries.read_text() + "x" if tries.exists() else "x")
+if len(tries.read_text()) <= {failures}:
+    sys.exit(7)
+"""
+
+
+@pytest.mark.parametrize(("failures", "starts"), [(0, True), (1, True), (STARTS - 1, True), (STARTS, False)])
+def test_a_start_that_fails_is_tried_again_and_all_ends_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int, starts: bool
+) -> None:
+    (tmp_path / "flaky.py").write_text(FLAKY.format(failures=failures))
+    monkeypatch.syspath_prepend(tmp_path)
+    with Children(1, timeout=20, memory=MEMORY, modules=("flaky",)) as children:
+        future = children.submit(len, "abc")
+        if starts:
+            assert future.result() == 3
+        else:
+            with pytest.raises(DecodingUnavailable, match=re.escape(f"({', '.join(['exit code 7'] * STARTS)})")):
+                future.result()
+
+
 @pytest.mark.parametrize("spare", [0, 1, 2])
 def test_no_files_left_for_a_child_is_no_fault_of_an_image_and_passes(children: Children, spare: int) -> None:
     opened: list[int] = []
@@ -207,7 +232,7 @@ def test_close_cancels_what_waits_and_runs_and_leaves_no_child() -> None:
 SCRIPT = f"""
 import os, signal, sys, time
 from pathlib import Path
-from services.images.processes import Children
+from services.images.processes import STARTS, Children
 
 interrupts = []
 signal.signal(signal.SIGINT, lambda *_: interrupts.append(True))
