@@ -275,6 +275,24 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True)
+class Task:
+    """What a job does that is no changes: `kind` says what, `parameters` are its own.
+
+    `done` of `total` (None: not known) counts what its kind says, products mostly. `checkpoint` is from where another
+    worker goes on; None once it has ended. `result` is set where it succeeded, `code` and perhaps `message` where not.
+    """
+
+    kind: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    done: int = 0
+    total: int | None = None
+    checkpoint: Any = None
+    result: Mapping[str, Any] | None = None
+    code: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """The changes accepted by one request, and how far they are.
 
@@ -285,6 +303,8 @@ class Job:
     Products that a job removes because its feed does not name them, or because they match its filter, are found when
     everything before has ended; each is then one more change in `total`. `removed` are those of them that were applied,
     and `not_removed` says why not all were: `too_many_removed`, `lines_without_id`, `canceled` or an error's code.
+
+    A job that is a `task` has no changes.
     """
 
     id: str
@@ -302,6 +322,7 @@ class Job:
     said: Mapping[str, Any] = field(default_factory=dict)
     removed: int = 0
     not_removed: str | None = None
+    task: Task | None = None
 
     @property
     def done(self) -> int:

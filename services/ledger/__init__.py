@@ -12,3 +12,4 @@ from services.ledger.records import Removal as Removal
 from services.ledger.records import Stats as Stats
 from services.ledger.store import Store as Store
 from services.ledger.store import connect as connect
+from services.ledger.tasks import begin_task as begin_task

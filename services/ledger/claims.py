@@ -1,13 +1,15 @@
 """What workers ask of the ledger: claims of changes, their leases and outcomes, and which workers are alive."""
 
-from collections.abc import Collection, Iterator, Sequence
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from services.errors import LookalikeError
 from services.failpoints import hit
 from services.ledger import payload
 from services.ledger.records import Claim, Claimed, Removal
 from services.ledger.store import CHUNK, Store, translated
-from services.records import Change, ChangeKind, Outcome
+from services.records import Change, ChangeKind, Outcome, Task
 
 
 class Claims:
@@ -42,6 +44,33 @@ class Claims:
         refs, of_jobs, requests = ([each.decode() for each in rest[start::5]] for start in (0, 3, 4))
         claim = Claim(id.decode(), catalog_id.decode(), refs, changes, of_jobs, requests, alone)
         return Claimed(claim, suspects, bool(more))
+
+    def claim_task(self) -> Claim | None:
+        """Claims a task until the lease ends, the one that was accepted first; a catalog's tasks go one by one."""
+        hit("claim_task")
+        answer = self._store.run("claim_task", int(self.lease * 1000))
+        if not answer:
+            return None
+        id, catalog_id, job, kind, parameters, checkpoint, request = (each.decode() for each in answer)
+        task = Task(kind, json.loads(parameters), checkpoint=json.loads(checkpoint or "null"))
+        hit("claimed_task")
+        return Claim(id, catalog_id, [], [], [job], [request], task=task)
+
+    def progress(self, claim: Claim, done: int, total: int | None = None, checkpoint: Any = None) -> bool:
+        """Records how far a task is, and as JSON from where another worker goes on; False: it is not this claim's."""
+        said = "" if checkpoint is None else json.dumps(checkpoint)
+        return bool(self._store.run("task", claim.id, "progress", done, "" if total is None else total, said))
+
+    def end_task(
+        self, claim: Claim, result: Mapping[str, Any] | None = None, *, error: LookalikeError | None = None
+    ) -> bool:
+        """Records that a task is done, with a result as JSON, or that it failed; the claim ends.
+
+        False: it is not this claim's any more.
+        """
+        hit("end_task")
+        ended = ("", error.code, str(error)) if error else (json.dumps(result or {}), "", "")
+        return bool(self._store.run("task", claim.id, "end", *ended))
 
     def extend(self, claim: Claim) -> bool:
         """Begins the lease anew; False where it was over and the changes are others'."""
@@ -102,11 +131,11 @@ class Claims:
         return bool(self._store.run("removal", claim.id, "end", not_removed or ""))
 
     def give_back(self, claim: Claim, *, pause: float = 0.0, crashed: bool = False) -> bool:
-        """Requeues the changes of a claim that have not ended.
+        """Requeues the changes of a claim that have not ended, its removal or its task.
 
         Args:
             claim: The claim, which ends.
-            pause: Seconds during which nobody gets changes of its catalog.
+            pause: Seconds during which nobody gets changes of its catalog; of a task, that task.
             crashed: The worker failed in an unexpected way, which counts as if it had crashed.
 
         Returns:

@@ -10,7 +10,7 @@ from services.ledger import payload
 from services.ledger.rate import keys, rate
 from services.ledger.records import Counts, Stats
 from services.ledger.store import CHUNK, Store, translated
-from services.records import Change, Item, Job, JobState, Lane, State
+from services.records import Change, Item, Job, JobState, Lane, State, Task
 
 WINDOW = 2000
 """Jobs or lines that one page looks at: a page may be short, so that no call takes long."""
@@ -28,12 +28,13 @@ def find(store: Store, id: str) -> tuple[str, dict[bytes, bytes]] | None:
 
 def job(number: str, fields: Mapping[bytes, bytes]) -> Job:
     """The job that a hash describes."""
+    why = fields[b"why"].decode() if b"why" in fields else None
     return Job(
         id=number,
         catalog=fields[b"cn"].decode(),
         state=_state(fields),
-        # A removal that has not ended is the last line of its job, and no change.
-        total=int(fields.get(b"n", 0)) - (b"v" in fields),
+        # A removal that has not ended is the last line of its job, and a task the only one; neither is a change.
+        total=int(fields.get(b"n", 0)) - (b"v" in fields) - (b"due" in fields),
         applied=int(fields.get(b"a", 0)),
         unchanged=int(fields.get(b"u", 0)),
         superseded=int(fields.get(b"x", 0)),
@@ -44,7 +45,8 @@ def job(number: str, fields: Mapping[bytes, bytes]) -> Job:
         finished_at=_time(fields, b"t2"),
         said=json.loads(fields.get(b"said", b"{}")),
         removed=int(fields.get(b"rm", 0)),
-        not_removed=fields[b"why"].decode() if b"why" in fields else None,
+        not_removed=None if b"tk" in fields else why,
+        task=_task(fields, why) if b"tk" in fields else None,
     )
 
 
@@ -144,18 +146,23 @@ def counts(store: Store, catalog_id: str | None) -> Counts:
 def stats(store: Store) -> Stats:
     """What there is to do now, which workers are alive, and how fast changes ended in the last minute.
 
-    A removal that has not ended counts as one that waits, or whoever starts workers by this would start none for it.
+    A removal or task that has not ended counts as one that waits, or whoever starts workers by this would start none
+    for it.
     """
     totals = counts(store, None)
     with translated():
         now = store.now()
-        removals = sum(store.redis.llen(b"la:removals:" + each) for each in store.redis.lrange("la:catalogs", 0, -1))
+        pipeline = store.redis.pipeline(transaction=False)
+        for each in store.redis.lrange("la:catalogs", 0, -1):
+            pipeline.llen(b"la:removals:" + each)
+            pipeline.llen(b"la:tasks:" + each)
+        not_ended = sum(pipeline.execute())
         pipeline = store.redis.pipeline(transaction=False)
         pipeline.zrange("la:workers", now, "+inf", byscore=True)
         pipeline.mget(keys(now / 1000))
         workers, ended = pipeline.execute()
     slots = sum(int(worker.rpartition(b" ")[2]) for worker in workers)
-    totals = replace(totals, waiting=totals.waiting + removals)
+    totals = replace(totals, waiting=totals.waiting + not_ended)
     return Stats(totals, len(workers), slots, rate([int(count or 0) for count in ended], now / 1000))
 
 
@@ -179,6 +186,19 @@ def _state(fields: Mapping[bytes, bytes]) -> JobState:
     if b"b" not in fields:
         return JobState.RECEIVING
     return JobState.PROCESSING if b"t1" in fields else JobState.ENQUEUED
+
+
+def _task(fields: Mapping[bytes, bytes], code: str | None) -> Task:
+    return Task(
+        fields[b"tk"].decode(),
+        json.loads(fields[b"par"]),
+        done=int(fields.get(b"td", 0)),
+        total=int(fields[b"tt"]) if b"tt" in fields else None,
+        checkpoint=json.loads(fields.get(b"ck", b"null")),
+        result=json.loads(fields.get(b"res", b"null")),
+        code=code,
+        message=fields[b"msg"].decode() if b"msg" in fields else None,
+    )
 
 
 def _time(fields: Mapping[bytes, bytes], name: bytes) -> float | None:

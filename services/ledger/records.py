@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from services.records import Change, State
+from services.records import Change, State, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ class Claim:
     `refs` name them for the ledger, `jobs` are their jobs and `requests` the IDs of the requests that brought them, all
     in the order of `changes`. `alone`: they have crashed workers before, so nothing else is processed meanwhile.
 
-    With `removal` it has no changes: what the one job of `jobs` removes is to be found.
+    With `removal` it has no changes: what the one job of `jobs` removes is to be found. With `task` neither: the one
+    job of `jobs` is that task.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Claim:
     requests: Sequence[str] = ()
     alone: bool = False
     removal: Removal | None = None
+    task: Task | None = None
 
 
 @dataclass(frozen=True, slots=True)

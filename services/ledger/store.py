@@ -15,11 +15,11 @@ from services.ledger.format import FORMAT, LedgerFormat
 
 CHUNK = 256
 """Lines or entries that one call to Redis handles, so that none takes long."""
-_TAKES_MEMORY = ("begin", "introduce", "remove", "write")
+_TAKES_MEMORY = ("begin", "begin_task", "introduce", "remove", "write")
 _NAMES = (
     *_TAKES_MEMORY,
-    *("claim", "discard", "drop", "expire", "extend", "forgo", "give_back", "lead", "record", "register"),
-    *("release_key", "removal", "reserve", "settle", "spare_drains", "wait"),
+    *("claim", "claim_task", "discard", "drop", "expire", "extend", "forgo", "give_back", "lead", "record"),
+    *("register", "release_key", "removal", "reserve", "settle", "spare_drains", "task", "wait"),
 )
 # A full Redis accepts no new changes, but workers must still be able to finish what it has: that frees memory.
 _ALSO_WHEN_FULL = "#!lua flags=allow-oom\n"

@@ -16,6 +16,9 @@
 --                        of a removal: v its version and the last line, which is no change, until it has ended; most it
 --                        removes at most, flt its filter, go once decided, rc K that has it, rx its crashes in a row; rl the first line that it
 --                        has appended, rm how many of those were applied, why not all of them
+--                        of a task: due when it can be done (ms), until it has ended; tk its kind, par its parameters (JSON), tc K
+--                        that has it, tx its crashes in a row, td done of tt, ck its checkpoint, res its result (JSON), msg why it failed
+--   la:tasks:C           list of N that are tasks and have not ended, in the order in which they were accepted
 --   la:removals:C        list of N whose removal has not ended, in the order in which they were accepted
 --   la:names:N           list of digests of the products that N names, many in one
 --   la:older:N           set of those jobs that were open when N was accepted, for which its removal waits
@@ -252,4 +255,59 @@ end
 -- would take down one worker after the other. Any step forward begins the count anew.
 local function removal_crashed(number)
   if redis.call('HINCRBY', 'la:job:' .. number, 'rx', 1) >= GUILTY then end_removal(number, 'worker_crashed') end
+end
+
+-- Makes an idempotency key that was begun, if any, find this job.
+local function bind_key(idempotency_key, number, seconds)
+  local begun = idempotency_key ~= '' and redis.call('GET', 'la:key:' .. idempotency_key)
+  if not begun then return end
+  local request_digest = string.match(begun, '^(%S+)')
+  redis.call('SET', 'la:key:' .. idempotency_key, request_digest .. ' ' .. number, 'EX', seconds)
+end
+
+-- The task of the catalog that can be done now: one at a time, in the order in which they were accepted.
+local function due_task(catalog)
+  local number = redis.call('LINDEX', 'la:tasks:' .. catalog, 0)
+  if not number then return end
+  local found = redis.call('HMGET', 'la:job:' .. number, 'due', 'tc')
+  if tonumber(found[1] or 0) > now or found[2] and redis.call('ZSCORE', 'la:leases', found[2]) then return end
+  return number
+end
+
+-- The job whose task a claim is for; nil where its lease was over, with which the claim is gone, or the task has ended.
+local function task_of(claim)
+  local number = redis.call('HGET', 'la:claim:' .. claim, 'task')
+  return number and redis.call('HEXISTS', 'la:job:' .. number, 'due') == 1 and number
+end
+
+-- Ends the task of a job, where it is one that has not ended: with a result, or a code that says why there is none.
+local function end_task(number, result, code, message)
+  local key = 'la:job:' .. number
+  local found = redis.call('HMGET', key, 'c', 'due')
+  if not found[2] then return end
+  redis.call('HDEL', key, 'due', 'tc', 'tx', 'ck')
+  redis.call('HSET', key, 'n', 0)
+  if result ~= '' then redis.call('HSET', key, 'res', result) end
+  if code ~= '' then redis.call('HSET', key, 'why', code) end
+  if message ~= '' then redis.call('HSET', key, 'msg', message) end
+  redis.call('LREM', 'la:tasks:' .. found[1], 1, number)
+  finish_if_done(number)
+end
+
+-- As a removal: without an end it would take down one worker after the other. Any step forward begins the count anew.
+local function task_crashed(number)
+  if redis.call('HINCRBY', 'la:job:' .. number, 'tx', 1) >= GUILTY then
+    end_task(number, '', 'worker_crashed',
+      'A worker ended each time it had this task in hand; look at the logs of the workers, then send it again.')
+  end
+end
+
+-- Ends a claim and makes what it holds available to others; each counts as crashed where the worker has.
+local function release(claim, crashed)
+  for _, ref in ipairs(refs_of(claim)) do release_change(ref, crashed) end
+  local removal, task = removal_of(claim), task_of(claim)
+  end_claim(claim)
+  if removal and crashed then removal_crashed(removal) end
+  if task and crashed then task_crashed(task) end
+  return task
 end

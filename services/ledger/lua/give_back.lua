@@ -1,14 +1,18 @@
 -- Requeues what has not ended of a claim.
 -- Returns 1, or 0 where its lease was over and the changes are others'.
 local claim = ARGV[1]
-local pause_ms = tonumber(ARGV[2]) -- during which nobody gets changes of its catalog
+local pause_ms = tonumber(ARGV[2]) -- during which nobody gets changes of its catalog, or its task
 local crashed = ARGV[3] == '1'     -- the worker failed unexpectedly, which counts as a crash
 
 if not redis.call('ZSCORE', 'la:leases', claim) then return 0 end
 local catalog = redis.call('HGET', 'la:claim:' .. claim, 'c')
-for _, ref in ipairs(refs_of(claim)) do release_change(ref, crashed) end
-local number = removal_of(claim)
-end_claim(claim)
-if number and crashed then removal_crashed(number) end
-if pause_ms > 0 then redis.call('SET', 'la:paused:' .. catalog, '1', 'PX', int(pause_ms)) end
+local task = release(claim, crashed)
+if task then
+  -- Changes do not wait for what a task waits for.
+  if redis.call('HEXISTS', 'la:job:' .. task, 'due') == 1 then
+    redis.call('HSET', 'la:job:' .. task, 'due', int(now + pause_ms))
+  end
+elseif pause_ms > 0 then
+  redis.call('SET', 'la:paused:' .. catalog, '1', 'PX', int(pause_ms))
+end
 return 1

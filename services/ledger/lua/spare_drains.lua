@@ -7,6 +7,7 @@ for _, catalog in ipairs(redis.call('LRANGE', 'la:catalogs', 0, -1)) do
   if redis.call('EXISTS', 'la:paused:' .. catalog) == 0 then
     waiting = waiting + (tonumber(redis.call('HGET', 'la:counts:' .. catalog, 'waiting')) or 0)
     if due_removal(catalog) then waiting = waiting + batch_size end
+    if due_task(catalog) then waiting = waiting + batch_size end
   end
 end
 local slots, alive = 0, {}

@@ -79,6 +79,10 @@ elseif removal_version ~= '' then
   redis.call('HSET', 'la:job:' .. number, 'v', removal_version, 'most', removal_most, 'flt', removal_filter,
     'n', total + 1, 'low', int(math.min(low, tonumber(removal_version))))
   redis.call('SUNIONSTORE', 'la:older:' .. number, 'la:open:' .. catalog)
+  -- A task brings no product that was not there, and may take hours.
+  for _, task in ipairs(redis.call('LRANGE', 'la:tasks:' .. catalog, 0, -1)) do
+    redis.call('SREM', 'la:older:' .. number, task)
+  end
   redis.call('RPUSH', 'la:removals:' .. catalog, number)
 end
 redis.call('SADD', 'la:open:' .. catalog, number)
@@ -86,13 +90,6 @@ redis.call('HINCRBY', 'la:counts:' .. catalog, 'waiting', changes)
 if failures > 0 then redis.call('HINCRBY', 'la:counts:' .. catalog, 'failed', failures) end
 redis.call('RPUSH', 'la:lane:' .. catalog .. ':' .. lane, number)
 if not redis.call('LPOS', 'la:catalogs', catalog) then redis.call('RPUSH', 'la:catalogs', catalog) end
-if idempotency_key ~= '' then
-  local key = 'la:key:' .. idempotency_key
-  local begun = redis.call('GET', key)
-  if begun then
-    local request_digest = string.match(begun, '^(%S+)')
-    redis.call('SET', key, request_digest .. ' ' .. number, 'EX', key_seconds)
-  end
-end
+bind_key(idempotency_key, number, key_seconds)
 finish_if_done(number)
 return { number, redis.call('HGETALL', 'la:job:' .. number) }

@@ -17,7 +17,7 @@ from redis.retry import Retry
 from waiting import until
 
 from services.errors import LedgerUnavailable
-from services.ledger import Chores, Claim, Claims, Ledger, Removal, Store, connect
+from services.ledger import Chores, Claim, Claims, Ledger, Removal, Store, begin_task, connect
 from services.queue.valkey import ValkeyServer
 from services.records import Change, Job, JobState, Lane, Outcome, RemoteImage, State
 
@@ -78,6 +78,7 @@ class Work:
             "accept chunks": self.large,
             "retry": lambda: self.ledger.retry(self.failed.id),
             "begin": lambda: self.ledger.begin("another key", "d1"),
+            "begin_task": lambda: begin_task(self.ledger.store, CATALOG, "products", "map", {}, max_version=lambda: 0),
         }
 
     @property
@@ -89,6 +90,9 @@ class Work:
             "decide": lambda: self.claims.decide(self.removal),
             "end_removal": lambda: self.claims.end_removal(self.removal),
             "claim": lambda: self.claims.claim("drain", 1),
+            "claim_task": self.claims.claim_task,
+            "progress": lambda: self.claims.progress(self.given_back, 1, 2, {"after": "q"}),
+            "end_task": lambda: self.claims.end_task(self.given_back, {}),
             "extend": lambda: self.claims.extend(self.extended),
             "record": lambda: self._end(self.recorded, State.APPLIED),
             "give_back": lambda: self.claims.give_back(self.given_back, pause=0.01),
@@ -158,7 +162,7 @@ def test_every_method_is_called() -> None:
     methods = [item for each in (Ledger, Claims, Chores) for item in vars(each).items()]
     public = {name for name, value in methods if callable(value) and not name.startswith("_")}
     # Of the connection that the three share, what is no part of them.
-    public |= {name for name in vars(Store) if name.endswith("upgrade")}
+    public |= {name for name in vars(Store) if name.endswith("upgrade")} | {"begin_task"}
     work = Work.__new__(Work)
     work.ledger, work.claims, work.chores = (each.__new__(each) for each in (Ledger, Claims, Chores))
     assert {name.split()[0] for name in [*work.taking, *work.writing, *work.reading]} == public
