@@ -101,6 +101,7 @@ def run(
     setup_logging.connect(_keep_logging, weak=False)
     try:
         _celery_worker(app, worker).start()
+        worker.finish_task(patience)
     finally:
         upkeep.stop()
         heartbeat.stop()

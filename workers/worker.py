@@ -1,9 +1,9 @@
-"""What a worker does with the changes it claims."""
+"""What a worker does with what it claims."""
 
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Self
@@ -20,8 +20,10 @@ from services.records import Change, ChangeKind, Outcome, State, failed
 from services.settings import Settings
 from workers.active import ActiveClaim, ActiveClaims
 from workers.backoff import Backoff
+from workers.kinds import KINDS
 from workers.late import LateBatches
 from workers.removing import remove
+from workers.tasks import Do, Tasks
 
 ALONE_AT_ONCE = 16
 """Suspects that run in a turn, one after the other: most are innocent, and one crash may make suspects of hundreds."""
@@ -36,7 +38,7 @@ log = structlog.get_logger("workers")
 
 
 class Worker:
-    """One process's work on the ledger's changes: as many `drain`s at once as it has slots.
+    """One process's work on the ledger's changes: as many `drain`s at once as it has slots. And beside them a task.
 
     While one batch is encoded, the next is fetched, decoded or written. A batch whose images are late gives its slot to
     the next, and ends when they have arrived.
@@ -51,6 +53,8 @@ class Worker:
         backoff: How long they wait between tries.
         away_seconds: How long a drain waits before it asks a ledger again that did not answer.
         alone_every: Batches between two turns of changes that crashed workers before (suspects).
+        kinds: What does each kind of tasks.
+        task_backoff: How long a task waits between tries.
     """
 
     def __init__(
@@ -64,6 +68,8 @@ class Worker:
         backoff: Backoff | None = None,
         away_seconds: float = 1.0,
         alone_every: int = 16,
+        kinds: Mapping[str, Do] = KINDS,
+        task_backoff: Backoff | None = None,
     ) -> None:
         self.id = f"{os.uname().nodename}:{os.getpid()}:{uuid4().hex[:8]}"
         self.claims = claims
@@ -78,6 +84,9 @@ class Worker:
         self._free = threading.Semaphore(slots)
         self._alone = threading.Lock()
         self._active = ActiveClaims()
+        self._tasks = Tasks(
+            claims, catalogs, kinds, stopping=self._stopping.is_set, give_up=give_up, backoff=task_backoff
+        )
         self._lock = threading.Lock()
         self._drains: set[str] = set()
 
@@ -102,6 +111,7 @@ class Worker:
         with LateBatches() as late:
             while not self.stopping:
                 try:
+                    self._tasks.begin()
                     claimed = self._claim_and_work(drain, late)
                     away = False
                     batches += claimed.claim is not None
@@ -132,8 +142,8 @@ class Worker:
 
     @property
     def in_progress(self) -> list[ActiveClaim]:
-        """The claims in progress now."""
-        return self._active.now()
+        """The claims in progress now, that of a task among them."""
+        return [*self._active.now(), *self._tasks.in_progress]
 
     @property
     def runs_alone(self) -> bool:
@@ -151,6 +161,10 @@ class Worker:
         """Requeues the claims in progress, for other workers."""
         for each in self.in_progress:
             self.claims.give_back(each.claim)
+
+    def finish_task(self, seconds: float) -> None:
+        """Waits at most so many seconds, once it stops, until its task has ended or is given back."""
+        self._tasks.finish(seconds)
 
     def leave(self) -> None:
         """Reports to the ledger that this worker is gone."""

@@ -12,7 +12,7 @@ from waiting import until as until
 from services.catalog.catalog import Catalog
 from services.catalog.catalogs import Catalogs
 from services.catalog.removal import Since
-from services.ledger import Chores, Claims, Counts, Ledger, Named, Removal, Store
+from services.ledger import Chores, Claims, Counts, Ledger, Named, Removal, Store, begin_task
 from services.records import Change, Job, Lane, Pixels, StoredImage, Vectors
 from services.testing import StubEncoder, picture
 from workers.worker import Worker
@@ -87,6 +87,10 @@ class Shop:
             claim = self.claims.claim("earlier", len(changes)).claim
             assert claim and self.claims.give_back(claim, crashed=True)
         return job
+
+    def begin_task(self, kind: str = "count", **parameters: Any) -> Job:
+        name, highest = self.catalog.spec.name, self.catalog.max_version
+        return begin_task(self.store, self.id, name, kind, parameters, max_version=highest)[0]
 
     def puts(self, count: int, start: int = 0) -> list[Change]:
         """Puts of products p0, p1, ... with pictures of their own."""

@@ -1,0 +1,17 @@
+"""What does each kind of tasks."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from services.catalog.catalog import Catalog
+from workers.tasks import Do, TaskRun
+
+
+def build_graph(catalog: Catalog, run: TaskRun) -> Mapping[str, Any]:
+    """Builds the search graph of an embedded index. `built` says whether there was anything to build."""
+    run.check()
+    return {"built": catalog.optimize()}
+
+
+KINDS: Mapping[str, Do] = MappingProxyType({"graph": build_graph})
