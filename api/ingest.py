@@ -17,7 +17,7 @@ from api.responses.problems import problem_of_item
 from services.catalog.catalog import Catalog
 from services.catalog.removal import Since
 from services.errors import IdempotencyConflict, LedgerUnavailable
-from services.ledger import Named, Refusal, Removal
+from services.ledger import Named, Refusal, Removal, begin_task
 from services.records import Change, Job, Lane, State
 
 INTERACTIVE = 64
@@ -61,6 +61,26 @@ def retried(job_id: str, digest: str) -> Answer:
     return _answer(
         *_once(here, digest, lambda key: here.ledger.retry(job_id, request_id=g.request_id, key=key)), status=202
     )
+
+
+def begun_task(catalog: Catalog, kind: str, parameters: Mapping[str, Any], digest: str) -> Answer:
+    """202 and the job of a task: a new one, or that of its kind which has not ended."""
+    here = context()
+
+    def begin(key: str) -> Job:
+        job, _ = begin_task(
+            here.ledger.store,
+            catalog.spec.id,
+            catalog.spec.name,
+            kind,
+            parameters,
+            max_version=catalog.max_version,
+            request_id=g.request_id,
+            key=key,
+        )
+        return job
+
+    return _answer(*_once(here, digest, begin), status=202)
 
 
 def ended(catalog: Catalog, change: Callable[[], Change], digest: str, seconds: float) -> Answer | Response:
@@ -117,7 +137,7 @@ def _once(here: Context, digest: str, accept: Callable[[str], Job]) -> tuple[Job
         if key:
             _release_key(here, key)
         raise
-    here.wake(job.total or 1)  # a removal, which has no changes yet
+    here.wake(job.total or 1)  # a removal, which has no changes yet, or a task
     structlog.get_logger("api").info("accepted", job_id=job.id, catalog=job.catalog, changes=job.total)
     return job, False
 

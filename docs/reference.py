@@ -25,9 +25,8 @@ Every command except `up` and `worker` accepts `--json`, which prints one JSON o
 Progress and notes are printed to stderr.
 
 If a service is running on the data folder, commands find it by the folder's lock file and use its HTTP API; the output
-is the same as without it. They send the key in `LOOKALIKE_API_KEY`, if it is set. `export`, `import` and `optimize`
-need exclusive access to the folder, and report an error while a service uses it. [CSV](csv.md) says how tables are
-read.
+is the same as without it. They send the key in `LOOKALIKE_API_KEY`, if it is set. `export` and `import` need
+exclusive access to the folder, and report an error while a service uses it. [CSV](csv.md) says how tables are read.
 
 | status | meaning |
 |---|---|

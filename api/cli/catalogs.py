@@ -8,7 +8,7 @@ import click
 from rich.table import Table
 
 from api.cli.output import catalog_option, command, data_option, display, json_option, print_json, stderr, stdout
-from api.cli.workspace import AnyCatalog, opened_catalogs, own_catalog
+from api.cli.workspace import AnyCatalog, opened_catalog, opened_catalogs
 from services import settings
 
 
@@ -44,10 +44,10 @@ def catalogs_command(data: str | None, as_json: bool) -> None:
 def optimize_command(catalog: str, data: str | None, as_json: bool) -> None:
     """Build the search graph.
 
-    It takes a while, and makes large catalogs answer faster.
+    It takes a while, and makes large catalogs answer faster. Searches and changes of a running service go on.
     """
     started = time.monotonic()
-    with own_catalog(data, catalog) as opened, stderr().status(display(f"Building the graph of {catalog}")):
+    with opened_catalog(data, catalog) as opened, stderr().status(display(f"Building the graph of {catalog}")):
         worked = opened.optimize()
         products = opened.count()
     seconds = round(time.monotonic() - started, 3)

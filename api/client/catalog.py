@@ -7,9 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Unpack
 
-from api.client.changes import TIMINGS, Removals, Timings
+from api.client.changes import Removals
 from api.client.connection import Client
 from api.client.feed import Feed, Sync
+from api.client.tasks import done_task
+from api.client.timings import TIMINGS, Timings
 from api.client.uploads import Uploads
 from api.client.wire import (
     catalog_path,
@@ -73,6 +75,7 @@ class RemoteCatalog:
         uploads = Uploads(client, self._path, settings.max_image_bytes, timings.patience)
         self._feed = Feed(client, self._path, uploads, self.load_encoder, timings)
         self._removals = Removals(client, self._path, timings)
+        self._timings = timings
 
     @property
     def spec(self) -> CatalogSpec:
@@ -182,6 +185,10 @@ class RemoteCatalog:
         body = {"indexed_attributes": {name: kind.value for name, kind in attributes.items()}}
         self._description = described = self._client.json("PUT", self._path, json=body)
         return to_other_kinds(described.get("other_kinds", {}))
+
+    def optimize(self) -> bool:
+        """Has the service build the search graph, and waits for it; True if there was work."""
+        return bool(done_task(self._client, f"{self._path}/optimize", "The graph", self._timings)["built"])
 
     def _has(self, product_id: str) -> bool:
         try:

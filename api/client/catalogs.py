@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Self, Unpack
 
 from api.client.catalog import RemoteCatalog
-from api.client.changes import TIMINGS, Timings
 from api.client.connection import Client
+from api.client.timings import TIMINGS, Timings
 from api.client.wire import CATALOGS, catalog_path, to_spec
 from api.errors import Forbidden
 from services.catalog.opening import CatalogOptions

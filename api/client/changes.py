@@ -1,46 +1,22 @@
 """Removing products of a running service, many at a time, and following each to its outcome."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 from httpx2 import Response
 
-from api.client.connection import AWAY_SECONDS, Client, problem
+from api.client.connection import Client, problem
+from api.client.job import finished
+from api.client.timings import Timings
 from api.client.wire import product_path
 from services.catalog.removal import Removed
-from services.errors import Closed, ProductNotFound
+from services.errors import ProductNotFound
 from services.records import Outcome, State, failed
 
 AT_ONCE = 24
 """Changes in progress: the service has 48 places for requests that wait for an outcome, and others want some."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timings:
-    """How long changes are waited for, in seconds.
-
-    Attributes:
-        wait: That one request waits for its outcome.
-        ending: That Ctrl-C waits for what workers have of a job that is canceled.
-        poll: Between two questions for how far a job is.
-        patience: In which a request that the service cannot take now is sent again: the service may be restarting, and
-            for half a minute it takes a request that was begun before for one in progress.
-        away: In which a service is waited for that does not answer at all.
-        silence: Without any outcome, after which the encoder is asked for: perhaps it cannot be loaded.
-    """
-
-    wait: float = 5
-    ending: float = 15.0
-    poll: float = 0.5
-    patience: float = 150.0
-    away: float = AWAY_SECONDS
-    silence: float = 10.0
-
-
-TIMINGS = Timings()
 
 
 class Removals:
@@ -67,7 +43,7 @@ class Removals:
         headers, patience = {"Idempotency-Key": uuid4().hex}, self._timings.patience
         path = f"{self._path}/products/delete"
         job = self._client.json("POST", path, json={"filter": filter}, headers=headers, patience=patience)
-        job = self._finished(job, "The removal")
+        job = finished(self._client, job, "The removal", self._timings)
         return Removed(job["removed"], job["not_removed"])
 
     def _remove(self, product_id: str) -> Outcome:
@@ -94,17 +70,9 @@ class Removals:
             return Outcome(product_id, State.FAILED, refusal["code"], refusal["detail"])
         if answer.status_code >= 400:
             raise self._client.error(answer)
-        job = self._finished(answer.json(), f"The outcome of {product_id!r}")
+        job = finished(self._client, answer.json(), f"The outcome of {product_id!r}", self._timings)
         state = next(state for state in State if job[state])
         if state is not State.FAILED:
             return Outcome(product_id, state)
         [item] = self._client.json("GET", f"/v1/jobs/{job['id']}/items", patience=self._timings.patience)["items"]
         return Outcome(product_id, State.FAILED, item["code"], item["message"])
-
-    def _finished(self, job: Mapping[str, Any], what: str) -> Mapping[str, Any]:
-        """A job when it has finished. Raises `Closed`, which names what is not waited for any more."""
-        while job["finished_at"] is None:
-            if self._client.hurry.wait(self._timings.poll):
-                raise Closed(f"{what} is not waited for any more: ask for job {job['id']}.")
-            job = self._client.json("GET", f"/v1/jobs/{job['id']}", patience=self._timings.patience)
-        return job

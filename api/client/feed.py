@@ -11,9 +11,9 @@ from tempfile import SpooledTemporaryFile, gettempdir
 from typing import IO, Any
 from uuid import uuid4
 
-from api.client.changes import Timings
 from api.client.connection import Client
 from api.client.job import FollowedJob
+from api.client.timings import Timings
 from api.client.uploads import Uploads
 from api.errors import Forbidden
 from services.backoff import pauses

@@ -5,11 +5,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.client.connection import Client
+from api.client.timings import Timings
+from services.errors import Closed
 from services.paging import paginate
 from services.records import Outcome, Progress, State
 
 PAGE = 1000
 PAUSE = 0.1
+
+
+def finished(client: Client, job: Mapping[str, Any], what: str, timings: Timings) -> Mapping[str, Any]:
+    """A job when it has finished. Raises `Closed`, which names what is not waited for any more."""
+    while job["finished_at"] is None:
+        if client.hurry.wait(timings.poll):
+            raise Closed(f"{what} is not waited for any more: ask for job {job['id']}.")
+        job = client.json("GET", f"/v1/jobs/{job['id']}", patience=timings.patience)
+    return job
 
 
 class FollowedJob:

@@ -10,7 +10,6 @@ from services import records
 def to_schema(job: records.Job) -> schemas.Job:
     """A job as the API shows it."""
     rate = _rate(job)
-    left = job.total - job.done if job.finished_at is None else 0
     return schemas.Job(
         id=job.id,
         catalog=job.catalog,
@@ -28,9 +27,10 @@ def to_schema(job: records.Job) -> schemas.Job:
         started_at=_written(job.started_at) if job.started_at else None,
         finished_at=_written(job.finished_at) if job.finished_at else None,
         images_per_second=rate,
-        eta_seconds=round(left / rate, 1) if rate and job.finished_at is None else None,
+        eta_seconds=_left(job, rate),
         columns=job.said.get("columns"),
         notes=job.said.get("notes"),
+        task=_task(job.task) if job.task else None,
     )
 
 
@@ -41,6 +41,30 @@ def _rate(job: records.Job) -> float | None:
     # The ledger's clock counts milliseconds, and a job may be done within one.
     elapsed = max((job.finished_at or time.time()) - job.started_at, 0.001)
     return round(worked_on / elapsed, 2)
+
+
+def _left(job: records.Job, rate: float | None) -> float | None:
+    """Seconds until it is done; None where that is not known, or it is."""
+    if job.finished_at is not None:
+        return None
+    if job.task:
+        task = job.task
+        if job.started_at is None or not task.done or task.total is None:
+            return None
+        return round((time.time() - job.started_at) / task.done * (task.total - task.done), 1)
+    return round((job.total - job.done) / rate, 1) if rate else None
+
+
+def _task(task: records.Task) -> schemas.Task:
+    return schemas.Task(
+        kind=task.kind,
+        parameters=dict(task.parameters),
+        done=task.done,
+        total=task.total,
+        result=None if task.result is None else dict(task.result),
+        code=task.code,
+        message=task.message,
+    )
 
 
 def _written(seconds: float) -> str:

@@ -139,6 +139,16 @@ class RemovedProducts(_Response):
     examples: Annotated[list[str], Field(description="Up to ten of them.")]
 
 
+class Task(_Response):
+    kind: Annotated[str, Field(description="What is done: graph.")]
+    parameters: dict[str, Any]
+    done: Annotated[Count, Field(description="How far it is, mostly in products.")]
+    total: Annotated[Count | None, Field(description="null: not known.")]
+    result: Annotated[dict[str, Any] | None, Field(description="Once it has succeeded.")]
+    code: Annotated[str | None, Field(description="Why it did not: canceled, worker_crashed, or an error code.")]
+    message: str | None
+
+
 class Job(_Response):
     id: str
     catalog: str
@@ -170,6 +180,7 @@ class Job(_Response):
     notes: Annotated[
         list[str] | None, Field(description="Of a feed in CSV: what else is to be said, such as a guessed encoding.")
     ]
+    task: Annotated[Task | None, Field(description="What it does, where that is no changes.")]
 
 
 class Jobs(_Response):

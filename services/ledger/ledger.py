@@ -129,6 +129,8 @@ class Ledger:
         """
         number, found = self._found(id)
         job = jobs.job(number, found)
+        if job.task:
+            raise Conflict(f"Job {id} is a task ({job.task.kind}): send the request that began it again.")
         if job.finished_at is None:
             raise Conflict(f"Job {id} has not finished; retry it when it has.")
         base = int(found[b"b"])

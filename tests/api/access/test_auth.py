@@ -42,6 +42,7 @@ OPENED_BY: dict[str, tuple[frozenset[str], bool]] = {
     "jobs.items": (frozenset({"ingest", "admin"}), False),
     "jobs.cancel": (frozenset({"ingest", "admin"}), False),
     "jobs.retry": (frozenset({"ingest", "admin"}), False),
+    "tasks.optimize": (frozenset({"admin"}), False),
     "keys.scroll": (frozenset({"admin"}), True),
     "backup.post": (frozenset({"admin"}), True),
     "keys.post": (frozenset({"admin"}), True),

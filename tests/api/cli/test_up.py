@@ -28,7 +28,7 @@ COMMAND_LINE = (
     "from functools import partial\n"
     "from api.cli.main import main\n"
     "from api.client import catalogs\n"
-    "from api.client.changes import Timings\n"
+    "from api.client.timings import Timings\n"
     "catalogs.RemoteCatalogs = partial(catalogs.RemoteCatalogs, timings=Timings(patience={0}, away={0}))\n"
     "sys.argv[0] = 'lookalike'\n"
     "main()\n"

@@ -19,7 +19,7 @@ from api.cli.main import cli
 from api.client import uploads
 from api.client.catalog import PIXEL
 from api.client.catalogs import RemoteCatalogs
-from api.client.changes import Timings
+from api.client.timings import Timings
 from services import settings
 from services.errors import CatalogNotFound
 from services.query.filters import parse
@@ -103,6 +103,8 @@ def test_both_ways_tell_the_same(run: Run, own: Path, pictures: Path, tmp_path: 
         ("show",),
         ("show", "-n", 5, "--filter", BLUE),
         ("index", pictures),
+        ("optimize",),
+        ("optimize",),
         ("index", listed / "list.ndjson"),
         *(("search", "--product", each, "-n", 1) for each in HOSTILE_IDS),
         ("index", mixed, "--attributes", tmp_path / "table.csv"),
@@ -142,9 +144,8 @@ def test_both_ways_tell_the_same(run: Run, own: Path, pictures: Path, tmp_path: 
 def test_what_no_service_does_names_it_and_the_way_out(
     refused: Refused, run: Run, service: Beside, data: Path, pictures: Path, tmp_path: Path
 ) -> None:
-    for command in (("export", tmp_path / "out", "--format", "npz"), ("optimize",)):
-        message = refused("data_locked", *command, "--data", data)
-        assert service.url in message and "stop it first (Ctrl-C there)" in message
+    message = refused("data_locked", "export", tmp_path / "out", "--format", "npz", "--data", data)
+    assert service.url in message and "stop it first (Ctrl-C there)" in message
     (tmp_path / "x.npz").write_bytes(b"PK")
     assert service.url in refused("invalid_input", "index", pictures, "--data", data, "--precision", "float32")
     assert not (tmp_path / "out").exists()

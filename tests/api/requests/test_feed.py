@@ -163,6 +163,7 @@ def test_a_feed_is_accepted_in_its_order(service: Any, type: str) -> None:
         "canceled": 0,
         "removed": 0,
         "not_removed": None,
+        "task": None,
         "errors": False,
         "created_at": "",
         "started_at": None,

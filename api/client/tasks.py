@@ -1,0 +1,36 @@
+"""Tasks of a running service that a command begins and waits for."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+from api.client.connection import Client, kind_of
+from api.client.job import finished
+from api.client.timings import Timings
+from services.errors import Conflict
+
+
+def done_task(client: Client, path: str, what: str, timings: Timings) -> Mapping[str, Any]:
+    """Begins a task and returns its result; Ctrl-C cancels it.
+
+    Args:
+        client: The connection to the service.
+        path: Where the request is sent that begins it.
+        what: What it makes, for messages.
+        timings: How long it is waited for.
+
+    Raises what the task ended with, `Conflict` where it was canceled.
+    """
+    job = client.json("POST", path, headers={"Idempotency-Key": uuid4().hex}, patience=timings.patience)
+    try:
+        job = finished(client, job, what, timings)
+    except KeyboardInterrupt:
+        client.json("POST", f"/v1/jobs/{job['id']}/cancel")
+        raise
+    task = job["task"]
+    if task["result"] is not None:
+        result: Mapping[str, Any] = task["result"]
+        return result
+    if task["message"] is None:
+        raise Conflict(f"{what} was not finished: job {job['id']} was canceled; begin it again.")
+    raise (kind_of(task["code"]) or Conflict)(task["message"])
