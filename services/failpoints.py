@@ -26,6 +26,17 @@ POINTS = (
     "end_removal",  # before it is recorded that all are
     "upkeep",  # before expired leases are requeued
 )
+"""Those of a change, from being accepted to its outcome, and of a removal, in their order."""
+
+TASK_POINTS = (
+    "claim_task",  # before a task is claimed
+    "claimed_task",  # the ledger has leased it, the worker has not started
+    "end_task",  # before its end is recorded
+    "ended_task",  # the ledger has recorded it, the worker does not know yet
+)
+"""Those of a task."""
+
+ALL = POINTS + TASK_POINTS
 
 Act = Callable[[], None]
 _acts: dict[str, Act] = {}
@@ -43,8 +54,8 @@ def enable(point: str, act: Act) -> None:
     Raises:
         ValueError: There is no point of this name.
     """
-    if point not in POINTS:
-        raise ValueError(f"{point!r} is no fault point; there are {', '.join(POINTS)}")
+    if point not in ALL:
+        raise ValueError(f"{point!r} is no fault point; there are {', '.join(ALL)}")
     _acts[point] = act
 
 

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import stamina
 import structlog
 
 from services.catalog.catalog import Catalog
@@ -15,8 +14,8 @@ from services.ledger import Claim, Claims
 from services.records import Task
 from workers.active import ActiveClaim, ActiveClaims
 from workers.backoff import Backoff
+from workers.reporting import report
 
-REPORT_SECONDS = 60.0
 UNKNOWN_SECONDS = 5.0
 """How long a task that this worker does not know is left to others."""
 
@@ -164,9 +163,6 @@ class Tasks:
         log.error("a task fails", code=error.code, reason=str(error))
         self._report(lambda: self._claims.end_task(claim, error=error))
 
-    def _report(self, report: Callable[[], bool]) -> None:
-        """Reports to the ledger, again and again where Redis is away for a while."""
-        for attempt in stamina.retry_context(on=LedgerUnavailable, attempts=None, timeout=REPORT_SECONDS, wait_max=2.0):
-            with attempt:
-                if not report():
-                    log.info("a task was canceled, or its lease was over")
+    def _report(self, tell: Callable[[], bool]) -> None:
+        if not report(tell):
+            log.info("a task was canceled, or its lease was over")

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Self
 from uuid import uuid4
 
-import stamina
 import structlog
 
 from services.catalog.catalogs import Catalogs
@@ -23,11 +22,11 @@ from workers.backoff import Backoff
 from workers.kinds import KINDS
 from workers.late import LateBatches
 from workers.removing import remove
+from workers.reporting import report
 from workers.tasks import Do, Tasks
 
 ALONE_AT_ONCE = 16
 """Suspects that run in a turn, one after the other: most are innocent, and one crash may make suspects of hundreds."""
-REPORT_SECONDS = 60.0
 NAMED = 5
 """Jobs and requests that the log of a batch names."""
 
@@ -259,12 +258,9 @@ class Worker:
         ended = [(refs[outcome.product_id], outcome) for outcome in outcomes]
         self._report(claim, lambda: self.claims.record(claim, ended))
 
-    def _report(self, claim: Claim, report: Callable[[], bool]) -> None:
-        """Reports the result of a claim to the ledger, again and again where Redis is away for a while."""
-        for attempt in stamina.retry_context(on=LedgerUnavailable, attempts=None, timeout=REPORT_SECONDS, wait_max=2.0):
-            with attempt:
-                if not report():
-                    log.warning("the lease was over before the work", claim=claim.id)
+    def _report(self, claim: Claim, tell: Callable[[], bool]) -> None:
+        if not report(tell):
+            log.warning("the lease was over before the work", claim=claim.id)
 
     def _put_off(self, held: ActiveClaim, error: LookalikeError) -> None:
         """Requeues a claim whose backend is away, or fails its changes where another try cannot help.

@@ -70,7 +70,9 @@ class Claims:
         """
         hit("end_task")
         ended = ("", error.code, str(error)) if error else (json.dumps(result or {}), "", "")
-        return bool(self._store.run("task", claim.id, "end", *ended))
+        is_ours = bool(self._store.run("task", claim.id, "end", *ended))
+        hit("ended_task")
+        return is_ours
 
     def extend(self, claim: Claim) -> bool:
         """Begins the lease anew; False where it was over and the changes are others'."""

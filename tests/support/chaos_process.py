@@ -35,7 +35,7 @@ def obey(orders: Path) -> None:
             return  # nothing is ordered, or another process was faster
         os.kill(os.getpid(), signal.SIGKILL)
 
-    for point in failpoints.POINTS:
+    for point in failpoints.ALL:
         failpoints.enable(point, lambda point=point: pass_by(point))  # type: ignore[misc]
 
 

@@ -11,6 +11,7 @@ from workshop import Shop, until
 
 from services.catalog.catalog import Catalog
 from services.errors import DataFull, IndexUnavailable, LedgerUnavailable, LookalikeError
+from services.failpoints import TASK_POINTS, enabled
 from services.records import Job, JobState, Task
 from workers.backoff import Backoff
 from workers.heartbeat import Heartbeat
@@ -263,3 +264,27 @@ def test_check_raises_where_a_task_is_not_to_go_on(shop: Shop) -> None:
     worker.finish_task(30)
     assert stopped == [True]
     assert task(shop, job).done == 0 and shop.claims.claim_task() is not None
+
+
+@pytest.mark.parametrize("point", TASK_POINTS)
+def test_a_task_whose_worker_raises_at_a_point_is_done_all_the_same(make_shop: MakeShop, point: str) -> None:
+    shop = make_shop(lease=0.3)
+    job = shop.begin_task()
+    left = threading.Semaphore(1)
+
+    def boom() -> None:
+        if left.acquire(blocking=False):
+            raise LedgerUnavailable("The connection broke.")
+
+    counting = Counting()
+    counting.step(99)
+    with enabled(point, boom), working(shop.worker(kinds={"count": counting})):
+
+        def is_done() -> bool:
+            shop.chores.expire()
+            return shop.job(job).finished_at is not None
+
+        until(is_done)
+    assert not left.acquire(blocking=False), "the point was reached"
+    assert task(shop, job).result == {"counted": 3}
+    assert shop.claims.claim_task() is None
