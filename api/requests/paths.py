@@ -19,13 +19,17 @@ _BROKEN = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 class RawPaths:
-    """WSGI: gives an app the path as it came, still percent-encoded, in PATH_INFO."""
+    """WSGI: gives an app the path as it came, still percent-encoded, in PATH_INFO.
+
+    Bytes that are not ASCII, which some servers let through, are percent-encoded there and in the query.
+    """
 
     def __init__(self, app: "WSGIApplication") -> None:
         self._app = app
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         environ["PATH_INFO"] = raw_path(environ)
+        environ["QUERY_STRING"] = quote(environ.get("QUERY_STRING", "").encode("latin-1"), safe=printable)
         return self._app(environ, start_response)
 
 

@@ -30,7 +30,7 @@ def test_a_sync_that_is_killed_ten_times_ends_as_one_that_was_not(
     tmp_path: Path,
     record_property: Callable[[str, object], None],
 ) -> None:
-    service, orders = make_stack(2, LOOKALIKE_LEASE_SECONDS="1"), tmp_path / "orders"
+    service, orders = make_stack(2, LOOKALIKE_LEASE_SECONDS="1", LOOKALIKE_QDRANT_TIMEOUT="10"), tmp_path / "orders"
     under_orders(service, orders)
     service.start()
     service.create_catalog()

@@ -114,7 +114,7 @@ class Running:
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
-    def finished(self, job: str, deadline: float = 120.0) -> dict[str, Any]:
+    def finished(self, job: str, deadline: float = 400.0) -> dict[str, Any]:
         """A job when it has finished; its counts never go back meanwhile."""
         before: dict[str, Any] = {}
         until = time.monotonic() + deadline

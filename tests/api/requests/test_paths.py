@@ -113,6 +113,16 @@ def test_routes_have_one_spelling(server: Any, path: str) -> None:
     assert server.send("GET", path)[0] == 404
 
 
+@pytest.mark.parametrize("path", [b"//", b"//v1/jobs", b"/v1/jobs", b"/livez"])
+@pytest.mark.parametrize("query", [b"limit=\xff", b"\xc3=1", b"x=%ff"])
+def test_a_query_that_is_no_text_is_refused(server: Any, path: bytes, query: bytes) -> None:
+    """Waitress lets such a target pass where it begins with two slashes."""
+    request = b"GET " + path + b"?" + query + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    status, headers, body = server.ask(request)
+    assert (status, headers["Content-Type"]) == (400, "application/problem+json")
+    assert json.loads(body)["code"] == "request_malformed"
+
+
 def test_a_target_with_scheme_and_host_is_understood(server: Any) -> None:
     assert server.send("GET", "http://localhost/v1/catalogs/shoes")[0] == 200
 
