@@ -63,7 +63,8 @@ operation can succeed (`retryable`). A message is one sentence that names what i
     ├── LedgerUnavailable              (retryable)
     ├── IndexUnavailable               (retryable)
     │   └── IndexUnsupported           the Qdrant server is too old
-    └── IndexRefused               the Qdrant server refused a request
+    ├── IndexRefused               the Qdrant server refused a request
+    └── GraphNotBuilt              the process that builds a search graph failed (retryable)
 """
 
 from typing import ClassVar
@@ -333,3 +334,8 @@ class IndexUnsupported(IndexUnavailable):
 
 class IndexRefused(LookalikeError):
     code = "index_refused"
+
+
+class GraphNotBuilt(LookalikeError):
+    code = "graph_not_built"
+    retryable = True

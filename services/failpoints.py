@@ -36,7 +36,16 @@ TASK_POINTS = (
 )
 """Those of a task."""
 
-ALL = POINTS + TASK_POINTS
+GRAPH_POINTS = (
+    "graph_copied",  # an index is copied, its graph is not built yet
+    "graph_built",  # the graph of the copy is built
+    "graph_caught_up",  # the copy has nearly all that was written meanwhile
+    "graph_prepared",  # it has all, and the next step makes it the index
+    "graph_switched",  # the copy is the index, the one before is still there
+)
+"""Those of the building of a search graph."""
+
+ALL = POINTS + TASK_POINTS + GRAPH_POINTS
 
 Act = Callable[[], None]
 _acts: dict[str, Act] = {}

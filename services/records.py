@@ -235,6 +235,20 @@ class Neighbor:
 
 
 @dataclass(frozen=True, slots=True)
+class Graph:
+    """How much of an index its search graph holds.
+
+    `vectors` are those of all products, `indexed` those of them in the graph; a search compares with all others, one by
+    one. `search_seconds` is the median of the last searches in this process since the graph was built; None where there
+    was none, or where another process searches.
+    """
+
+    vectors: int
+    indexed: int
+    search_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Facet:
     """How many products have `value` for an attribute."""
 

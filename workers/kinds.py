@@ -10,8 +10,9 @@ from workers.tasks import Do, TaskRun
 
 def build_graph(catalog: Catalog, run: TaskRun) -> Mapping[str, Any]:
     """Builds the search graph of an embedded index. `built` says whether there was anything to build."""
+    built = catalog.optimize(canceled=run.stopped)
     run.check()
-    return {"built": catalog.optimize()}
+    return {"built": built}
 
 
 KINDS: Mapping[str, Do] = MappingProxyType({"graph": build_graph})

@@ -37,6 +37,7 @@ STATUS: Mapping[type[LookalikeError], int] = {
     errors.LedgerUnavailable: 503,
     errors.IndexUnavailable: 503,
     errors.IndexRefused: 500,
+    errors.GraphNotBuilt: 503,
     LookalikeError: 500,
 }
 """The status of each class of errors, and so of what derives from it and has none of its own."""

@@ -20,7 +20,7 @@ from services.catalog.writer import Finish, Writer
 from services.encoders.shared import SharedEncoder
 from services.encoders.specs import trained
 from services.images.intake import Intake, Observe, nothing
-from services.index.vector_index import VectorIndex, checked_keys
+from services.index.vector_index import VectorIndex, checked_keys, never
 from services.kinds import extended
 from services.names import checked_product_id
 from services.query.filters import Filter
@@ -31,6 +31,7 @@ from services.records import (
     Change,
     ChangeKind,
     Embedding,
+    Graph,
     Neighbor,
     OtherKinds,
     Outcome,
@@ -265,11 +266,20 @@ class Catalog(Reading):
         """Raises `Conflict` unless it has as many products as its source, and the same newest version."""
         copying.check_copy(self.spec.name, source._index, self._index)
 
-    def optimize(self) -> bool:
-        """Builds the search graph; True if there was work. Blocks the whole process."""
-        done = self._index.optimize()
-        self._index.flush()
-        return done
+    def graph(self) -> Graph:
+        """How many of the products the search graph holds, and what searches cost."""
+        return self._index.graph()
+
+    def optimize(self, canceled: Callable[[], bool] = never) -> bool:
+        """Builds the search graph, and returns when it is in use; calls of other threads go on meanwhile.
+
+        `canceled` is called often, and ends the build when it returns True. Returns whether a graph was built: False
+        where none was due, or where it was canceled.
+
+        Raises `Conflict` where it is being built already, `GraphNotBuilt`, `DataFull`, and `IndexUnavailable` where the
+        catalog is closed meanwhile.
+        """
+        return self._index.optimize(check_space=self._check_space, canceled=canceled)
 
     def close(self) -> None:
         """Closes the index; calls in progress and later ones raise `IndexUnavailable`."""

@@ -1,10 +1,10 @@
 """The vector index in this process: Qdrant Edge, one shard in one folder."""
 
 import math
-import os
-import re
+import statistics
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,16 +12,29 @@ from typing import Any, Self
 
 import qdrant_edge as qdrant
 
-from services.errors import DataCorrupt, DataLocked, DataNotWritable, IndexUnavailable, LookalikeError
+from services.errors import DataNotWritable
 from services.index import edge_filters, edge_points, field_indexes, payload
 from services.index.edge_fields import EdgeFields, create_own
-from services.index.vector_index import checked_cursor, checked_keys, checked_vector, done, no_facets, point_id
+from services.index.edge_folder import ShardFolder
+from services.index.edge_graph import GraphBuilder
+from services.index.edge_shard import LiveShard, Shard
+from services.index.vector_index import (
+    anything,
+    checked_cursor,
+    checked_keys,
+    checked_vector,
+    done,
+    never,
+    no_facets,
+    point_id,
+)
 from services.paging import paginate
 from services.query.filters import Filter
 from services.records import (
     AttributeKind,
     AttributeUpdate,
     Facet,
+    Graph,
     Neighbor,
     OtherKinds,
     Point,
@@ -34,6 +47,8 @@ FLUSH_SECONDS = 5.0
 """Seconds of writes that the log may hold to replay: Qdrant's default (storage.performance.flush_interval_sec)."""
 
 _PAGE = 1000
+_SEARCHES = 101
+"""Searches of which `graph` tells the median seconds."""
 
 
 class EdgeIndex:
@@ -43,21 +58,21 @@ class EdgeIndex:
     """
 
     def __init__(
-        self, shard: qdrant.EdgeShard, path: Path, dim: int, quantization: Quantization, flush_seconds: float
+        self, folder: ShardFolder, shard: Shard, dim: int, quantization: Quantization, flush_seconds: float
     ) -> None:
         self.dim = dim
         self._quantization: Quantization = quantization
-        self._open_shard = shard
-        self._wal = path / "wal"
+        self._folder = folder
+        self._live = LiveShard(shard)
         self._flush_seconds = flush_seconds
         # So the first flush is a full one: otherwise a series of short-lived processes would let the log grow.
         self._flushed = -math.inf
         # A write is read back to learn its outcome; no other write may come in between.
-        self._writing = threading.Lock()
-        self._calls = 0
-        self._change = threading.Condition()
-        self._closed = False
+        self._writing = threading.RLock()
         self._fields = EdgeFields(self._schema, self._update)
+        config = edge_points.config(dim, quantization)
+        self._builder = GraphBuilder(folder, self._live, self._writing, config, self.max_version)
+        self._seconds: deque[float] = deque(maxlen=_SEARCHES)
 
     @classmethod
     def open(
@@ -74,9 +89,12 @@ class EdgeIndex:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DataNotWritable(f"The index folder {path} cannot be created: {error.strerror}.") from error
-        with _translated(lambda reason: _not_opened(path, dim, reason)):
-            shard = qdrant.EdgeShard.load(str(path), edge_points.config(dim, quantization))
-            index = cls(shard, path, dim, quantization, flush_seconds)
+        folder = ShardFolder(path)
+        index = cls(
+            folder, Shard.load(folder.shard, edge_points.config(dim, quantization)), dim, quantization, flush_seconds
+        )
+        # Of a build that was killed. Not earlier: now no other process has the index.
+        folder.tidy()
         create_own(index._update)
         return index
 
@@ -85,6 +103,7 @@ class EdgeIndex:
         written = [edge_points.written(point, self.dim) for point in newest.values()]
         guards = [edge_filters.older(id, point.version) for id, point in newest.items()]
         with self._writing:
+            self._builder.note(newest)
             field_indexes.admit(self._fields, [point.attributes for point in points if isinstance(point, Point)])
             for page in _pages(len(written)):
                 # Points that are not stored yet are inserted; the condition applies to stored ones only.
@@ -95,6 +114,7 @@ class EdgeIndex:
 
     def update_attributes(self, updates: Sequence[AttributeUpdate]) -> list[bool]:
         with self._writing:
+            self._builder.note(update.product_id for update in updates)
             field_indexes.admit(self._fields, [update.attributes for update in updates])
             for update in updates:
                 changed = {"attributes": dict(update.attributes), "version": update.version}
@@ -142,8 +162,10 @@ class EdgeIndex:
             with_vector=False,
             params=edge_points.search_params(self._quantization, filtered=filter is not None),
         )
+        began = time.perf_counter()
         with self._shard() as shard:
             hits = shard.query(request)
+        self._seconds.append(time.perf_counter() - began)
         return [payload.neighbor(edge_points.stored(hit), hit.score) for hit in hits]
 
     def count(self, filter: Filter | None = None) -> int:
@@ -177,55 +199,54 @@ class EdgeIndex:
         for page in _pages(len(tombstones)):
             still = qdrant.Filter(should=[edge_filters.still(tombstone) for tombstone in tombstones[page]])
             with self._writing:
+                self._builder.note(tombstone.product_id for tombstone in tombstones[page])
                 self._update(qdrant.UpdateOperation.delete_points_by_filter(still))
 
-    def optimize(self) -> bool:
-        with self._writing, self._shard() as shard:
-            return shard.optimize()
+    def graph(self) -> Graph:
+        """See `VectorIndex`. A product whose newer version came before an older one of others may count as indexed."""
+        vectors = self.count()
+        with self._shard() as shard:
+            # Vectors that have been replaced or removed since then count here, too.
+            indexed = shard.info().indexed_vectors_count
+            if indexed and self._folder.graph_version is not None:
+                old = edge_filters.alive_until(self._folder.graph_version)
+                indexed = shard.count(qdrant.CountRequest(exact=True, filter=old))
+        seconds = self._seconds.copy()
+        return Graph(vectors, min(indexed, vectors), statistics.median(seconds) if seconds else None)
+
+    def optimize(self, *, check_space: Callable[[int], None] = anything, canceled: Callable[[], bool] = never) -> bool:
+        if built := self._builder.build(check_space, canceled):
+            self._seconds.clear()
+        return built
 
     def flush(self) -> None:
         # Syncing the write-ahead log is enough: it is replayed when the index is opened. A full flush takes the library
         # some forty syncs, during which it holds the GIL.
-        with self._shard() as shard:
-            _sync(self._wal)
+        with self._live.use() as shard:
+            shard.sync_log()
             if time.monotonic() - self._flushed > self._flush_seconds:
                 self._flushed = time.monotonic()
-                shard.flush()
+                # Not while the shard's files are copied.
+                with self._writing:
+                    shard.edge.flush()
 
     def close(self) -> None:
-        with self._change:
-            if self._closed:
-                return
-            self._closed = True
-            # The library refuses to close a shard while another thread uses it.
-            self._change.wait_for(lambda: self._calls == 0)
-        with _translated():
-            self._open_shard.flush()
-            self._open_shard.close()
+        self._builder.stop()
+        self._live.close()
 
     @contextmanager
     def _shard(self) -> Iterator[qdrant.EdgeShard]:
-        """Yields the shard, which `close` keeps open until the block ends."""
-        with self._change:
-            if self._closed:
-                raise IndexUnavailable(
-                    "The index was closed: its catalog was removed, or the process is shutting down."
-                )
-            self._calls += 1
-        try:
-            with _translated():
-                yield self._open_shard
-        finally:
-            with self._change:
-                self._calls -= 1
-                self._change.notify_all()
+        """Yields the shard, which stays open until the block ends."""
+        with self._live.use() as shard:
+            yield shard.edge
 
     def _schema(self) -> Mapping[str, Any]:
         with self._shard() as shard:
             return shard.info().payload_schema
 
     def _update(self, operation: qdrant.UpdateOperation) -> None:
-        with self._shard() as shard:
+        # Field indexes are also declared while no write is in progress.
+        with self._writing, self._shard() as shard:
             shard.update(operation)
 
     def _retrieve(
@@ -245,23 +266,6 @@ class EdgeIndex:
         return records, None if cursor is None else str(cursor)
 
 
-def _sync(folder: Path) -> None:
-    """Syncs every file of a folder and the folder to disk; starts over if a file was renamed meanwhile."""
-    while True:
-        try:
-            for path in [*folder.iterdir(), folder]:
-                file = os.open(path, os.O_RDONLY)
-                try:
-                    os.fsync(file)
-                finally:
-                    os.close(file)
-            return
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise IndexUnavailable(f"The index cannot be synced to the disk: {error.strerror}.") from error
-
-
 def _pages(length: int) -> Iterator[slice]:
     """Slices of limited length: the library holds the GIL during a call, so large calls are split."""
     return (slice(start, start + _PAGE) for start in range(0, length, _PAGE))
@@ -269,29 +273,3 @@ def _pages(length: int) -> Iterator[slice]:
 
 def _point(record: qdrant.Record) -> Point:
     return payload.point(edge_points.stored(record), record.vector)
-
-
-@contextmanager
-def _translated(translate: Callable[[str], LookalikeError] | None = None) -> Iterator[None]:
-    """Translates a bare `Exception` of the library into our error; a subclass is a bug of ours and passes."""
-    try:
-        yield
-    except Exception as error:
-        if type(error) is not Exception:
-            raise
-        reason = str(error)
-        raise (translate or _unavailable)(reason) from error
-
-
-def _unavailable(reason: str) -> LookalikeError:
-    return IndexUnavailable(f"The index does not answer: {reason}.")
-
-
-def _not_opened(path: Path, dim: int, reason: str) -> LookalikeError:
-    if "WouldBlock" in reason:
-        return DataLocked(f"The index in {path} is open in another process; stop that one first.")
-    if found := re.search(r"expected vector size \d+, but got (\d+)", reason):
-        return DataCorrupt(f"The index in {path} holds vectors of {found[1]} numbers, not of {dim}.")
-    if "Permission denied" in reason or "Read-only" in reason:
-        return DataNotWritable(f"The index in {path} may not be written: {reason}.")
-    return DataCorrupt(f"The index in {path} cannot be opened; restore it from a backup. ({reason})")

@@ -76,15 +76,20 @@ class EdgeFields:
         return next((name for name in self._built if steps(name) == steps(attribute)), attribute)
 
     def _stored(self) -> dict[str, FieldIndex]:
-        return {
-            key.removeprefix(PREFIX): FieldIndex(
-                _KINDS[index.data_type],
-                checked=getattr(index.params, "enable_hnsw", None) is True,
-                ranges=getattr(index.params, "range", None) is not False,
-            )
-            for key, index in self._read().items()
-            if key.startswith(PREFIX)
-        }
+        return stored_fields(self._read())
+
+
+def stored_fields(schema: Mapping[str, Any]) -> dict[str, FieldIndex]:
+    """The field indexes of attributes in a shard's payload schema."""
+    return {
+        key.removeprefix(PREFIX): FieldIndex(
+            _KINDS[index.data_type],
+            checked=getattr(index.params, "enable_hnsw", None) is True,
+            ranges=getattr(index.params, "range", None) is not False,
+        )
+        for key, index in schema.items()
+        if key.startswith(PREFIX)
+    }
 
 
 def _schema(index: FieldIndex) -> Any:

@@ -23,6 +23,12 @@ def alive(filter: Filter | None = None, exclude: Sequence[str] = ()) -> qdrant.F
     return qdrant.Filter(must=must, must_not=[_ids(exclude)] if exclude else None)
 
 
+def alive_until(version: int) -> qdrant.Filter:
+    """Matches products of this version or a lower one; never a tombstone."""
+    until = qdrant.FieldCondition("version", range=qdrant.RangeFloat(lte=version))
+    return qdrant.Filter(must=[qdrant.IsEmptyCondition("removed_at"), until])
+
+
 def older(product_id: str, version: int) -> qdrant.Filter:
     """Matches this product, or its tombstone, if its version is lower."""
     return qdrant.Filter(must=[_ids([product_id]), _below(version)])

@@ -1,7 +1,7 @@
 """The vector index on a Qdrant server, which other processes may use at the same time."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from qdrant_client import models
@@ -11,10 +11,12 @@ from services.index import field_indexes, payload, server_filters
 from services.index.client import WRITE_SECONDS, Client
 from services.index.server_fields import ServerFields
 from services.index.vector_index import (
+    anything,
     checked_cursor,
     checked_keys,
     checked_vector,
     done,
+    never,
     no_facets,
     point_id,
 )
@@ -24,6 +26,7 @@ from services.records import (
     AttributeKind,
     AttributeUpdate,
     Facet,
+    Graph,
     Neighbor,
     OtherKinds,
     Point,
@@ -169,7 +172,11 @@ class ServerIndex:
             still = models.FilterSelector(filter=server_filters.still(tombstones[page]))
             self._call("delete", still, **_WRITE)
 
-    def optimize(self) -> bool:
+    def graph(self) -> Graph:
+        vectors = self.count()
+        return Graph(vectors, min(self._call("get_collection").indexed_vectors_count or 0, vectors))
+
+    def optimize(self, *, check_space: Callable[[int], None] = anything, canceled: Callable[[], bool] = never) -> bool:
         """Does nothing: the server builds its graphs by itself."""
         return False
 

@@ -1,7 +1,7 @@
 """The contract of vector indexes, and the validation that all of them share."""
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -9,7 +9,17 @@ import numpy as np
 
 from services.errors import AttributeNotIndexed, InvalidInput, InvalidVector
 from services.query.filters import Filter, is_key
-from services.records import AttributeKind, AttributeUpdate, Facet, Neighbor, OtherKinds, Point, Tombstone, Vector
+from services.records import (
+    AttributeKind,
+    AttributeUpdate,
+    Facet,
+    Graph,
+    Neighbor,
+    OtherKinds,
+    Point,
+    Tombstone,
+    Vector,
+)
 
 _PRODUCTS = uuid.UUID("9d6a3f0e-6f0b-4c53-8f0f-4b7c1f4a5e21")
 
@@ -63,6 +73,15 @@ def no_facets(attribute: str) -> AttributeNotIndexed:
 def done(update: AttributeUpdate, point: Point | None) -> bool:
     """Whether this point is the result of the update."""
     return point is not None and point.version == update.version and update.image in (None, point.image)
+
+
+def never() -> bool:
+    """Nothing cancels."""
+    return False
+
+
+def anything(_: int) -> None:
+    """Whatever number of bytes may be written."""
 
 
 class VectorIndex(Protocol):
@@ -181,9 +200,30 @@ class VectorIndex(Protocol):
     def purge(self, tombstones: Sequence[Tombstone]) -> None:
         """Deletes these tombstones, except those that a newer change has replaced."""
 
-    def optimize(self) -> bool:
-        """Builds the search graph; returns whether anything was built. Blocks the whole process, so never call it in a
-        process that serves requests."""
+    def graph(self) -> Graph:
+        """How many of the products the search graph holds, and what searches cost."""
+
+    def optimize(self, *, check_space: Callable[[int], None] = anything, canceled: Callable[[], bool] = never) -> bool:
+        """Builds the search graph, and returns when it is in use; calls of other threads go on meanwhile.
+
+        It takes minutes. A process of its own builds the graph on a copy, at low priority, and ends with this process.
+        Writes wait while the copy is made. What a process that was killed left of a build is gone at the next one, or
+        when the index is opened.
+
+        Args:
+            check_space: Raises `DataFull` where so many bytes should not be written.
+            canceled: Whether the build is no longer wanted. It is called often, also while writes wait.
+
+        Returns:
+            Whether a graph was built: False where none was due, or where it was canceled.
+
+        Raises:
+            Conflict: The graph is being built by another call.
+            GraphNotBuilt: The process that builds it failed.
+            DataFull: There is no space for the copy, or not any more.
+            DataNotWritable: The copy cannot be written.
+            IndexUnavailable: Also where the index is closed meanwhile.
+        """
 
     def flush(self) -> None:
         """Makes all writes durable: after it returns, they survive the end of the process."""

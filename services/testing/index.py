@@ -2,13 +2,22 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from services.index.vector_index import checked_cursor, checked_keys, checked_vector, done, no_facets, point_id
+from services.index.vector_index import (
+    anything,
+    checked_cursor,
+    checked_keys,
+    checked_vector,
+    done,
+    never,
+    no_facets,
+    point_id,
+)
 from services.kinds import leaves_at, shown
 from services.query.filters import Filter, Steps, is_key, steps
 from services.records import (
@@ -16,6 +25,7 @@ from services.records import (
     Attributes,
     AttributeUpdate,
     Facet,
+    Graph,
     Neighbor,
     OtherKinds,
     Point,
@@ -147,7 +157,10 @@ class MemoryIndex:
                 if self._stored.get(tombstone.product_id) == tombstone:
                     del self._stored[tombstone.product_id]
 
-    def optimize(self) -> bool:
+    def graph(self) -> Graph:
+        return Graph(self.count(), 0)
+
+    def optimize(self, *, check_space: Callable[[int], None] = anything, canceled: Callable[[], bool] = never) -> bool:
         return False
 
     def flush(self) -> None:

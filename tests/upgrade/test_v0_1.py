@@ -108,6 +108,21 @@ def test_all_of_the_data_folder_is_there(data: Path) -> None:
     assert (data / "format").read_text() == "2\n"
 
 
+def test_a_graph_is_built_of_it(data: Path) -> None:
+    """Its vectors are in the folder that v0.1 made until then, and in a copy afterwards."""
+    with bootstrap.catalogs(configured(data)) as catalogs:
+        assert catalogs.get(CATALOG).optimize()
+        assert stored(catalogs) == expected()
+    [vectors] = data.glob(f"catalogs/{CATALOG}/*/")
+    assert sorted(each.name for each in vectors.iterdir()) == ["current.json", "shard-1"]
+    with bootstrap.catalogs(configured(data)) as catalogs:
+        assert stored(catalogs) == expected()
+        for name, neighbors in EXPECTED["neighbors"].items():
+            assert [each.product_id for each in catalogs.get(CATALOG).neighbors(name)] == [
+                each for each, _ in neighbors
+            ]
+
+
 def test_the_encoder_finds_the_product_of_each_original(data: Path) -> None:
     """The vectors that it makes now are compared with those that v0.1 made."""
     with bootstrap.catalogs(configured(data)) as catalogs:

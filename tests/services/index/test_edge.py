@@ -20,6 +20,8 @@ import qdrant_edge
 from services.errors import DataCorrupt, DataLocked, DataNotWritable, IndexUnavailable
 from services.index import edge_points
 from services.index.edge import EdgeIndex
+from services.index.edge_folder import ShardFolder
+from services.index.edge_shard import Shard
 from services.query.filters import parse
 from services.records import AttributeKind, AttributeUpdate, Facet, Point, Tombstone, Vectors
 
@@ -52,11 +54,6 @@ def points(n: int, dim: int = 4) -> list[Point]:
         Point(f"shoe {i}", i + 1, look, attributes={"n": i, "color": "red" if i % 2 else "blue"})
         for i, look in enumerate(looks(n, dim))
     ]
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "catalogs" / "shoes" / "vectors"
 
 
 @pytest.fixture
@@ -120,7 +117,7 @@ def test_closing_waits_for_a_call_under_way(path: Path) -> None:
 
     path.mkdir(parents=True)
     shard: Any = Slow(qdrant_edge.EdgeShard.load(str(path), edge_points.config(4, "none")))
-    inside = EdgeIndex(shard, path, 4, "none", 5.0)
+    inside = EdgeIndex(ShardFolder(path), Shard(shard, path), 4, "none", 5.0)
     with ThreadPoolExecutor(2) as pool:
         counting = pool.submit(inside.count)
         assert begun.wait(5)

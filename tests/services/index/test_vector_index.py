@@ -378,6 +378,14 @@ def test_scores_from_the_least_score_up_are_found(index: VectorIndex) -> None:
     assert ids(index.search(query, min_score=-1.0)) == ["same", "near", "far"]
 
 
+def test_a_graph_holds_at_most_the_products(index: VectorIndex) -> None:
+    index.upsert([point("a", looks=RED), point("b", looks=GREEN), Tombstone("c", 9, 1.0)])
+    for _ in range(2):
+        graph = index.graph()
+        assert graph.vectors == 2 and 0 <= graph.indexed <= 2
+        index.optimize()
+
+
 @pytest.mark.parametrize("quantization", ["scalar", "turbo"])
 @pytest.mark.parametrize("kind", ["edge", SERVER])
 def test_compressed_vectors_find_what_whole_ones_do(
