@@ -110,6 +110,12 @@ class Settings(BaseSettings):
     batch_seconds: float = Field(
         600.0, ge=1, description="Seconds after which a batch counts as stuck, and its worker exits."
     )
+    graph_after_ms: float = Field(
+        20.0,
+        ge=0,
+        description="Median milliseconds of a search above which the search graph of a catalog is built, where the "
+        "index is in this process; 0: only when asked for.",
+    )
     fetch_allow: str = Field(
         "", description="Internal hosts that images may be fetched from: host names and CIDRs, separated by commas."
     )

@@ -83,7 +83,8 @@ def run(
     app = create_app(redis_url, worker)
     ending = Ending(worker, leave, patience)
     heartbeat = Heartbeat(worker, overrun=ending.overrun, limit=settings.batch_seconds)
-    upkeep = Upkeep(worker, chores, catalogs, wake=lambda: wake_worker(app), timings=timings)
+    slow = 0.0 if settings.qdrant_url else settings.graph_after_ms / 1000
+    upkeep = Upkeep(worker, chores, catalogs, wake=lambda: wake_worker(app), slow_seconds=slow, timings=timings)
     # What Celery does at these signals does not work with threads, or starts another process in place of ours.
     kept = {number: signal.getsignal(number) for number in (signal.SIGQUIT, signal.SIGHUP)}
 

@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from services.catalog.catalog import Catalog
+from workers.graphs import GRAPH
 from workers.tasks import Do, TaskRun
 
 
@@ -15,4 +16,4 @@ def build_graph(catalog: Catalog, run: TaskRun) -> Mapping[str, Any]:
     return {"built": built}
 
 
-KINDS: Mapping[str, Do] = MappingProxyType({"graph": build_graph})
+KINDS: Mapping[str, Do] = MappingProxyType({GRAPH: build_graph})

@@ -1,5 +1,6 @@
 """Common chores, for which it does not matter whether there is work: expired leases, lost wake-ups, leftovers."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,9 +8,10 @@ from dataclasses import dataclass
 import structlog
 
 from services.catalog.catalogs import Catalogs
-from services.errors import CatalogNotFound, LookalikeError
+from services.errors import CatalogNotFound, LedgerUnavailable, LookalikeError
 from services.failpoints import hit
 from services.ledger import Chores
+from workers.graphs import begin_due
 from workers.media_gc import collect
 from workers.periodic import Periodic
 from workers.worker import Worker
@@ -25,6 +27,8 @@ class Timings:
     """Between two turns, or less where leases are short."""
     lead: float = 5.0
     """How long nobody else does the chores after a turn."""
+    graphs: float = 60.0
+    """Between two looks at which search graphs are due."""
     sweep: float = 600.0
     """Between two turns of the chores that may take long."""
     silent: float = 300.0
@@ -45,6 +49,7 @@ class Upkeep:
         chores: The ledger's part of the chores.
         catalogs: The catalogs whose tombstones and originals are tended.
         wake: Sends a message that wakes a worker, no matter which.
+        slow_seconds: What the median search may take before a search graph is due; 0: none is.
         timings: When it does what.
     """
 
@@ -55,6 +60,7 @@ class Upkeep:
         catalogs: Catalogs,
         *,
         wake: Callable[[], None],
+        slow_seconds: float = 0.0,
         timings: Timings = Timings(),
     ) -> None:
         self._worker = worker
@@ -62,7 +68,9 @@ class Upkeep:
         self._catalogs = catalogs
         self._wake = wake
         self._timings = timings
-        self._swept: float | None = None
+        self._slow_seconds = slow_seconds
+        self._looked = -math.inf
+        self._swept = -math.inf
         self._thread = Periodic("upkeep", self.tend, every=min(timings.every, worker.claims.lease / 3))
 
     def start(self) -> None:
@@ -82,9 +90,12 @@ class Upkeep:
         for _ in range(self._worker.claims.spare_drains(self._worker.batch_size)):
             self._wake()
         now = time.monotonic()
-        if self._swept is None or now - self._swept >= self._timings.sweep:
+        if now - self._swept >= self._timings.sweep:
             self._swept = now
             self._sweep()
+        if self._slow_seconds and now - self._looked >= self._timings.graphs:
+            self._looked = now
+            self._begin_graphs()
 
     def _sweep(self) -> None:
         self._chores.reap(self._timings.silent)
@@ -98,6 +109,16 @@ class Upkeep:
             count := collect(self._chores, self._catalogs, older=self._timings.original)
         ):
             log.info("originals that nothing needs are gone", count=count)
+
+    def _begin_graphs(self) -> None:
+        for spec in self._catalogs.specs():
+            try:
+                if begin_due(self._catalogs.get(spec.name), self._chores, self._slow_seconds):
+                    log.info("the search graph of a catalog will be built", catalog=spec.name)
+            except LedgerUnavailable:
+                raise
+            except LookalikeError as error:
+                log.warning("a search graph is not looked at", catalog=spec.name, code=error.code, reason=str(error))
 
     def _is_there(self, catalog_id: str) -> bool:
         try:

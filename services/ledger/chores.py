@@ -10,20 +10,20 @@ class Chores:
     """The common chores, of which any process may do any at any time. Every call raises `LedgerUnavailable`."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self.store = store
 
     def lead(self, worker: str, seconds: float) -> bool:
         """Whether this worker is the one that does upkeep for so many seconds from now."""
-        return bool(self._store.run("lead", worker, int(seconds * 1000)))
+        return bool(self.store.run("lead", worker, int(seconds * 1000)))
 
     def due(self, chore: str, seconds: int) -> bool:
         """Whether a chore is to be done now: True once in so many seconds, whoever asks."""
         with translated():
-            return bool(self._store.redis.set(f"la:due:{chore}", 1, nx=True, ex=seconds))
+            return bool(self.store.redis.set(f"la:due:{chore}", 1, nx=True, ex=seconds))
 
     def images(self) -> Iterator[str]:
         """The hash of each image in media that a change needs: one that has not ended, or failed and may be retried."""
-        redis = self._store.redis
+        redis = self.store.redis
         with translated():
             for _, item in redis.hscan_iter("la:items", count=CHUNK):
                 yield from payload.images(item)
@@ -34,10 +34,10 @@ class Chores:
     def oldest(self, catalog_id: str) -> int | None:
         """A version below which no change of the catalog waits, is in progress or may be retried; None where no change
         does at all."""
-        redis = self._store.redis
+        redis = self.store.redis
         with translated():
             pipeline = redis.pipeline(transaction=False)
-            failing = redis.zrange(f"la:failing:{catalog_id}", self._store.now(), "+inf", byscore=True)
+            failing = redis.zrange(f"la:failing:{catalog_id}", self.store.now(), "+inf", byscore=True)
             for number in [*redis.smembers(f"la:open:{catalog_id}"), *failing]:
                 pipeline.hmget(b"la:job:" + number, "b", "low")
             found = pipeline.execute()
@@ -54,7 +54,7 @@ class Chores:
             How many claims ended.
         """
         count = 0
-        while expired := self._store.run("expire", int(everything)):
+        while expired := self.store.run("expire", int(everything)):
             count += len(expired)
         return count
 
@@ -62,7 +62,7 @@ class Chores:
         """Forgets jobs of which nothing has been received for so many seconds; returns how many."""
         silent = self._before("la:receiving", seconds)
         for number in silent:
-            removal.discard(self._store, number)
+            removal.discard(self.store, number)
         return len(silent)
 
     def resume_drops(self, seconds: float, is_there: Callable[[str], bool]) -> None:
@@ -74,12 +74,12 @@ class Chores:
         """
         for catalog_id in map(bytes.decode, self._before("la:dropping", seconds)):
             if is_there(catalog_id):
-                removal.restore(self._store, catalog_id)
+                removal.restore(self.store, catalog_id)
             else:
-                removal.drop(self._store, catalog_id)
+                removal.drop(self.store, catalog_id)
 
     def _before(self, key: str, seconds: float) -> list[bytes]:
         """The members of a sorted set whose time is so many seconds ago."""
         with translated():
-            latest = self._store.now() - int(seconds * 1000)
-            return list(self._store.redis.zrange(key, "-inf", latest, byscore=True))
+            latest = self.store.now() - int(seconds * 1000)
+            return list(self.store.redis.zrange(key, "-inf", latest, byscore=True))
