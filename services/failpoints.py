@@ -26,6 +26,13 @@ POINTS = (
     "end_removal",  # before it is recorded that all are
     "upkeep",  # before expired leases are requeued
 )
+"""The points on the way of a change, in the order in which it passes them."""
+
+BESIDE = (
+    "bring",  # before products are written to another generation than the live one
+    "brought",  # they are written
+)
+"""The points that are passed where a catalog has several generations."""
 
 Act = Callable[[], None]
 _acts: dict[str, Act] = {}
@@ -43,8 +50,8 @@ def enable(point: str, act: Act) -> None:
     Raises:
         ValueError: There is no point of this name.
     """
-    if point not in POINTS:
-        raise ValueError(f"{point!r} is no fault point; there are {', '.join(POINTS)}")
+    if point not in POINTS + BESIDE:
+        raise ValueError(f"{point!r} is no fault point; there are {', '.join(POINTS + BESIDE)}")
     _acts[point] = act
 
 

@@ -30,7 +30,7 @@ Run = Callable[..., tuple[int, dict[str, Any]]]
 KEPT = Path(__file__).parent / "v0.1"
 EXPECTED: dict[str, Any] = json.loads((KEPT / "expected.json").read_text())
 CATALOG = "shoes"
-HASHES = "Products may have a perceptual hash."
+HASHES = "Products may have a perceptual hash and a URL, and catalogs several generations."
 
 
 @pytest.fixture
@@ -72,6 +72,8 @@ def stored(catalogs: Catalogs) -> dict[str, Any]:
         "tombstones": [[each.product_id, each.version, each.removed_at] for each in catalog.tombstones()],
     }
     del found["spec"]["generation"]
+    # What a catalog of v0.1 has none of.
+    assert found["spec"].pop("generations") == () and found["spec"].pop("generation_created_at") is None
     return found
 
 
