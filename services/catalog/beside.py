@@ -38,7 +38,7 @@ class Beside:
         check_space: Callable[[int], None],
         background: Background | None,
     ) -> None:
-        self._live = live
+        self.live = live
         self._others = others
         self._intake = intake
         self._check_space = check_space
@@ -64,13 +64,13 @@ class Beside:
     def bring_page(self, generation: str, after: str | None, limit: int) -> tuple[int, Brought, str | None]:
         """Brings the next products of the live generation to another one: how many those are, what became of them,
         and the cursor that goes on (None: those were the last)."""
-        points, cursor = self._live.index.scroll(after=after, limit=limit)
+        points, cursor = self.live.index.scroll(after=after, limit=limit)
         return len(points), self.bring(generation, [each.product_id for each in points]), cursor
 
     def bring_removals(self, generation: str, limit: int) -> Iterator[int]:
         """Brings the removals of the live generation to another one: how many were not there, a page at a time."""
         target = self._others[generation].index
-        removed = iter(self._live.index.tombstones(before=math.inf))
+        removed = iter(self.live.index.tombstones(before=math.inf))
         while page := list(islice(removed, limit)):
             versions = target.versions([each.product_id for each in page])
             new = [each for each, there in zip(page, versions, strict=True) if there is None or there < each.version]
@@ -88,7 +88,7 @@ class Beside:
 
         Raises for these what `Bringing.bring` does, and `IndexUnavailable` where `written` is gone.
         """
-        if written != self._live.id:
+        if written != self.live.id:
             self._catch_up(written, product_ids, pictures)
         for each in kept:
             if each.id not in self._others or not _is_kept(each) or each.id == written:
@@ -103,14 +103,14 @@ class Beside:
                 self._background.submit(what, bring)
 
     def _to(self, generation: str) -> Bringing:
-        return Bringing(self._live.index, self._others[generation], self._intake, self._check_space)
+        return Bringing(self.live.index, self._others[generation], self._intake, self._check_space)
 
     def _catch_up(self, written: str, product_ids: Sequence[str], pictures: Pictures) -> None:
         """The live generation gets what was written to one that was it when that began."""
         again = IndexUnavailable("Another generation of the catalog has become the live one meanwhile; try again.")
         if written not in self._others:
             raise again
-        back = Bringing(self._others[written].index, self._live, self._intake, self._check_space)
+        back = Bringing(self._others[written].index, self.live, self._intake, self._check_space)
         if back.bring(product_ids, pictures).faults:
             # Applied again, the change meets the generation that is live now, and has its own image at hand.
             raise again

@@ -1,51 +1,31 @@
 """The generations of a catalog: the next one is built beside the live one, switched to, gone back from, dropped."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from services.catalog.bringing import Brought
 from services.catalog.catalog import Catalog
 from services.catalog.catalogs import Catalogs
+from services.catalog.comparing import Comparison, compared
 from services.catalog.opening import CatalogOptions
-from services.catalog.switching import BUILT, check_begin, check_differs, found, marked, switched, wanted, without
+from services.catalog.passes import Pass, Watch, added, watch_nothing
+from services.catalog.switching import (
+    BUILT,
+    check_begin,
+    check_differs,
+    found,
+    is_wanted,
+    marked,
+    switched,
+    wanted,
+    without,
+)
 from services.descriptions import as_live, live, rfc3339
 from services.errors import GenerationIncomplete, GenerationLive, GenerationNotFound
-from services.records import CatalogSpec, Generation, GenerationState, Outcome
+from services.records import CatalogSpec, Generation, GenerationState
 
 KEEP_SECONDS = 86_400.0
 """How long a generation is kept after another one has become the live one."""
-
-EXAMPLES = 1000
-"""Products that are named at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pass:
-    """A pass over the products of the live generation, or a part of it.
-
-    Attributes:
-        products: How many were looked at.
-        brought: How many the other generation has now that it lacked, or had otherwise; removals count, too.
-        lacking: How many it still lacks, or has as they were before.
-        faults: Why, by error code: how many.
-        examples: Some of them, each with its error.
-        after: Where the next pass may go on; None: this one came to the end.
-    """
-
-    products: int = 0
-    brought: int = 0
-    lacking: int = 0
-    faults: dict[str, int] | None = None
-    examples: tuple[Outcome, ...] = ()
-    after: str | None = None
-
-
-Watch = Callable[[Pass], None]
-
-
-def _watch_nothing(done: Pass) -> None:
-    """Watches nothing."""
 
 
 def _never() -> bool:
@@ -72,6 +52,38 @@ class Generations:
         """The live one, and the others that are kept. Raises `CatalogNotFound`."""
         spec = self._catalogs.renewed(self._name).spec
         return [live(spec), *spec.generations]
+
+    def products(self, id: str) -> int:
+        """How many products one of them has. Raises `GenerationNotFound`, `IndexUnavailable`."""
+        catalog = self._catalogs.renewed(self._name)
+        if id == catalog.spec.generation:
+            return catalog.count()
+        self._prepare(catalog, found(catalog.spec, id))
+        return catalog.beside.index_of(id).count()
+
+    def candidate(self) -> str:
+        """The next generation, or the only other one. Raises `GenerationNotFound` where there is none, or several."""
+        others = [each for each in self.all() if each.state not in (GenerationState.LIVE, GenerationState.DROPPED)]
+        built = [each for each in others if each.state in BUILT] or others
+        if len(built) == 1:
+            return built[0].id
+        if not built:
+            raise GenerationNotFound(
+                f"Catalog {self._name} has no other generation: build one with `lookalike reindex --encoder NAME`."
+            )
+        raise GenerationNotFound(
+            f"Catalog {self._name} has several other generations, so name one: {', '.join(each.id for each in built)}."
+        )
+
+    def begin_or_go_on(self, options: CatalogOptions) -> Generation:
+        """The next generation that is being built, where it has what the options say; else `begin`.
+
+        Raises what `begin` does, also where the next generation has something else.
+        """
+        for each in self.all():
+            if each.state in BUILT and is_wanted(each, options):
+                return each
+        return self.begin(options)
 
     def begin(self, options: CatalogOptions) -> Generation:
         """Begins the next generation, empty: from now on every change goes to it, too.
@@ -106,7 +118,7 @@ class Generations:
         id: str,
         *,
         after: str | None = None,
-        watch: Watch = _watch_nothing,
+        watch: Watch = watch_nothing,
         stopping: Callable[[], bool] = _never,
     ) -> Pass:
         """Brings whatever a generation lacks of the live one, page by page; again, it only finds what is behind.
@@ -127,7 +139,7 @@ class Generations:
         while True:
             catalog, _ = self._other(id)
             count, brought, after = catalog.beside.bring_page(id, after, self._page)
-            done = _added(done, count, brought, after)
+            done = added(done, count, brought, after)
             watch(done)
             if after is None:
                 break
@@ -137,14 +149,23 @@ class Generations:
             done = replace(done, brought=done.brought + removed)
         return done
 
-    def promote(self, id: str | None = None, *, allow_lacking: bool = False, watch: Watch = _watch_nothing) -> Pass:
+    def compare(self, id: str, *, sample: int = 100, seed: int = 0) -> Comparison:
+        """Compares what the live generation and another one find for some products: see `compared`.
+
+        Raises `GenerationNotFound`, `Conflict` for the live one itself, `IndexUnavailable`.
+        """
+        catalog, generation = self._other(id)
+        self._prepare(catalog, generation)
+        return compared(catalog.beside.live.index, catalog.beside.index_of(id), sample, seed)
+
+    def promote(self, id: str | None = None, *, allow_missing: bool = False, watch: Watch = watch_nothing) -> Pass:
         """Makes another generation the live one, in one step, when it has all that the live one has.
 
         That one is kept as a previous one: it gets changes until it is dropped, and can be gone back to.
 
         Args:
             id: The generation; None: the next one, or the only other one.
-            allow_lacking: Switch although products cannot be brought, which then are no products of the catalog.
+            allow_missing: Switch although products cannot be brought, which then are no products of the catalog.
             watch: See `build`.
 
         Returns:
@@ -155,14 +176,14 @@ class Generations:
             GenerationIncomplete: It lacks products; their changes go on going to both.
             IndexUnavailable and others: See `build`.
         """
-        id = self._candidate() if id is None else id
-        self._check_complete(id, self.build(id, watch=watch), allow_lacking)
+        id = self.candidate() if id is None else id
+        self._check_complete(id, self.build(id, watch=watch), allow_missing)
         self._mark(id, GenerationState.SWITCHING)
         try:
             # What was written before the mark is found by this pass, and who writes after it sees the mark before the
             # change counts as applied: `Catalog._follow`.
             done = self.build(id, watch=watch)
-            self._check_complete(id, done, allow_lacking)
+            self._check_complete(id, done, allow_missing)
             catalog, generation = self._other(id)
             self._prepare(catalog, generation)
             self._catalogs.describe(catalog.spec, lambda now: switched(now, id, self._keep_seconds))
@@ -171,7 +192,7 @@ class Generations:
             raise
         return done
 
-    def rollback(self, *, allow_lacking: bool = False, watch: Watch = _watch_nothing) -> Pass:
+    def rollback(self, *, allow_missing: bool = False, watch: Watch = watch_nothing) -> Pass:
         """Makes the generation the live one again that was it before, as `promote` does.
 
         Raises what `promote` does.
@@ -181,7 +202,7 @@ class Generations:
             raise GenerationNotFound(
                 f"No generation of catalog {self._name} is kept that was live before, so there is none to go back to."
             )
-        return self.promote(kept[-1].id, allow_lacking=allow_lacking, watch=watch)
+        return self.promote(kept[-1].id, allow_missing=allow_missing, watch=watch)
 
     def drop(self, id: str) -> None:
         """Removes a generation with its vectors.
@@ -215,19 +236,6 @@ class Generations:
             self.drop(id)
         return due
 
-    def _candidate(self) -> str:
-        others = [each for each in self.all() if each.state not in (GenerationState.LIVE, GenerationState.DROPPED)]
-        built = [each for each in others if each.state in BUILT] or others
-        if len(built) == 1:
-            return built[0].id
-        if not built:
-            raise GenerationNotFound(
-                f"Catalog {self._name} has no other generation: build one with `lookalike reindex --encoder NAME`."
-            )
-        raise GenerationNotFound(
-            f"Catalog {self._name} has several other generations, so name one: {', '.join(each.id for each in built)}."
-        )
-
     def _other(self, id: str) -> tuple[Catalog, Generation]:
         """The catalog as it is described now, and one of its other generations."""
         catalog = self._catalogs.renewed(self._name)
@@ -240,28 +248,14 @@ class Generations:
         self._catalogs.registry.prepare(as_live(catalog.spec, generation))
         catalog.beside.index_of(generation.id).declare(catalog.spec.indexed_attributes)
 
-    def _check_complete(self, id: str, done: Pass, allow_lacking: bool) -> None:
-        if done.lacking and not allow_lacking:
+    def _check_complete(self, id: str, done: Pass, allow_missing: bool) -> None:
+        if done.missing and not allow_missing:
             named = ", ".join(repr(each.product_id) for each in done.examples[:3])
             raise GenerationIncomplete(
-                f"Generation {id} of catalog {self._name} lacks {done.lacking} of {done.products} products, such as "
+                f"Generation {id} of catalog {self._name} lacks {done.missing} of {done.products} products, such as "
                 f"{named}: put them again with their images, or promote it without them."
             )
 
     def _mark(self, id: str, state: GenerationState | None) -> None:
         """Gives a generation another state; None: the one that it had before it was switched to."""
         self._catalogs.describe(self._catalogs.renewed(self._name).spec, lambda now: marked(now, id, state))
-
-
-def _added(done: Pass, count: int, brought: Brought, after: str | None) -> Pass:
-    faults = dict(done.faults or {})
-    for each in brought.faults:
-        faults[each.code or ""] = faults.get(each.code or "", 0) + 1
-    return Pass(
-        products=done.products + count,
-        brought=done.brought + brought.count,
-        lacking=done.lacking + len(brought.faults),
-        faults=faults,
-        examples=(*done.examples, *brought.faults)[:EXAMPLES],
-        after=after,
-    )

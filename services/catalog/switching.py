@@ -37,6 +37,11 @@ def marked(now: CatalogSpec, id: str, state: GenerationState | None) -> CatalogS
     return replace(now, generations=tuple(mark(each) if each.id == id else each for each in now.generations))
 
 
+def is_wanted(generation: Generation, options: CatalogOptions) -> bool:
+    """Whether a generation has all that the options name."""
+    return all(value in (None, getattr(generation, option)) for option, value in options.items())
+
+
 def found(spec: CatalogSpec, id: str) -> Generation:
     """One of the other generations. Raises `GenerationNotFound`, `Conflict`."""
     for each in spec.generations:

@@ -1,6 +1,9 @@
 """Generations: the next one becomes what a catalog made with its encoder would be, whatever happens meanwhile."""
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,8 @@ from shops import FIRST, SECOND, Place, applied, assert_same, of_live, of_other,
 
 from services import failpoints
 from services.catalog.catalogs import Catalogs
-from services.catalog.generations import Generations, Pass
+from services.catalog.generations import Generations
+from services.catalog.passes import Pass
 from services.encoders.encoder import Encoder
 from services.errors import (
     Conflict,
@@ -86,7 +90,7 @@ def test_what_was_built_while_changes_came_is_what_its_encoder_would_have_made(
     found.build(began.id, watch=change)
     applied(lambda: catalogs.get("shop"), list(meanwhile))
     done = found.promote(began.id)
-    assert (done.lacking, done.after) == (0, None)
+    assert (done.missing, done.after) == (0, None)
     assert_same(of_live(catalogs.get("shop")), made_with(SECOND, changes[:45]))
     assert_same(of_other(catalogs.get("shop"), found.all()[1].id), made_with(FIRST, changes[:45]))
     applied(lambda: catalogs.get("shop"), after)
@@ -147,7 +151,7 @@ def test_a_build_goes_on_where_it_stopped(catalogs: Catalogs) -> None:
     second = found.build(id, after=first.after)
     assert (second.products, second.brought, second.after) == (6, 6, None)
     again = found.build(id)
-    assert (again.products, again.brought, again.lacking) == (10, 0, 0)
+    assert (again.products, again.brought, again.missing) == (10, 0, 0)
 
 
 def test_a_promoted_catalog_answers_with_the_new_encoder_only(catalogs: Catalogs) -> None:
@@ -212,6 +216,51 @@ def test_a_process_with_an_older_description_loses_nothing(place: Place, made_wi
         assert_same(of_live(one.get("shop")), made_with(SECOND, changes))
 
 
+def test_who_searches_and_writes_while_it_is_switched_notices_nothing(place: Place, made_with: MadeWith) -> None:
+    """Given writers and readers in as many processes as the place allows, if generations are switched to and fro, then
+    no request fails, none is answered by two generations, and each change is in the live one when it counts."""
+    changes = script(7, 80)
+    with ExitStack() as stack:
+        one = stack.enter_context(place.opened())
+        other = stack.enter_context(place.opened(fresh_seconds=0.5)) if place.is_shared else one
+        one.create(shop())
+        applied(lambda: one.get("shop"), changes[:10])
+        generations(one).begin({"encoder": SECOND})
+        ended = threading.Event()
+
+        def write() -> None:
+            for each in changes[10:]:
+                [outcome] = other.get("shop").apply([each])
+                [now] = one.renewed("shop")._index.versions([each.product_id])
+                assert outcome.state is State.FAILED or (now or 0) >= (each.version or 0), each
+
+        def search() -> int:
+            count = 0
+            while not ended.is_set():
+                catalog = other.get("shop")
+                vectors = {point.product_id: point for point in catalog.points()}
+                for product_id in list(vectors)[:2]:
+                    assert np.asarray(vectors[product_id].vector).shape == (catalog.spec.dim,)
+                    catalog.search(np.asarray(vectors[product_id].vector))
+                catalog.search_image(seen(1, 1))
+                count += 1
+            return count
+
+        with ThreadPoolExecutor(2) as pool:
+            writing, searching = pool.submit(write), pool.submit(search)
+            switches = 0
+            while not writing.done():
+                (generations(one).promote if switches == 0 else generations(one).rollback)()
+                switches += 1
+            ended.set()
+            writing.result()
+            assert searching.result() > 0
+        generations(one).rollback()
+        encoder = one.get("shop").spec.encoder
+        assert_same(of_live(one.get("shop")), made_with(encoder, changes))
+        assert {each.state for each in generations(one).all()[1:]} == {GenerationState.PREVIOUS} and switches > 0
+
+
 def test_what_fails_in_the_next_one_changes_no_outcome(place: Place) -> None:
     def load(name: str, *rest: Any) -> Encoder:
         if name == SECOND and broken:
@@ -261,7 +310,7 @@ def test_products_without_an_original_are_named_and_nothing_is_switched(place: P
         found = generations(catalogs)
         began = found.begin({"encoder": SECOND})
         done = found.build(began.id)
-        assert (done.products, done.brought, done.lacking, done.faults) == (3, 0, 3, {"media_not_found": 3})
+        assert (done.products, done.brought, done.missing, done.faults) == (3, 0, 3, {"media_not_found": 3})
         assert {each.product_id for each in done.examples} == {"p0", "p1", "p2"}
         with pytest.raises(GenerationIncomplete, match="lacks 3 of 3 products"):
             found.promote()
@@ -269,9 +318,9 @@ def test_products_without_an_original_are_named_and_nothing_is_switched(place: P
         # The bytes of a change are at hand, and go to both.
         applied(lambda: catalogs.get("shop"), [Change("p1", image=seen(4, 1), version=9)])
         settled(catalogs)
-        assert found.promote(allow_lacking=True).lacking == 2
+        assert found.promote(allow_missing=True).missing == 2
         assert [point.product_id for point in catalogs.get("shop").points()] == ["p1"]
-        assert found.rollback().lacking == 0
+        assert found.rollback().missing == 0
         assert catalogs.get("shop").count() == 3
 
 
