@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.catalog.catalog import Catalog
-from services.catalog.catalogs import Catalogs, Registry, Save
+from services.catalog.catalogs import Catalogs, Parts
+from services.catalog.registry import Registry
 from services.catalog.sharing import FRESH_SECONDS, Exclusive, OwnFolder, SharedServer, Sharing
 from services.encoders.encoder import Encoder
 from services.encoders.keras.encoder import TensorFlowEncoder
@@ -16,7 +17,6 @@ from services.encoders.keras.encoder import has_bfloat16 as has_bfloat16
 from services.encoders.keras.gpus import gpus as gpus
 from services.encoders.network import Patience
 from services.encoders.networks import network
-from services.encoders.shared import SharedEncoder
 from services.errors import DataCorrupt
 from services.images.decoder import Decoder
 from services.images.intake import Intake, Observe, nothing
@@ -111,7 +111,7 @@ def _catalogs(
     load: Load,
     observe: Observe,
 ) -> Catalogs:
-    def open_catalog(spec: CatalogSpec, encoder: SharedEncoder, save: Save) -> Catalog:
+    def open_catalog(spec: CatalogSpec, parts: Parts) -> Catalog:
         if spec.dim != network(spec.encoder).dim:
             raise DataCorrupt(
                 f"Catalog {spec.name} holds vectors of {spec.dim} numbers, and {spec.encoder} makes "
@@ -119,20 +119,24 @@ def _catalogs(
             )
         return Catalog(
             spec,
-            open_index(spec),
+            parts.index,
             intake,
-            encoder,
+            parts.encoder,
             input_size=network(spec.encoder).size,
-            save=save,
+            save=parts.save,
             check_space=registry.check_space,
             batch_size=settings.batch_size,
             observe=observe,
+            others=parts.others,
+            versions=parts.versions,
+            renew=parts.renew,
+            background=parts.background,
         )
 
     def load_of(spec: CatalogSpec) -> Encoder:
         return load(spec.encoder, spec.weights, spec.resample, settings)
 
-    return Catalogs(registry, sharing, intake, open=open_catalog, load=load_of)
+    return Catalogs(registry, sharing, intake, open=open_catalog, open_index=open_index, load=load_of)
 
 
 def _intake(settings: Settings, registry: Registry, media: Media, fetcher: "_LateFetcher") -> Intake:
@@ -271,6 +275,8 @@ def _host_headers(settings: Settings) -> "HostHeaders | None":
 
 def _folder_index(folder: DataFolder, spec: CatalogSpec) -> EdgeIndex:
     vectors = folder.vectors(spec)
-    if folder.has_catalog(spec.name) and not vectors.is_dir():
+    # The folder of another generation is made here, and what it lacks is brought.
+    is_live = folder.has_catalog(spec.name) and folder.catalog(spec.name).generation == spec.generation
+    if is_live and not vectors.is_dir():
         raise DataCorrupt(f"The vectors of catalog {spec.name} are gone from {vectors}; restore them.")
     return EdgeIndex.open(vectors, spec.dim, spec.quantization)

@@ -18,12 +18,17 @@ operation can succeed (`retryable`). A message is one sentence that names what i
     ├── NotFound
     │   ├── CatalogNotFound
     │   ├── ProductNotFound
+    │   ├── GenerationNotFound
     │   ├── JobNotFound
     │   └── MediaNotFound
     ├── Conflict                   the request is valid, but not for this catalog
     │   ├── CatalogExists
     │   ├── IdempotencyConflict    the same key with another body, or while the first is in progress
-    │   └── EncoderMismatch
+    │   ├── EncoderMismatch
+    │   ├── GenerationExists       another one is being built
+    │   ├── GenerationUnchanged    it would be what the live one is
+    │   ├── GenerationLive         the live one cannot be dropped
+    │   └── GenerationIncomplete   it lacks products that the live one has
     ├── ImageError                 a fault of one image: recorded as its result, never ends a run
     │   ├── ImageNotReadable       the file is missing or may not be opened
     │   ├── ImageUnsupported       not an image, or of a format that is not supported
@@ -133,6 +138,10 @@ class ProductNotFound(NotFound):
     code = "product_not_found"
 
 
+class GenerationNotFound(NotFound):
+    code = "generation_not_found"
+
+
 class JobNotFound(NotFound):
     code = "job_not_found"
 
@@ -162,6 +171,22 @@ class IdempotencyConflict(Conflict):
 
 class EncoderMismatch(Conflict):
     code = "encoder_mismatch"
+
+
+class GenerationExists(Conflict):
+    code = "generation_exists"
+
+
+class GenerationUnchanged(Conflict):
+    code = "generation_unchanged"
+
+
+class GenerationLive(Conflict):
+    code = "generation_live"
+
+
+class GenerationIncomplete(Conflict):
+    code = "generation_incomplete"
 
 
 class ImageError(LookalikeError):

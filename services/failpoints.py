@@ -45,7 +45,13 @@ GRAPH_POINTS = (
 )
 """Those of the building of a search graph."""
 
-ALL = POINTS + TASK_POINTS + GRAPH_POINTS
+GENERATION_POINTS = (
+    "bring",  # before products are written to another generation than the live one
+    "brought",  # they are written
+)
+"""Those that are passed where a catalog has several generations."""
+
+ALL = POINTS + TASK_POINTS + GRAPH_POINTS + GENERATION_POINTS
 
 Act = Callable[[], None]
 _acts: dict[str, Act] = {}

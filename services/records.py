@@ -4,11 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from services.descriptions import AttributeKind as AttributeKind
+from services.descriptions import CatalogSpec as CatalogSpec
+from services.descriptions import Generation as Generation
+from services.descriptions import GenerationState as GenerationState
+from services.descriptions import Quantization as Quantization
+from services.descriptions import Resample as Resample
 from services.errors import LookalikeError
 
 Attributes = Mapping[str, Any]
@@ -22,15 +28,6 @@ Vectors = npt.NDArray[np.float32]
 
 Pixels = npt.NDArray[np.uint8]
 """uint8, RGB, shape (height, width, 3) of one image or (n, height, width, 3) of a batch."""
-
-
-Resample = Literal["nearest", "bilinear", "bicubic", "lanczos"]
-"""How an image is brought to the size the encoder takes. Part of the fingerprint."""
-
-
-Quantization = Literal["none", "scalar", "turbo"]
-"""How a catalog's vectors are compressed beside the whole ones, which rank again what the compressed ones found: not,
-to one byte a number, or to 4 bits (TurboQuant)."""
 
 
 class State(StrEnum):
@@ -67,37 +64,6 @@ class ChangeKind(StrEnum):
     PUT = "put"
     PATCH = "patch"
     DELETE = "delete"
-
-
-class AttributeKind(StrEnum):
-    """What an indexed attribute holds: text, whole numbers, numbers, true and false, or lists of them."""
-
-    KEYWORD = "keyword"
-    INTEGER = "integer"
-    FLOAT = "float"
-    BOOL = "bool"
-
-
-@dataclass(frozen=True, slots=True)
-class CatalogSpec:
-    """What is fixed about a catalog, and kept beside its vectors.
-
-    `id` is different for a later catalog of the same name: 32 hex digits. `weights` is `imagenet`, `random:SEED` or a
-    file. `fingerprint` is None only while no encoder has been loaded for the catalog. `generation` names the folder or
-    collection that holds the vectors. `created_at` is RFC 3339 in UTC.
-    """
-
-    name: str
-    id: str
-    encoder: str
-    weights: str
-    resample: Resample
-    dim: int
-    fingerprint: str | None
-    generation: str
-    created_at: str
-    indexed_attributes: Mapping[str, AttributeKind] = field(default_factory=dict)
-    quantization: Quantization = "none"
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,11 @@ class Settings(BaseSettings):
         description="Seconds of failed attempts to encode or to write after which changes fail with the reason.",
     )
     job_retention: int = Field(86_400, ge=1, description="Seconds that a finished job is kept.")
+    generation_keep: int = Field(
+        86_400,
+        ge=0,
+        description="Seconds that a generation of a catalog is kept after another one has become the live one.",
+    )
     max_waiting: int = Field(
         2_000_000, ge=1, description="Maximum number of waiting changes; above it requests are answered with 429."
     )

@@ -6,9 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from api.cli.workspace import AnyCatalog
+from services.catalog.comparing import Comparison
 from services.errors import ImageError, InvalidInput, MediaNotFound
 from services.images.files import read
 from services.records import Neighbor
+
+COMPARED = 20
+"""Products of a comparison that are shown."""
+FIRST = 8
+"""Neighbors of each that are shown."""
 
 Answer = tuple[dict[str, str], list[Neighbor]]
 """A query, {"product_id": ...} or {"image": path}, and what was found."""
@@ -16,17 +22,39 @@ Answer = tuple[dict[str, str], list[Neighbor]]
 
 def write_sheet(file: Path, catalog: AnyCatalog, answers: list[Answer]) -> None:
     """Writes the sheet. Raises `InvalidInput` where the file cannot be written."""
-    from jinja2 import Environment, PackageLoader
-
-    template = Environment(loader=PackageLoader("api.cli", ""), autoescape=True).get_template("sheet.html")
-    html = template.render(
+    _write(
+        file,
         title=f"Lookalikes in {catalog.spec.name}",
         about=f"{catalog.count()} products, {catalog.spec.encoder}, "
         f"{'trained weights' if catalog.trained else 'RANDOM WEIGHTS, so neighbors mean nothing'}",
         rows=[_row(catalog, query, neighbors) for query, neighbors in answers],
     )
+
+
+def write_comparison(file: Path, catalog: AnyCatalog, found: Comparison, encoder: str) -> None:
+    """Writes what two generations find for the same products, one under the other, as a sheet; `encoder` is that of the
+    other one. Raises `InvalidInput` where the file cannot be written.
+    """
+    rows = []
+    for pair in found.pairs[:COMPARED]:
+        for name, neighbors in ((catalog.spec.encoder, pair.live), (encoder, pair.other)):
+            row = _row(catalog, {"product_id": pair.product_id}, [*neighbors[:FIRST]])
+            rows.append(row | {"name": f"{pair.product_id}: {name}"})
+    shares = ", ".join(f"{share:.0%} of the first {rank}" for rank, share in found.common.items())
+    _write(
+        file,
+        title=f"{catalog.spec.encoder} and {encoder} in {catalog.spec.name}",
+        about=f"Of {found.sample} products, both find {shares or 'nothing'}",
+        rows=rows,
+    )
+
+
+def _write(file: Path, **shown: Any) -> None:
+    from jinja2 import Environment, PackageLoader
+
+    template = Environment(loader=PackageLoader("api.cli", ""), autoescape=True).get_template("sheet.html")
     try:
-        file.write_text(html, encoding="utf-8")
+        file.write_text(template.render(**shown), encoding="utf-8")
     except OSError as error:
         raise InvalidInput(
             f"The contact sheet {file} cannot be written ({error.strerror}); give another --html."

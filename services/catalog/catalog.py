@@ -1,53 +1,47 @@
 """A catalog: products by ID, and what looks like what."""
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Unpack
 
 from services.attributes import checked_attributes, merged
-from services.catalog import copying, removal
+from services.catalog import removal
+from services.catalog.background import Background
+from services.catalog.beside import Beside
 from services.catalog.embeddings import read_embeddings, write_embeddings
 from services.catalog.fingerprint import check_fingerprint
+from services.catalog.keeping import Keeping
+from services.catalog.open_generation import OpenGeneration
 from services.catalog.plan import not_found
-from services.catalog.reading import Reading
 from services.catalog.search import Searcher, SearchOptions
 from services.catalog.stream import applied
-from services.catalog.tombstones import purge, read_tombstones
 from services.catalog.versions import Versions
 from services.catalog.writer import Finish, Writer
 from services.encoders.shared import SharedEncoder
 from services.encoders.specs import trained
-from services.images.intake import Intake, Observe, nothing
-from services.index.vector_index import VectorIndex, checked_keys, never
-from services.kinds import extended
+from services.images.intake import Intake, Observe, Picture, nothing
+from services.index.vector_index import VectorIndex
 from services.names import checked_product_id
 from services.query.filters import Filter
 from services.records import (
-    AttributeKind,
     Attributes,
     CatalogSpec,
     Change,
     ChangeKind,
     Embedding,
-    Graph,
     Neighbor,
-    OtherKinds,
     Outcome,
     Pixels,
-    Point,
     Product,
     State,
-    Tombstone,
     Vector,
     Vectors,
     failed,
 )
-from services.storage.media import Media
 
 
-class Catalog(Reading):
+class Catalog(Keeping):
     """Products, their looks and their attributes. Thread-safe.
 
     The encoder is loaded when an image first needs it: reading and `neighbors` never load it.
@@ -55,6 +49,10 @@ class Catalog(Reading):
     `index` keeps the products and `intake` brings images as pixels, `input_size` squared; `save` keeps a changed
     description, `check_space` raises `DataFull` where so many bytes should not be written, and `observe` is called with
     the stages of every batch. `batch_size` products are written or read at a time.
+
+    All that it reads and writes is of one generation, the one that was live when it was opened. `others` are those
+    beside it, to which its changes go, too; `background` takes them there. `renew` gives the catalog as it is described
+    now. `versions` are shared with whoever has it open otherwise.
     """
 
     def __init__(
@@ -69,14 +67,19 @@ class Catalog(Reading):
         check_space: Callable[[int], None],
         batch_size: int,
         observe: Observe = nothing,
+        others: Sequence[OpenGeneration] = (),
+        versions: Versions | None = None,
+        renew: Callable[[], "Catalog"] | None = None,
+        background: Background | None = None,
     ) -> None:
-        super().__init__(spec, index, intake)
+        live = OpenGeneration(spec, lambda: index, encoder, input_size)
+        beside = Beside(live, {each.id: each for each in others}, intake, check_space, background)
+        super().__init__(
+            spec, index, intake, beside, save=save, check_space=check_space, batch_size=batch_size, renew=renew
+        )
         self._encoder = encoder
-        self._save = save
-        self._check_space = check_space
-        self._batch_size = batch_size
-        self._describing = threading.Lock()
-        self._versions = Versions(index)
+        self.versions = versions or Versions()
+        self.versions.count_from(self._max_version)
         self._writer = Writer(
             index,
             spec.name,
@@ -85,9 +88,11 @@ class Catalog(Reading):
             resample=spec.resample,
             encode=self._encode,
             kinds=lambda: self.kinds,
-            versions=self._versions,
+            versions=self.versions,
             check_space=check_space,
             observe=observe,
+            forms=lambda: self.beside.forms,
+            written=self._applied,
         )
         self._searcher = Searcher(
             index,
@@ -140,10 +145,11 @@ class Catalog(Reading):
         return write_embeddings(
             self._index,
             embeddings,
-            self._versions,
+            self.versions,
             lambda: self.kinds,
             batch_size=self._batch_size,
             check_space=self._check_space,
+            written=self._follow,
         )
 
     def embeddings(self) -> Iterator[Embedding]:
@@ -181,7 +187,7 @@ class Catalog(Reading):
 
     def begin(self) -> removal.Since:
         """Begins a feed that names all products: puts from now on get higher versions."""
-        return removal.Since(self._versions.next(0), self.count())
+        return removal.Since(self.versions.next(0), self.count())
 
     def remove_unnamed(
         self, names: removal.Names, since: removal.Since, *, max_removed: float = removal.MAX_REMOVED
@@ -197,7 +203,7 @@ class Catalog(Reading):
 
     def remove_matching(self, filter: Filter) -> removal.Removed:
         """Removes the products that match a filter. Raises `InvalidFilter` where it has no condition."""
-        version = self._versions.next(0)
+        version = self.versions.next(0)
         return self._removed(self.removable(version, filter=removal.checked_filter(filter)), version)
 
     def removable(
@@ -224,74 +230,13 @@ class Catalog(Reading):
         """
         return self._searcher.by_product(self._point(product_id, vectors=True), **options)
 
-    def declare(self, attributes: Mapping[str, AttributeKind]) -> dict[str, OtherKinds]:
-        """Indexes attributes, so that filters on them are fast and they have facets.
-
-        From now on changes may set them to values of these kinds only. Values of other kinds that are stored stay, and
-        an attribute that has some is not indexed until it is declared again when it has none. Returns how many
-        products those are, and some, by attribute.
-
-        Raises `Conflict` where an attribute is declared as another kind, `InvalidInput` where a name is none.
-        """
-        checked_keys(attributes)
-        with self._describing:
-            declared = extended(self.spec.indexed_attributes, attributes)
-            self._describe(replace(self.spec, indexed_attributes=declared))
-        return self._index.declare(attributes)
-
-    def purge(self, before: float, *, below: int | None) -> int:
-        """Forgets products removed before that time with a lower version than `below` (None: any); returns how many.
-
-        From then on an older change of one would bring it back.
-        """
-        return purge(self._index, before, below)
-
-    def points(self) -> Iterator[Point]:
-        """Every product as the index keeps it, with its vector."""
-        return copying.read_points(self._index, self._batch_size)
-
-    def tombstones(self) -> Iterator[Tombstone]:
-        """Every removed product that has not been purged."""
-        return read_tombstones(self._index)
-
-    def copy(self, points: Iterable[Point | Tombstone], originals: Media | None = None) -> int:
-        """Writes what another catalog of this encoder has, versions included, and returns how many points and
-        tombstones that were. What is newer here stays; images are taken from `originals` unless they are here.
-        """
-        return copying.write_points(
-            self._index, points, self._intake, originals, batch_size=self._batch_size, check_space=self._check_space
-        )
-
-    def check_copy(self, source: "Catalog") -> None:
-        """Raises `Conflict` unless it has as many products as its source, and the same newest version."""
-        copying.check_copy(self.spec.name, source._index, self._index)
-
-    def graph(self) -> Graph:
-        """How many of the products the search graph holds, and what searches cost."""
-        return self._index.graph()
-
-    def optimize(self, canceled: Callable[[], bool] = never) -> bool:
-        """Builds the search graph, and returns when it is in use; calls of other threads go on meanwhile.
-
-        `canceled` is called often, and ends the build when it returns True. Returns whether a graph was built: False
-        where none was due, or where it was canceled.
-
-        Raises `Conflict` where it is being built already, `GraphNotBuilt`, `DataFull`, and `IndexUnavailable` where the
-        catalog is closed meanwhile.
-        """
-        return self._index.optimize(check_space=self._check_space, canceled=canceled)
-
-    def close(self) -> None:
-        """Closes the index; calls in progress and later ones raise `IndexUnavailable`."""
-        self._index.close()
-
     def _removed(self, pages: Iterable[Sequence[str]], version: int) -> removal.Removed:
         deletes = (Change(each, ChangeKind.DELETE, version=version) for page in pages for each in page)
         return removal.Removed(sum(outcome.state is State.APPLIED for outcome in self.put(deletes)))
 
-    def _describe(self, spec: CatalogSpec) -> None:
-        self._save(spec)
-        self.spec = spec
+    def _applied(self, outcomes: Sequence[Outcome], pictures: Mapping[str, Picture]) -> None:
+        # Those that were applied before, too: who did may have died before they followed.
+        self._follow([each.product_id for each in outcomes if each.state is not State.FAILED], pictures)
 
     def _encode(self, pixels: Pixels) -> Vectors:
         self.load_encoder()

@@ -1,65 +1,58 @@
 """The catalogs of a process: one open `Catalog` for each, shared by all threads."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from typing import Protocol, Self
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Self
 from uuid import uuid4
 
+from services.catalog.background import Background
 from services.catalog.catalog import Catalog
 from services.catalog.fingerprint import check_fingerprint
+from services.catalog.open_generation import OpenGeneration
+from services.catalog.registry import Registry
 from services.catalog.sharing import Sharing
+from services.catalog.versions import Versions
+from services.descriptions import as_live
 from services.encoders.encoder import Encoder
+from services.encoders.networks import network
 from services.encoders.shared import SharedEncoder
-from services.errors import CatalogExists, CatalogNotFound, Closed
+from services.errors import CatalogExists, CatalogNotFound, Closed, IndexUnavailable
 from services.images.intake import Intake
-from services.records import CatalogSpec
+from services.index.vector_index import VectorIndex
+from services.records import CatalogSpec, Generation, GenerationState
 
 Save = Callable[[CatalogSpec], None]
 
 
-class Registry(Protocol):
-    """Where the descriptions of catalogs are kept."""
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a `Catalog` is made of besides its description: see there."""
 
-    def check(self) -> None:
-        """Raises `IndexUnavailable` or `DataCorrupt` if the catalogs cannot be listed."""
-
-    def catalogs(self) -> list[CatalogSpec]:
-        """All, by name. Raises `DataCorrupt`."""
-
-    def has_catalog(self, name: str) -> bool:
-        """Raises `InvalidCatalog`."""
-
-    def catalog(self, name: str) -> CatalogSpec:
-        """Raises `CatalogNotFound`, `InvalidCatalog`, `DataCorrupt`."""
-
-    def create(self, spec: CatalogSpec) -> None:
-        """Adds a catalog whose name is free."""
-
-    def save(self, spec: CatalogSpec) -> None:
-        """Changes what can change of a catalog: fingerprint, weights, indexed attributes."""
-
-    def remove(self, name: str) -> None:
-        """Removes a catalog with its vectors. Raises `CatalogNotFound`."""
-
-    def check_space(self, planned: int = 0) -> None:
-        """Raises `DataFull` where so many bytes should not be written."""
-
-    def close(self) -> None:
-        """Closes it; it is unusable afterwards."""
+    index: VectorIndex
+    encoder: SharedEncoder
+    save: Save
+    others: Sequence[OpenGeneration]
+    versions: Versions | None
+    renew: Callable[[], Catalog]
+    background: Background
 
 
 class Catalogs:
     """The catalogs of this process, each opened at its first use and kept open. Thread-safe.
 
-    Catalogs with the same encoder, weights and resampling share one encoder, and all share the intake.
+    Catalogs with the same encoder, weights and resampling share one encoder, and all share the intake. An index is open
+    once, whichever catalogs use it: after a switch of generations, requests in progress end on the one that they began
+    on.
 
     Args:
         registry: Where the descriptions are kept.
         sharing: Who else may change them.
         intake: Where images come from.
         open: Makes the `Catalog` of a description.
+        open_index: Opens the index of a description's live generation.
         load: Makes the encoder of a description.
     """
 
@@ -69,17 +62,21 @@ class Catalogs:
         sharing: Sharing,
         intake: Intake,
         *,
-        open: Callable[[CatalogSpec, SharedEncoder, Save], Catalog],
+        open: Callable[[CatalogSpec, Parts], Catalog],
+        open_index: Callable[[CatalogSpec], VectorIndex],
         load: Callable[[CatalogSpec], Encoder],
     ) -> None:
         self.registry = registry
         self.intake = intake
         self._sharing = sharing
         self._new = open
+        self._open_index = open_index
         self._load = load
         self._lock = sharing.lock
         self._closed = False
         self._open: dict[str, Catalog] = {}
+        self._indexes: dict[tuple[str, str, str], VectorIndex] = {}
+        self.background = Background()
         self._read_at: dict[str, float] = {}
         self._encoders: dict[tuple[str, str, str], SharedEncoder] = {}
 
@@ -100,6 +97,11 @@ class Catalogs:
             return catalog
         with self._sharing.reading():
             return self._fresh(name) or self._read(name)
+
+    def renewed(self, name: str) -> Catalog:
+        """The catalog as it is described at this moment. Raises what `get` does."""
+        with self._sharing.reading():
+            return self._read(name)
 
     def by_id(self, id: str) -> Catalog:
         """The catalog that has this ID. Raises `CatalogNotFound`, `DataCorrupt`."""
@@ -123,7 +125,7 @@ class Catalogs:
             try:
                 self.registry.create(spec)
             except BaseException:
-                catalog.close()
+                self._close_indexes(spec.name)
                 raise
             self._open[spec.name] = catalog
             self._read_at[spec.name] = time.monotonic()
@@ -137,26 +139,45 @@ class Catalogs:
         """
         if self.find(spec.name) is None:
             with suppress(CatalogExists):  # another thread or process was faster
-                return self.create(replace(spec, generation=uuid4().hex))
+                return self.create(replace(spec, generation=uuid4().hex, generations=()))
         found = self.get(spec.name)
         if found.spec.id != spec.id:
             raise CatalogExists(f"There is another catalog {spec.name} already: remove it, or name another place.")
         return found
 
     def save(self, spec: CatalogSpec) -> None:
-        """Changes the description of a catalog.
+        """Changes fingerprint, weights and indexed attributes of a catalog.
 
         Raises `CatalogNotFound` where it has been removed, `EncoderMismatch` where it has got another fingerprint.
         """
-        with self._sharing.changing(spec.name):
-            now = self.registry.catalog(spec.name)
-            if now.id != spec.id:
-                raise CatalogNotFound(f"The catalog {spec.name} was removed, and is another one now.")
+
+        def change(now: CatalogSpec) -> CatalogSpec:
+            # Another process may have declared attributes since this one read the description; none is ever undeclared.
+            changed = replace(now, indexed_attributes={**now.indexed_attributes, **spec.indexed_attributes})
+            if now.generation != spec.generation:
+                return changed
             if spec.fingerprint:
                 check_fingerprint(now, spec.fingerprint)
-            # Another process may have declared attributes since this one read the description; none is ever undeclared.
-            declared = {**now.indexed_attributes, **spec.indexed_attributes}
-            self.registry.save(replace(spec, indexed_attributes=declared))
+            return replace(changed, fingerprint=spec.fingerprint, weights=spec.weights)
+
+        self._change(spec.name, spec.id, change)
+
+    def describe(self, spec: CatalogSpec, change: Callable[[CatalogSpec], CatalogSpec]) -> Catalog:
+        """Changes the description of a catalog: `change` makes the new one of what it is by then, while nobody else
+        changes it. Returns the catalog as it is described then.
+
+        Raises `CatalogNotFound` where it has been removed, and what `change` does.
+        """
+        self._change(spec.name, spec.id, change)
+        with self._sharing.reading():
+            return self._read(spec.name)
+
+    def remove_vectors(self, spec: CatalogSpec) -> None:
+        """Removes the vectors of a description's live generation, which the catalog has no more. Idempotent."""
+        with self._lock:
+            if index := self._indexes.pop(_key(spec), None):
+                index.close()
+        self.registry.remove_vectors(spec)
 
     def remove(self, name: str, id: str | None = None) -> None:
         """Removes a catalog with its vectors; calls in progress raise `IndexUnavailable` or `CatalogNotFound`.
@@ -166,8 +187,8 @@ class Catalogs:
         with self._lock:
             if id is not None and self.registry.catalog(name).id != id:
                 raise CatalogNotFound(f"The catalog {name} was removed, and is another one now.")
-            if catalog := self._open.pop(name, None):
-                catalog.close()
+            self._open.pop(name, None)
+            self._close_indexes(name)
             self.registry.remove(name)
 
     def encoder(self, spec: CatalogSpec) -> SharedEncoder:
@@ -180,10 +201,12 @@ class Catalogs:
 
     def close(self) -> None:
         """Closes every catalog and encoder, and lets other processes work on the data. Idempotent."""
+        self.background.close()
         with self._lock:
-            for catalog in self._open.values():
-                catalog.close()
             self._open.clear()
+            for index in self._indexes.values():
+                index.close()
+            self._indexes.clear()
             self._closed = True
             for encoder in self._encoders.values():
                 encoder.close()
@@ -209,22 +232,75 @@ class Catalogs:
         except CatalogNotFound:
             with self._lock:
                 if name in self._open and self._read_at[name] <= started:
-                    self._open.pop(name).close()
+                    self._open.pop(name)
+                    self._close_indexes(name)
             raise
         with self._lock:
             opened = self._open.get(name)
             if opened and self._read_at[name] > started:
                 return opened
-            if opened and (opened.spec.id, opened.spec.generation) == (spec.id, spec.generation):
+            if opened and _generations(opened.spec) == _generations(spec):
                 opened.spec = spec
             else:
-                self._open[name] = self._opened(spec)
-                if opened:
-                    opened.close()
+                self._open[name] = self._opened(spec, opened)
+                self._close_indexes(name, {(name, *each) for each in _generations(spec)})
             self._read_at[name] = started
             return self._open[name]
 
-    def _opened(self, spec: CatalogSpec) -> Catalog:
+    def _opened(self, spec: CatalogSpec, before: Catalog | None = None) -> Catalog:
+        self._check_open(spec.name)
+        parts = Parts(
+            index=self._index(spec),
+            encoder=self.encoder(spec),
+            save=self.save,
+            others=[self._other(spec, each) for each in spec.generations if each.state is not GenerationState.DROPPED],
+            versions=before.versions if before and before.spec.id == spec.id else None,
+            renew=partial(self.renewed, spec.name),
+            background=self.background,
+        )
+        return self._new(spec, parts)
+
+    def _other(self, spec: CatalogSpec, generation: Generation) -> OpenGeneration:
+        its_own = as_live(spec, generation)
+
+        def open_index() -> VectorIndex:
+            with self._lock:
+                self._check_open(spec.name)
+                now = self._open.get(spec.name)
+                if now is None or (spec.id, generation.id) not in _generations(now.spec):
+                    raise IndexUnavailable(f"Generation {generation.id} of catalog {spec.name} was dropped.")
+                return self._index(its_own)
+
+        return OpenGeneration(its_own, open_index, self.encoder(its_own), network(generation.encoder).size)
+
+    def _index(self, spec: CatalogSpec) -> VectorIndex:
+        key = _key(spec)
+        if key not in self._indexes:
+            self._indexes[key] = self._open_index(spec)
+        return self._indexes[key]
+
+    def _close_indexes(self, name: str, kept: Collection[tuple[str, str, str]] = ()) -> None:
+        """Closes the indexes of a catalog that are not to be kept."""
+        for key in [key for key in self._indexes if key[0] == name and key not in kept]:
+            self._indexes.pop(key).close()
+
+    def _check_open(self, name: str) -> None:
         if self._closed:
-            raise Closed(f"Catalog {spec.name} is not opened any more, because this process ends; try again.")
-        return self._new(spec, self.encoder(spec), self.save)
+            raise Closed(f"Catalog {name} is not opened any more, because this process ends; try again.")
+
+    def _change(self, name: str, id: str, change: Callable[[CatalogSpec], CatalogSpec]) -> None:
+        with self._sharing.changing(name):
+            now = self.registry.catalog(name)
+            if now.id != id:
+                raise CatalogNotFound(f"The catalog {name} was removed, and is another one now.")
+            self.registry.save(change(now))
+
+
+def _key(spec: CatalogSpec) -> tuple[str, str, str]:
+    return spec.name, spec.id, spec.generation
+
+
+def _generations(spec: CatalogSpec) -> list[tuple[str, str]]:
+    """The generations of a description that are kept, the live one first, each with the catalog's ID."""
+    kept = [each.id for each in spec.generations if each.state is not GenerationState.DROPPED]
+    return [(spec.id, each) for each in (spec.generation, *kept)]

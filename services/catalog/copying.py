@@ -1,6 +1,6 @@
 """Products with their versions, out of one catalog and into another: what backups and migrations move."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from services.errors import Conflict
@@ -24,8 +24,9 @@ def write_points(
     *,
     batch_size: int,
     check_space: Callable[[int], None],
+    written: Callable[[Sequence[str]], None],
 ) -> int:
-    """See `Catalog.copy`."""
+    """See `Catalog.copy`; `written` is called with the IDs of each batch."""
     count = 0
     stream = iter(points)
     while batch := list(islice(stream, batch_size)):
@@ -35,6 +36,7 @@ def write_points(
                 intake.copy(point.image, originals)
         index.upsert(batch)
         index.flush()
+        written([point.product_id for point in batch])
         count += len(batch)
     return count
 

@@ -24,8 +24,10 @@ def write_embeddings(
     *,
     batch_size: int,
     check_space: Callable[[int], None],
+    written: Callable[[Sequence[str]], None],
 ) -> Iterator[Outcome]:
-    """Sets products; the outcome of each is given when the write survives the process."""
+    """Sets products; the outcome of each is given when the write survives the process, and `written` was called with
+    the IDs of its batch."""
     stream = iter(embeddings)
     while batch := list(islice(stream, batch_size)):
         check_space(0)
@@ -43,7 +45,9 @@ def write_embeddings(
                 points.append(_point(embedding, stored, index.dim, versions, declared))
             except LookalikeError as error:
                 yield failed(embedding.product_id, error)
-        yield from _upserted(index, points)
+        outcomes = _upserted(index, points)
+        written([each.product_id for each in points])
+        yield from outcomes
 
 
 def read_embeddings(index: VectorIndex, batch_size: int) -> Iterator[Embedding]:

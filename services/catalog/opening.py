@@ -9,6 +9,7 @@ from typing import TypedDict, Unpack
 from services.catalog.catalog import Catalog
 from services.catalog.catalogs import Catalogs
 from services.catalog.fingerprint import check_fingerprint
+from services.descriptions import rfc3339
 from services.encoders.networks import network
 from services.encoders.specs import DEFAULT_ENCODER, DEFAULT_RESAMPLE, DEFAULT_WEIGHTS, checked_spec
 from services.errors import CatalogExists, EncoderMismatch
@@ -78,7 +79,7 @@ def new_spec(
         dim=network(encoder).dim,
         fingerprint=fingerprint,
         generation=uuid.uuid4().hex,
-        created_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        created_at=rfc3339(datetime.now(UTC)),
         quantization=quantization or "none",
     )
 

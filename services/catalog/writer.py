@@ -1,7 +1,7 @@
 """One batch of changes on its way into the index: what is stored is read, images become vectors, all is written."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from services.catalog.plan import EncodedImage, PlannedChange, Stored, Write, ch
 from services.catalog.versions import Versions
 from services.errors import DuplicateProduct, ImageFeatureless, IndexUnavailable
 from services.failpoints import hit
-from services.images.intake import Intake, Observe, Picture, Taken
+from services.images.intake import Form, Intake, Observe, Picture, Taken
 from services.index.vector_index import VectorIndex
 from services.kinds import Kinds
 from services.records import AttributeUpdate, Change, ImageSource, Outcome, Pixels, Resample, State, Vectors
@@ -38,11 +38,13 @@ class LateImage:
 class Round:
     """What became of the changes of one try: how they ended, and which images are late.
 
-    A change in neither met another writer, and is to be tried again.
+    A change in neither met another writer, and is to be tried again. `pictures` are the images that were taken in, by
+    hash.
     """
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     late: dict[str, LateImage] = field(default_factory=dict)
+    pictures: dict[str, Picture] = field(default_factory=dict)
 
     def end(self, outcome: Outcome) -> None:
         self.outcomes[outcome.product_id] = outcome
@@ -66,6 +68,8 @@ class Writer:
         versions: Numbers the changes that have no version.
         check_space: Raises `DataFull` where so many bytes should not be written.
         observe: Called with stages and their seconds.
+        forms: The other forms of pixels that are wanted of the images that are taken in.
+        written: Called with outcomes before they are returned, and with the images that were taken in for them.
     """
 
     def __init__(
@@ -81,6 +85,8 @@ class Writer:
         versions: Versions,
         check_space: Callable[[int], None],
         observe: Observe,
+        forms: Callable[[], Collection[Form]] = tuple,
+        written: Callable[[Sequence[Outcome], Mapping[str, Picture]], None] = lambda outcomes, pictures: None,
     ) -> None:
         self._index = index
         self._catalog = catalog
@@ -92,6 +98,8 @@ class Writer:
         self._versions = versions
         self._check_space = check_space
         self._observe = observe
+        self._forms = forms
+        self._written = written
 
     def apply(self, changes: Sequence[Change]) -> list[Outcome]:
         """See `Catalog.apply`."""
@@ -106,13 +114,16 @@ class Writer:
         _check_once(changes)
         self._observe("batch", len(changes))
         done = self._rounds(changes, {}, early=early)
+        self._written([*done.outcomes.values()], done.pictures)
         left = [change for change in changes if change.product_id in done.late]
         return _in_order(done.outcomes, changes), partial(self._finish, left, done.late) if left else None
 
     def _finish(self, changes: Sequence[Change], arrived: Mapping[str, LateImage]) -> list[Outcome]:
         # What is stored is read when all are here, or it would be old by the time of the write.
         wait([each.taken for each in arrived.values()])
-        return _in_order(self._rounds(changes, arrived, early=False).outcomes, changes)
+        done = self._rounds(changes, arrived, early=False)
+        self._written([*done.outcomes.values()], done.pictures)
+        return _in_order(done.outcomes, changes)
 
     def _rounds(self, changes: Sequence[Change], arrived: Mapping[str, LateImage], *, early: bool) -> Round:
         """How all changes ended, or which images are late: each change is in one of them."""
@@ -124,6 +135,7 @@ class Writer:
             done = self._round(left, arrived, early=early)
             all_done.outcomes |= done.outcomes
             all_done.late |= done.late
+            all_done.pictures |= done.pictures
         raise IndexUnavailable(f"Product {left[0].product_id!r} changes faster than it can be written; try again.")
 
     def _round(self, changes: Sequence[Change], arrived: Mapping[str, LateImage], *, early: bool) -> Round:
@@ -198,12 +210,15 @@ class Writer:
                 wanted.append((each, each.image))
         if wanted:
             images = [(image, each.stored_image) for each, image in wanted]
-            found = self._intake.pictures(images, self._size, self._resample, self._observe, early=early)
+            found = self._intake.pictures(
+                images, self._size, self._resample, self._observe, early=early, others=self._forms()
+            )
             taken += zip((each for each, _ in wanted), found, strict=True)
         pictures = {}
         for each, picture in taken:
             if isinstance(picture, Picture):
                 pictures[each.product_id] = picture
+                done.pictures[picture.hash] = picture
             elif isinstance(picture, Future):
                 done.late[each.product_id] = LateImage(each.stored_image, picture)
             elif picture is not None:

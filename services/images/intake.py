@@ -2,10 +2,10 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
@@ -41,13 +41,21 @@ class Fetches(Protocol):
     def close(self) -> None: ...
 
 
+Form = tuple[int, Resample]
+"""What pixels are for: the side of the square, and how the image was brought to it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image that was taken in: its pixels, the SHA-256 of its original in hex, and its perceptual hash."""
+    """An image that was taken in: its pixels, the SHA-256 of its original in hex, and its perceptual hash.
+
+    `forms` are the pixels by form: of those that were asked for, one that could not be made is missing.
+    """
 
     hash: str
     pixels: Pixels
     perceptual: str
+    forms: Mapping[Form, Pixels] = field(default_factory=dict)
 
 
 Taken = Picture | Fault | None
@@ -99,6 +107,7 @@ class Intake:
         observe: Observe,
         *,
         early: bool = False,
+        others: Collection[Form] = (),
     ) -> list[Taken | Future[Taken]]:
         """Takes in each image of a batch.
 
@@ -108,6 +117,7 @@ class Intake:
             resample: How an image is resized to that.
             observe: Called with the seconds of the stages fetch and decode.
             early: Whether to return without images that are late, unless too many are: see `LATE`.
+            others: Other forms in which the pixels are needed.
 
         Returns:
             For each image the `Picture`; None where it is the one that is stored already; the fault where it cannot be
@@ -120,7 +130,7 @@ class Intake:
         spent: list[tuple[float, float]] = []
         pool = ThreadPoolExecutor(self._threads, thread_name_prefix="intake")
         try:
-            futures = [pool.submit(self._take, *image, size, resample, spent) for image in images]
+            futures = [pool.submit(self._take, *image, (size, resample), others, spent) for image in images]
             late = self._late_of(futures) if early else frozenset()
             taken = [future if future in late else future.result() for future in futures]
         except BaseException:
@@ -148,8 +158,8 @@ class Intake:
         self,
         source: ImageSource,
         known: str | None,
-        size: int,
-        resample: Resample,
+        form: Form,
+        others: Collection[Form],
         spent: list[tuple[float, float]],
     ) -> Taken:
         """Takes one image in and appends the seconds of its two stages to `spent`."""
@@ -159,7 +169,7 @@ class Intake:
                 data = self._read(source)
                 fetched = time.perf_counter()
                 correct(len(data))
-                picture = self._picture(data, known, size, resample)
+                picture = self._picture(data, known, form, others)
                 spent.append((fetched - begun, time.perf_counter() - fetched))
                 return picture
         except Exception as error:
@@ -209,16 +219,26 @@ class Intake:
         self.decoder.close()
         self.fetcher.close()
 
-    def _picture(self, data: bytes, known: str | None, size: int, resample: Resample) -> Picture | None:
+    def _picture(self, data: bytes, known: str | None, form: Form, others: Collection[Form]) -> Picture | None:
         hash = sha256(data).hexdigest()
         if hash == known:
             return None
         hit("decode")
         with self._decoding:
-            pixels, perceptual = self.decoder.submit_hashed(data, size, resample).result()
+            pixels, perceptual = self.decoder.submit_hashed(data, *form).result()
+            more = {each: self._other(data, each) for each in others if each != form}
         self.check_space(len(data))
         self.media.put(data, hash)
-        return Picture(hash, pixels, perceptual)
+        found = {each: found for each, found in more.items() if found is not None}
+        return Picture(hash, pixels, perceptual, {form: pixels, **found})
+
+    def _other(self, data: bytes, form: Form) -> Pixels | None:
+        """The pixels of an image in another form; None where they cannot be made, which is no fault of the image's
+        product: it has its pixels."""
+        try:
+            return self.decoder.submit(data, *form).result()
+        except ImageError:
+            return None
 
     def copy(self, hash: str, originals: Media) -> None:
         """Copies an original from another store, unless it is here or is missing there."""

@@ -1,18 +1,21 @@
 """The catalogs on a Qdrant server: a collection for each generation, an alias for each catalog.
 
-    PREFIX.NAME                 the alias of the generation that is searched
+    PREFIX.NAME                 the alias of the live generation
     PREFIX.NAME.GENERATION      the collection; its metadata has the fields of the `CatalogSpec` and the format number
 
-Catalog names contain no dot, so these names are unambiguous.
+Catalog names contain no dot, so these names are unambiguous. The metadata of the live generation describe the catalog;
+those of others are as old as their last day as the live one. Only descriptions are read by way of the alias: products
+are read and written by the collection's own name, so no request meets two generations.
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, replace
 from typing import Any
 
 from qdrant_client import models
 
+from services.descriptions import to_generations
 from services.errors import CatalogNotFound, DataCorrupt, IndexRefused
 from services.formats import Format, Migration, Pending
 from services.index.client import WRITE_SECONDS, Client
@@ -23,10 +26,12 @@ from services.names import checked_catalog_name
 from services.records import AttributeKind, CatalogSpec
 
 _METADATA = ("id", "encoder", "weights", "resample", "fingerprint", "created_at", "quantization")
+_ADDED = ("generation_created_at", "generations")
+"""Fields of the description that collections of v0.1 lack."""
 
 MIGRATIONS: Sequence[Migration[str]] = (
     Migration("Store the format number in the metadata of the collection."),
-    Migration("Products may have a perceptual hash."),
+    Migration("Products may have a perceptual hash and a URL, and catalogs several generations."),
 )
 Exclusive = Callable[[str], AbstractContextManager[object]]
 
@@ -94,6 +99,11 @@ class Collections:
 
     def create(self, spec: CatalogSpec) -> None:
         """Creates a catalog without products. It is visible once its alias exists, which is created last."""
+        self.prepare(spec)
+        self._point(spec, None)
+
+    def prepare(self, spec: CatalogSpec) -> None:
+        """Creates the collection of a description's live generation, unless it is there; the alias stays."""
         collection = self._collection(spec)
         # The collection may exist: from an earlier attempt, or because the client retried after a lost answer.
         if not self._exists(collection):
@@ -105,30 +115,33 @@ class Collections:
         index = self.index(spec)
         index.create_field_indexes()
         index.declare(spec.indexed_attributes)
-        alias = models.CreateAlias(alias_name=self._alias(spec.name), collection_name=collection)
-        operation = models.CreateAliasOperation(create_alias=alias)
-        self._client.call("update_collection_aliases", [operation], timeout=WRITE_SECONDS)
 
     def save(self, spec: CatalogSpec) -> None:
-        """Stores the mutable fields of a catalog. Of its indexed attributes, the index may have only some."""
-        self._client.call(
-            "update_collection",
-            self._collection(spec),
-            metadata={
-                "fingerprint": spec.fingerprint,
-                "weights": spec.weights,
-                "indexed_attributes": {name: kind.value for name, kind in spec.indexed_attributes.items()},
-            },
-            timeout=WRITE_SECONDS,
-        )
+        """Stores the description of a catalog. Of its indexed attributes, the index may have only some.
+
+        Where another generation is live now, its collection is described first, which nobody reads before the alias is
+        moved to it, in one step.
+        """
+        collection = self._collection(spec)
+        self._client.call("update_collection", collection, metadata=_metadata(spec), timeout=WRITE_SECONDS)
+        if (now := self._aliases().get(spec.name)) != collection:
+            self._point(spec, now)
 
     def remove(self, name: str) -> None:
         """Removes a catalog with its vectors. Raises `CatalogNotFound`."""
+        spec = self.catalog(name)
+        for other in spec.generations:
+            self.remove_vectors(replace(spec, generation=other.id))
         # Qdrant deletes the alias, too. If we deleted it first and then failed, the vectors would be orphaned.
-        self._client.call("delete_collection", self._collection(self.catalog(name)), timeout=WRITE_SECONDS)
+        self._client.call("delete_collection", self._collection(spec), timeout=WRITE_SECONDS)
+
+    def remove_vectors(self, spec: CatalogSpec) -> None:
+        """Removes the vectors of a description's live generation, which the catalog has no more. Idempotent."""
+        with suppress(CatalogNotFound):
+            self._client.call("delete_collection", self._collection(spec), timeout=WRITE_SECONDS)
 
     def index(self, spec: CatalogSpec) -> ServerIndex:
-        """The index of a catalog's current generation; sends no request yet."""
+        """The index of a description's live generation; sends no request yet."""
         return ServerIndex(
             self._client,
             self._collection(spec),
@@ -162,6 +175,15 @@ class Collections:
     def _collection(self, spec: CatalogSpec) -> str:
         return f"{self._alias(spec.name)}.{spec.generation}"
 
+    def _point(self, spec: CatalogSpec, now: str | None) -> None:
+        """Makes the generation of a description the live one, in place of the collection `now`, in one step."""
+        alias = self._alias(spec.name)
+        wanted = models.CreateAlias(alias_name=alias, collection_name=self._collection(spec))
+        operations: list[models.AliasOperations] = [models.CreateAliasOperation(create_alias=wanted)]
+        if now is not None:
+            operations.insert(0, models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias)))
+        self._client.call("update_collection_aliases", operations, timeout=WRITE_SECONDS)
+
     def _aliases(self) -> dict[str, str]:
         """The collection of each catalog, by the catalog's name."""
         answer = self._client.call("get_aliases")
@@ -183,8 +205,7 @@ class Collections:
             shard_number=self._shards,
             replication_factor=self._replicas,
             write_consistency_factor=self._write_consistency,
-            metadata={field: value for field, value in asdict(spec).items() if field in _METADATA}
-            | {"format": len(self._migrations)},
+            metadata=_described(spec) | {"format": len(self._migrations)},
             timeout=WRITE_SECONDS,
         )
 
@@ -195,10 +216,12 @@ class Collections:
         generation = collection.removeprefix(f"{self._alias(name)}.")
         try:
             # Qdrant interprets null as a request to remove the field, so a missing fingerprint is None.
-            described = {"fingerprint": None} | (info.config.metadata or {})
-            described = {field: described[field] for field in _METADATA}
+            metadata = {"fingerprint": None} | (info.config.metadata or {})
+            described = {field: metadata[field] for field in _METADATA}
+            described |= {field: metadata[field] for field in _ADDED if field in metadata}
+            described["generations"] = to_generations(metadata.get("generations", ()))
             dim = vectors[VECTOR].size
-        except (KeyError, TypeError):
+        except (KeyError, TypeError, ValueError):
             raise DataCorrupt(
                 f"The collection {collection} in Qdrant was not made by Lookalike: take another "
                 "LOOKALIKE_QDRANT_PREFIX, or remove its alias."
@@ -230,6 +253,22 @@ class Collections:
             read,
             write,
         )
+
+
+def _described(spec: CatalogSpec) -> dict[str, Any]:
+    """The fields of a description that metadata have; Qdrant takes no null for a value, so there is none."""
+    fields = {field: value for field, value in asdict(spec).items() if field in (*_METADATA, *_ADDED)}
+    fields["generations"] = [
+        {field: value for field, value in asdict(each).items() if value is not None or field == "fingerprint"}
+        for each in spec.generations
+    ]
+    return fields
+
+
+def _metadata(spec: CatalogSpec) -> dict[str, Any]:
+    """What changes of the metadata; a null removes a field."""
+    kinds = {name: kind.value for name, kind in spec.indexed_attributes.items()}
+    return _described(spec) | {"indexed_attributes": kinds}
 
 
 def _declared(info: models.CollectionInfo) -> dict[str, AttributeKind]:

@@ -2,8 +2,8 @@
 
 format                            the number of the folder's format
 lock                              held by the one process that works on the folder; says which, and the URL of a service
-catalogs/NAME/catalog.json        a CatalogSpec; its `generation` points to the vectors
-catalogs/NAME/GENERATION/         the vectors
+catalogs/NAME/catalog.json        a CatalogSpec; its `generation` points to the vectors that are searched
+catalogs/NAME/GENERATION/         the vectors of this or another generation that is kept
 media/                            originals and thumbnails
 """
 
@@ -12,10 +12,12 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Self
 
+from services.descriptions import to_generations
 from services.errors import CatalogNotFound, DataCorrupt, DataLocked, DataNotWritable
 from services.formats import Migration
 from services.names import checked_catalog_name
@@ -83,7 +85,7 @@ class DataFolder:
         return self.path / "media"
 
     def vectors(self, spec: CatalogSpec) -> Path:
-        """Where the vectors of a catalog's current generation are."""
+        """Where the vectors of a description's live generation are."""
         return self.path / "catalogs" / spec.name / spec.generation
 
     def check(self) -> None:
@@ -105,8 +107,10 @@ class DataFolder:
         try:
             fields = json.loads(file.read_text())
             kinds = {key: AttributeKind(kind) for key, kind in fields.pop("indexed_attributes").items()}
+            others = to_generations(fields.pop("generations", ()))
             # Descriptions of the first version have no ID.
-            return CatalogSpec(**({"id": fields["generation"]} | fields), indexed_attributes=kinds)
+            described = {"id": fields["generation"]} | fields
+            return CatalogSpec(**described, indexed_attributes=kinds, generations=others)
         except FileNotFoundError:
             raise CatalogNotFound(self._not_found(name)) from None
         except (ValueError, TypeError, KeyError, OSError) as error:
@@ -116,8 +120,12 @@ class DataFolder:
         """Writes a new catalog's description."""
         self.save(spec)
 
+    def prepare(self, spec: CatalogSpec) -> None:
+        """Does nothing: the folder of a generation is made when its index is opened."""
+
     def save(self, spec: CatalogSpec) -> None:
-        """Writes a catalog's description, the old one or the new one surviving whatever happens."""
+        """Writes a catalog's description, the old one or the new one surviving whatever happens. Another live
+        generation is so live from one moment to the next."""
         file = self._file(spec.name)
         with disk_errors(self.path):
             file.parent.mkdir(exist_ok=True)
@@ -136,6 +144,11 @@ class DataFolder:
         with disk_errors(self.path):
             (folder / "catalog.json").unlink(missing_ok=True)
             shutil.rmtree(folder)
+
+    def remove_vectors(self, spec: CatalogSpec) -> None:
+        """Removes the vectors of a description's live generation, which the catalog has no more. Idempotent."""
+        with disk_errors(self.path), suppress(FileNotFoundError):
+            shutil.rmtree(self.vectors(spec))
 
     def check_space(self, planned: int = 0) -> None:
         """Raises `DataFull` where writing so many bytes would leave less than the minimum free."""

@@ -18,6 +18,7 @@ from harness import picture as draw
 from services import bootstrap, settings
 from services.backup import restore, verified
 from services.catalog.catalogs import Catalogs
+from services.catalog.generations import Generations
 from services.errors import FormatTooNew
 from services.ledger import Claims, Ledger
 from services.queue.valkey import ValkeyServer
@@ -30,7 +31,7 @@ Run = Callable[..., tuple[int, dict[str, Any]]]
 KEPT = Path(__file__).parent / "v0.1"
 EXPECTED: dict[str, Any] = json.loads((KEPT / "expected.json").read_text())
 CATALOG = "shoes"
-HASHES = "Products may have a perceptual hash."
+HASHES = "Products may have a perceptual hash and a URL, and catalogs several generations."
 
 
 @pytest.fixture
@@ -65,14 +66,20 @@ def stored(catalogs: Catalogs) -> dict[str, Any]:
         assert np.array_equal(points[name].vector, vector), name
     found: dict[str, Any] = {
         "spec": {field.name: getattr(catalog.spec, field.name) for field in fields(catalog.spec)},
-        "products": {
-            name: {field: getattr(point, field) for field in ("version", "norm", "attributes", "image")}
-            for name, point in points.items()
-        },
+        "products": stored_points(catalogs),
         "tombstones": [[each.product_id, each.version, each.removed_at] for each in catalog.tombstones()],
     }
     del found["spec"]["generation"]
+    # What a catalog of v0.1 has none of.
+    assert found["spec"].pop("generations") == () and found["spec"].pop("generation_created_at") is None
     return found
+
+
+def stored_points(catalogs: Catalogs) -> dict[str, Any]:
+    return {
+        point.product_id: {field: getattr(point, field) for field in ("version", "norm", "attributes", "image")}
+        for point in catalogs.get(CATALOG).points()
+    }
 
 
 def expected() -> dict[str, Any]:
@@ -130,6 +137,30 @@ def test_the_encoder_finds_the_product_of_each_original(data: Path) -> None:
         for name, product in EXPECTED["products"].items():
             [best] = catalog.search_image(catalogs.intake.media.get(product["image"]), limit=1)
             assert (best.product_id, best.score) == (name, pytest.approx(1.0, abs=1e-4))
+
+
+def test_the_catalog_is_reindexed_and_can_go_back(data: Path) -> None:
+    with bootstrap.catalogs(configured(data)) as catalogs:
+        generations = Generations(catalogs, CATALOG)
+        first = catalogs.get(CATALOG).spec
+        generations.begin({"resample": "bilinear"})
+        assert generations.promote().missing == 0
+    with bootstrap.catalogs(configured(data)) as catalogs:
+        catalog = catalogs.get(CATALOG)
+        assert (catalog.spec.resample, catalog.spec.id, catalog.spec.created_at) == (
+            *("bilinear", first.id, first.created_at),
+        )
+        for name, product in EXPECTED["products"].items():
+            found = catalog.get(name)
+            assert (found.version, found.attributes) == (product["version"], product["attributes"])
+            [best] = catalog.search_image(catalogs.intake.media.get(product["image"]), limit=1)
+            assert (best.product_id, best.score) == (name, pytest.approx(1.0, abs=1e-4))
+        assert [[each.product_id, each.version] for each in catalog.tombstones()] == [
+            each[:2] for each in EXPECTED["tombstones"]
+        ]
+        Generations(catalogs, CATALOG).rollback()
+        back = stored_points(catalogs)
+        assert back == expected()["products"]
 
 
 def test_jobs_failures_and_waiting_changes_are_there(data: Path) -> None:

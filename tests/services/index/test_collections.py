@@ -64,9 +64,7 @@ def test_an_older_catalog_is_migrated_when_it_is_looked_at(twin_url: str) -> Non
     with collections(twin_url, exclusive=alone) as found:
         spec = made(found, twin_url, None)
         before = metadata(twin_url, spec)
-        assert [each.steps for each in found.upgrade(dry=True)] == [
-            ["Store the format number in the metadata of the collection.", "Products may have a perceptual hash."]
-        ]
+        assert [each.steps for each in found.upgrade(dry=True)] == [[each.summary for each in MIGRATIONS]]
         assert metadata(twin_url, spec) == before and not names
         assert found.catalog(spec.name) == spec
         assert metadata(twin_url, spec) == before | {"format": CURRENT}

@@ -34,7 +34,7 @@ def test_a_new_folder_has_the_current_format(tmp_path: Path) -> None:
 def test_an_older_folder_is_migrated_when_it_is_opened(old: Path) -> None:
     assert folder_format(old).pending().steps == [
         "Store the format number in the file `format`.",
-        "Products may have a perceptual hash.",
+        "Products may have a perceptual hash and a URL, and catalogs several generations.",
     ]
     DataFolder(old).close()
     assert (old / "format").read_text() == CURRENT

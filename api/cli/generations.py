@@ -1,0 +1,275 @@
+"""`lookalike reindex`, `generations`, `compare`, `promote`, `rollback` and `drop`: another encoder for a catalog."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from api.cli.output import (
+    catalog_option,
+    command,
+    data_option,
+    display,
+    json_option,
+    print_json,
+    progress,
+    stdout,
+    weights_option,
+)
+from api.cli.sheet import write_comparison
+from api.cli.workspace import printable
+from services import bootstrap, settings
+from services.catalog.catalogs import Catalogs
+from services.catalog.generations import Generations
+from services.catalog.passes import Pass, Watch
+from services.encoders.specs import checked_spec, trained
+from services.errors import GenerationNotFound
+from services.records import Generation, Quantization, Resample
+
+SHOWN = 20
+
+missing_option = click.option(
+    "--allow-missing", is_flag=True, help="Switch although it lacks products, which the catalog then has no more."
+)
+generation_argument = click.argument("generation", required=False)
+
+
+@click.command("reindex")
+@catalog_option
+@click.option("--encoder", metavar="NAME", help="inception_v3 or efficientnet_lite0.  [default: the catalog's]")
+@weights_option
+@click.option(
+    "--resample",
+    type=click.Choice(["nearest", "bilinear", "bicubic", "lanczos"]),
+    help="How pictures are resized.  [default: the catalog's]",
+)
+@click.option(
+    "--quantization",
+    type=click.Choice(["none", "scalar", "turbo"]),
+    help="How vectors are compressed.  [default: the catalog's]",
+)
+@click.option("--promote", "promotes", is_flag=True, help="Search it when it is built.")
+@missing_option
+@data_option
+@json_option
+@command
+def reindex_command(
+    catalog: str,
+    encoder: str | None,
+    weights: str | None,
+    resample: Resample | None,
+    quantization: Quantization | None,
+    promotes: bool,
+    allow_missing: bool,
+    data: str | None,
+    as_json: bool,
+) -> None:
+    """Build the next generation of a catalog with another encoder.
+
+    The catalog answers as before until the generation is promoted. All pictures are encoded again, from the originals
+    that are kept. Run it again to go on after Ctrl-C.
+    """
+    started = time.monotonic()
+    with _opened(data, catalog) as (catalogs, generations):
+        generation = generations.begin_or_go_on(
+            {
+                "encoder": encoder,
+                "weights": checked_spec(weights) if weights else None,
+                "resample": resample,
+                "quantization": quantization,
+            }
+        )
+        with _watched(catalogs, catalog, f"Building {generation.encoder}") as watch:
+            done = generations.build(generation.id, watch=watch)
+            if promotes:
+                done = generations.promote(generation.id, allow_missing=allow_missing, watch=watch)
+        answer = _described(generations, generation.id) | _told(done)
+    answer |= {"catalog": catalog, "promoted": promotes, "seconds": round(time.monotonic() - started, 3)}
+    if as_json:
+        print_json(answer)
+    else:
+        state = "live now" if promotes else f"built; `lookalike promote --catalog {catalog}` switches to it"
+        stdout().print(
+            display(f"{catalog}: {answer['products']} products in generation {generation.id}, {state}"), soft_wrap=True
+        )
+        _report_missing(done)
+    sys.exit(int(done.missing > 0))
+
+
+@click.command("generations")
+@catalog_option
+@data_option
+@json_option
+@command
+def generations_command(catalog: str, data: str | None, as_json: bool) -> None:
+    """List the generations of a catalog: the live one, and those that are kept beside it."""
+    with _opened(data, catalog) as (_, generations):
+        rows = [_row(each, generations.products(each.id)) for each in generations.all()]
+    if as_json:
+        print_json({"catalog": catalog, "generations": rows})
+        return
+    table = Table()
+    for column in ("generation", "state", "products", "encoder", "weights", "resample", "kept until"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        weights = display(Path(row["weights"]).name)
+        table.add_row(
+            *(row["id"], row["state"], str(row["products"]), row["encoder"], weights, row["resample"]),
+            row["drop_at"] or "",
+        )
+    stdout().print(table)
+
+
+@click.command("compare")
+@generation_argument
+@catalog_option
+@click.option("--sample", metavar="N", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Products.")
+@click.option(
+    "--html", metavar="FILE", type=click.Path(path_type=Path), help="Write what both find as a contact sheet."
+)
+@data_option
+@json_option
+@command
+def compare_command(
+    generation: str | None, catalog: str, sample: int, html: Path | None, data: str | None, as_json: bool
+) -> None:
+    """Compare what another generation finds with what the live one finds.
+
+    GENERATION is the next one, if it is left out.
+    """
+    with _opened(data, catalog) as (catalogs, generations):
+        other = generation or generations.candidate()
+        found = generations.compare(other, sample=sample)
+        if html:
+            encoders = {each.id: each.encoder for each in generations.all()}
+            write_comparison(html, catalogs.get(catalog), found, encoders[other])
+    if as_json:
+        common = {str(rank): round(share, 4) for rank, share in found.common.items()}
+        answer = {"catalog": catalog, "generation": other, "sample": found.sample, "common": common}
+        print_json(answer | {"missing": [printable(each) for each in found.missing]})
+        return
+    shares = ", ".join(f"{share:.0%} of the first {rank}" for rank, share in found.common.items())
+    stdout().print(f"{catalog}: of {found.sample} products, both find {shares or 'nothing'}", soft_wrap=True)
+    if found.missing:
+        stdout().print(display(f"Missing: {', '.join(found.missing[:SHOWN])}"), style="yellow", soft_wrap=True)
+
+
+@click.command("promote")
+@generation_argument
+@catalog_option
+@missing_option
+@data_option
+@json_option
+@command
+def promote_command(generation: str | None, catalog: str, allow_missing: bool, data: str | None, as_json: bool) -> None:
+    """Make another generation the one that is searched.
+
+    GENERATION is the next one, if it is left out. What it lacks is encoded first. The one that was searched is kept for
+    24 hours.
+    """
+    _switch(
+        data, catalog, as_json, lambda found, watch: found.promote(generation, allow_missing=allow_missing, watch=watch)
+    )
+
+
+@click.command("rollback")
+@catalog_option
+@missing_option
+@data_option
+@json_option
+@command
+def rollback_command(catalog: str, allow_missing: bool, data: str | None, as_json: bool) -> None:
+    """Go back to the generation that was searched before."""
+    _switch(data, catalog, as_json, lambda found, watch: found.rollback(allow_missing=allow_missing, watch=watch))
+
+
+@click.command("drop")
+@click.argument("generation")
+@catalog_option
+@data_option
+@json_option
+@command
+def drop_command(generation: str, catalog: str, data: str | None, as_json: bool) -> None:
+    """Remove a generation with its vectors."""
+    with _opened(data, catalog) as (_, generations):
+        generations.drop(generation)
+    if as_json:
+        print_json({"catalog": catalog, "dropped": generation})
+    else:
+        stdout().print(display(f"{catalog}: generation {generation} is gone"))
+
+
+def _switch(data: str | None, catalog: str, as_json: bool, switch: Callable[[Generations, Watch], Pass]) -> None:
+    with _opened(data, catalog) as (catalogs, generations):
+        with _watched(catalogs, catalog, "Catching up") as watch:
+            done = switch(generations, watch)
+        answer = _described(generations, catalogs.get(catalog).spec.generation)
+    if as_json:
+        print_json({"catalog": catalog} | answer | _told(done))
+        return
+    stdout().print(
+        display(f"{catalog}: {answer['encoder']} answers now, from generation {answer['id']}"), soft_wrap=True
+    )
+    _report_missing(done)
+
+
+@contextmanager
+def _opened(data: str | None, catalog: str) -> Iterator[tuple[Catalogs, Generations]]:
+    """Raises `DataLocked` while a service uses the folder, `CatalogNotFound`. What is due is dropped."""
+    configured = settings.load(data=data)
+    with bootstrap.catalogs(configured, create=False) as catalogs:
+        generations = Generations(
+            catalogs, catalog, keep_seconds=configured.generation_keep, page=configured.batch_size
+        )
+        generations.tend()
+        yield catalogs, generations
+
+
+@contextmanager
+def _watched(catalogs: Catalogs, catalog: str, title: str) -> Iterator[Watch]:
+    """A progress bar, begun anew with each pass."""
+    with progress() as bar:
+        task = bar.add_task(title, total=catalogs.get(catalog).count())
+        yield lambda done: bar.update(task, completed=done.products)
+
+
+def _described(generations: Generations, id: str) -> dict[str, Any]:
+    for each in generations.all():
+        if each.id == id:
+            return _row(each, generations.products(id))
+    raise GenerationNotFound(f"Generation {id} was dropped meanwhile.")
+
+
+def _row(generation: Generation, products: int) -> dict[str, Any]:
+    return asdict(generation) | {
+        "state": generation.state.value,
+        "trained": trained(generation.weights),
+        "products": products,
+    }
+
+
+def _told(done: Pass) -> dict[str, Any]:
+    return {
+        "missing": done.missing,
+        "faults": [
+            {"product_id": printable(each.product_id), "code": each.code, "message": printable(each.message or "")}
+            for each in done.examples
+        ],
+    }
+
+
+def _report_missing(done: Pass) -> None:
+    if not done.missing:
+        return
+    table = Table(title=f"{done.missing} products are missing there", title_justify="left")
+    for column in ("product", "code", "message"):
+        table.add_column(column, overflow="fold")
+    for each in done.examples[:SHOWN]:
+        table.add_row(*(display(text or "") for text in (each.product_id, each.code, each.message)))
+    stdout().print(table)

@@ -1,0 +1,261 @@
+"""The generations of a catalog: the next one is built beside the live one, switched to, gone back from, dropped."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from services.catalog.catalog import Catalog
+from services.catalog.catalogs import Catalogs
+from services.catalog.comparing import Comparison, compared
+from services.catalog.opening import CatalogOptions
+from services.catalog.passes import Pass, Watch, added, watch_nothing
+from services.catalog.switching import (
+    BUILT,
+    check_begin,
+    check_differs,
+    found,
+    is_wanted,
+    marked,
+    switched,
+    wanted,
+    without,
+)
+from services.descriptions import as_live, live, rfc3339
+from services.errors import GenerationIncomplete, GenerationLive, GenerationNotFound
+from services.records import CatalogSpec, Generation, GenerationState
+
+KEEP_SECONDS = 86_400.0
+"""How long a generation is kept after another one has become the live one."""
+
+
+def _never() -> bool:
+    return False
+
+
+class Generations:
+    """The generations of one catalog. Everything may be cut off anywhere and is done by calling it again.
+
+    Args:
+        catalogs: The catalogs of this process.
+        name: The catalog's name.
+        keep_seconds: How long a generation is kept after another one has become the live one.
+        page: Products that are brought at a time.
+    """
+
+    def __init__(self, catalogs: Catalogs, name: str, *, keep_seconds: float = KEEP_SECONDS, page: int = 64) -> None:
+        self._catalogs = catalogs
+        self._name = name
+        self._keep_seconds = keep_seconds
+        self._page = page
+
+    def all(self) -> list[Generation]:
+        """The live one, and the others that are kept. Raises `CatalogNotFound`."""
+        spec = self._catalogs.renewed(self._name).spec
+        return [live(spec), *spec.generations]
+
+    def products(self, id: str) -> int:
+        """How many products one of them has. Raises `GenerationNotFound`, `IndexUnavailable`."""
+        catalog = self._catalogs.renewed(self._name)
+        if id == catalog.spec.generation:
+            return catalog.count()
+        self._prepare(catalog, found(catalog.spec, id))
+        return catalog.beside.index_of(id).count()
+
+    def candidate(self) -> str:
+        """The next generation, or the only other one. Raises `GenerationNotFound` where there is none, or several."""
+        others = [each for each in self.all() if each.state not in (GenerationState.LIVE, GenerationState.DROPPED)]
+        built = [each for each in others if each.state in BUILT] or others
+        if len(built) == 1:
+            return built[0].id
+        if not built:
+            raise GenerationNotFound(
+                f"Catalog {self._name} has no other generation: build one with `lookalike reindex --encoder NAME`."
+            )
+        raise GenerationNotFound(
+            f"Catalog {self._name} has several other generations, so name one: {', '.join(each.id for each in built)}."
+        )
+
+    def begin_or_go_on(self, options: CatalogOptions) -> Generation:
+        """The next generation that is being built, where it has what the options say; else `begin`.
+
+        Raises what `begin` does, also where the next generation has something else.
+        """
+        for each in self.all():
+            if each.state in BUILT and is_wanted(each, options):
+                return each
+        return self.begin(options)
+
+    def begin(self, options: CatalogOptions) -> Generation:
+        """Begins the next generation, empty: from now on every change goes to it, too.
+
+        Args:
+            options: What is different from the live one. With another encoder, the weights are its default ones.
+
+        Raises:
+            GenerationExists: There is a next one already.
+            GenerationUnchanged: The live one is what it would be.
+            CatalogNotFound: There is no such catalog.
+            EncoderError: The encoder cannot be loaded.
+        """
+        now = self._catalogs.renewed(self._name).spec
+        check_begin(now)
+        began = rfc3339(datetime.now(UTC))
+        new = wanted(now, options)
+        new = replace(new, fingerprint=self._catalogs.encoder(new).fingerprint(), generation_created_at=began)
+        generation = replace(live(new), state=GenerationState.NEXT)
+
+        def change(now: CatalogSpec) -> CatalogSpec:
+            check_begin(now)
+            check_differs(now, generation)
+            return replace(now, generations=(*now.generations, generation))
+
+        catalog = self._catalogs.describe(now, change)
+        self._prepare(catalog, generation)
+        return generation
+
+    def build(
+        self,
+        id: str,
+        *,
+        after: str | None = None,
+        watch: Watch = watch_nothing,
+        stopping: Callable[[], bool] = _never,
+    ) -> Pass:
+        """Brings whatever a generation lacks of the live one, page by page; again, it only finds what is behind.
+
+        Args:
+            id: The generation.
+            after: Where an earlier pass ended; None begins at the beginning.
+            watch: Called with what is done so far after each page.
+            stopping: Ends the pass after a page.
+
+        Raises:
+            GenerationNotFound: It was dropped, or is live now.
+            IndexUnavailable, EncoderError, EncoderMismatch, DataFull, DecodingUnavailable, Closed: See `Catalog.apply`.
+        """
+        catalog, generation = self._other(id)
+        self._prepare(catalog, generation)
+        done = Pass()
+        while True:
+            catalog, _ = self._other(id)
+            count, brought, after = catalog.beside.bring_page(id, after, self._page)
+            done = added(done, count, brought, after)
+            watch(done)
+            if after is None:
+                break
+            if stopping():
+                return done
+        for removed in catalog.beside.bring_removals(id, self._page):
+            done = replace(done, brought=done.brought + removed)
+        return done
+
+    def compare(self, id: str, *, sample: int = 100, seed: int = 0) -> Comparison:
+        """Compares what the live generation and another one find for some products: see `compared`.
+
+        Raises `GenerationNotFound`, `Conflict` for the live one itself, `IndexUnavailable`.
+        """
+        catalog, generation = self._other(id)
+        self._prepare(catalog, generation)
+        return compared(catalog.beside.live.index, catalog.beside.index_of(id), sample, seed)
+
+    def promote(self, id: str | None = None, *, allow_missing: bool = False, watch: Watch = watch_nothing) -> Pass:
+        """Makes another generation the live one, in one step, when it has all that the live one has.
+
+        That one is kept as a previous one: it gets changes until it is dropped, and can be gone back to.
+
+        Args:
+            id: The generation; None: the next one, or the only other one.
+            allow_missing: Switch although products cannot be brought, which then are no products of the catalog.
+            watch: See `build`.
+
+        Returns:
+            What the pass before the switch found.
+
+        Raises:
+            GenerationNotFound: There is none of this ID, or none to choose.
+            GenerationIncomplete: It lacks products; their changes go on going to both.
+            IndexUnavailable and others: See `build`.
+        """
+        id = self.candidate() if id is None else id
+        self._check_complete(id, self.build(id, watch=watch), allow_missing)
+        self._mark(id, GenerationState.SWITCHING)
+        try:
+            # What was written before the mark is found by this pass, and who writes after it sees the mark before the
+            # change counts as applied: `Catalog._follow`.
+            done = self.build(id, watch=watch)
+            self._check_complete(id, done, allow_missing)
+            catalog, generation = self._other(id)
+            self._prepare(catalog, generation)
+            self._catalogs.describe(catalog.spec, lambda now: switched(now, id, self._keep_seconds))
+        except BaseException:
+            self._mark(id, None)
+            raise
+        return done
+
+    def rollback(self, *, allow_missing: bool = False, watch: Watch = watch_nothing) -> Pass:
+        """Makes the generation the live one again that was it before, as `promote` does.
+
+        Raises what `promote` does.
+        """
+        kept = [each for each in self.all() if each.state is GenerationState.PREVIOUS]
+        if not kept:
+            raise GenerationNotFound(
+                f"No generation of catalog {self._name} is kept that was live before, so there is none to go back to."
+            )
+        return self.promote(kept[-1].id, allow_missing=allow_missing, watch=watch)
+
+    def drop(self, id: str) -> None:
+        """Removes a generation with its vectors.
+
+        Raises:
+            GenerationNotFound: There is none of this ID.
+            GenerationLive: It is the live one.
+        """
+        spec = self._catalogs.renewed(self._name).spec
+        if id == spec.generation:
+            raise GenerationLive(
+                f"Generation {id} of catalog {self._name} is the live one: promote another one first, or remove the "
+                "catalog."
+            )
+        generation = found(spec, id)
+        # Described as dropped first: whoever is cut off in between leaves no vectors that nobody knows of.
+        self._mark(id, GenerationState.DROPPED)
+        self._catalogs.remove_vectors(as_live(spec, generation))
+        self._catalogs.describe(spec, lambda now: without(now, id))
+
+    def tend(self) -> list[str]:
+        """Drops the generations that are due, and those whose dropping was cut off; returns their IDs."""
+        now = rfc3339(datetime.now(UTC))
+        due = [
+            each.id
+            for each in self.all()
+            if each.state is GenerationState.DROPPED
+            or (each.state is GenerationState.PREVIOUS and each.drop_at is not None and each.drop_at <= now)
+        ]
+        for id in due:
+            self.drop(id)
+        return due
+
+    def _other(self, id: str) -> tuple[Catalog, Generation]:
+        """The catalog as it is described now, and one of its other generations."""
+        catalog = self._catalogs.renewed(self._name)
+        generation = found(catalog.spec, id)
+        if generation.state is GenerationState.DROPPED:
+            raise GenerationNotFound(f"Generation {id} of catalog {self._name} was dropped.")
+        return catalog, generation
+
+    def _prepare(self, catalog: Catalog, generation: Generation) -> None:
+        self._catalogs.registry.prepare(as_live(catalog.spec, generation))
+        catalog.beside.index_of(generation.id).declare(catalog.spec.indexed_attributes)
+
+    def _check_complete(self, id: str, done: Pass, allow_missing: bool) -> None:
+        if done.missing and not allow_missing:
+            named = ", ".join(repr(each.product_id) for each in done.examples[:3])
+            raise GenerationIncomplete(
+                f"Generation {id} of catalog {self._name} lacks {done.missing} of {done.products} products, such as "
+                f"{named}: put them again with their images, or promote it without them."
+            )
+
+    def _mark(self, id: str, state: GenerationState | None) -> None:
+        """Gives a generation another state; None: the one that it had before it was switched to."""
+        self._catalogs.describe(self._catalogs.renewed(self._name).spec, lambda now: marked(now, id, state))

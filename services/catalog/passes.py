@@ -1,0 +1,54 @@
+"""A pass over the products of the live generation, that brings what another one lacks."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from services.catalog.bringing import Brought
+from services.records import Outcome
+
+EXAMPLES = 1000
+"""Products that are named at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A pass over the products of the live generation, or a part of it.
+
+    Attributes:
+        products: How many were looked at.
+        brought: How many the other generation has now that it lacked, or had otherwise; removals count, too.
+        missing: How many it still lacks, or has as they were before.
+        faults: Why, by error code: how many.
+        examples: Some of them, each with its error.
+        after: Where the next pass may go on; None: this one came to the end.
+    """
+
+    products: int = 0
+    brought: int = 0
+    missing: int = 0
+    faults: Mapping[str, int] = field(default_factory=dict)
+    examples: tuple[Outcome, ...] = ()
+    after: str | None = None
+
+
+Watch = Callable[[Pass], object]
+"""Called with what a pass has done so far."""
+
+
+def watch_nothing(done: Pass) -> None:
+    """Watches nothing."""
+
+
+def added(done: Pass, count: int, brought: Brought, after: str | None) -> Pass:
+    """What is done with a page of so many products more."""
+    faults = dict(done.faults)
+    for each in brought.faults:
+        faults[each.code or ""] = faults.get(each.code or "", 0) + 1
+    return Pass(
+        products=done.products + count,
+        brought=done.brought + brought.count,
+        missing=done.missing + len(brought.faults),
+        faults=faults,
+        examples=(*done.examples, *brought.faults)[:EXAMPLES],
+        after=after,
+    )

@@ -1,0 +1,92 @@
+"""What becomes of a catalog's description when its generations change. Nothing here reads, writes or waits."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from services.catalog.opening import CatalogOptions
+from services.descriptions import as_live, live, rfc3339
+from services.encoders.networks import network
+from services.encoders.specs import DEFAULT_WEIGHTS, checked_spec
+from services.errors import Conflict, GenerationExists, GenerationNotFound, GenerationUnchanged
+from services.records import CatalogSpec, Generation, GenerationState
+
+BUILT = (GenerationState.NEXT, GenerationState.SWITCHING)
+"""The states of a generation that has not been live yet."""
+
+
+def switched(now: CatalogSpec, id: str, keep_seconds: float) -> CatalogSpec:
+    """The description with another live generation; the one that is live now is kept for so long."""
+    moment = datetime.now(UTC)
+    old = replace(
+        live(now),
+        state=GenerationState.PREVIOUS,
+        since=rfc3339(moment),
+        drop_at=rfc3339(moment + timedelta(seconds=keep_seconds)),
+    )
+    return replace(as_live(now, found(now, id)), generations=(*without(now, id).generations, old))
+
+
+def marked(now: CatalogSpec, id: str, state: GenerationState | None) -> CatalogSpec:
+    """The description with a generation in another state; None: the one that it had before it was switched to."""
+
+    def mark(each: Generation) -> Generation:
+        before = GenerationState.PREVIOUS if each.drop_at else GenerationState.NEXT
+        return replace(each, state=state or before, since=rfc3339(datetime.now(UTC)))
+
+    return replace(now, generations=tuple(mark(each) if each.id == id else each for each in now.generations))
+
+
+def is_wanted(generation: Generation, options: CatalogOptions) -> bool:
+    """Whether a generation has all that the options name."""
+    return all(value in (None, getattr(generation, option)) for option, value in options.items())
+
+
+def found(spec: CatalogSpec, id: str) -> Generation:
+    """One of the other generations. Raises `GenerationNotFound`, `Conflict`."""
+    for each in spec.generations:
+        if each.id == id:
+            return each
+    if id == spec.generation:
+        raise Conflict(f"Generation {id} of catalog {spec.name} is the live one already.")
+    there = ", ".join(each.id for each in spec.generations) or "no other than the live one"
+    raise GenerationNotFound(f"Catalog {spec.name} has no generation {id!r}; it has {there}.")
+
+
+def without(spec: CatalogSpec, id: str) -> CatalogSpec:
+    return replace(spec, generations=tuple(each for each in spec.generations if each.id != id))
+
+
+def wanted(now: CatalogSpec, options: CatalogOptions) -> CatalogSpec:
+    """The description of a new generation as if it were the live one. Raises `EncoderUnknown`, `WeightsError`s."""
+    encoder = options.get("encoder") or now.encoder
+    weights = options.get("weights") or (now.weights if encoder == now.encoder else DEFAULT_WEIGHTS)
+    return replace(
+        now,
+        encoder=encoder,
+        weights=checked_spec(weights),
+        resample=options.get("resample") or now.resample,
+        dim=network(encoder).dim,
+        quantization=options.get("quantization") or now.quantization,
+        generation=uuid4().hex,
+        generations=(),
+    )
+
+
+def check_begin(now: CatalogSpec) -> None:
+    for each in now.generations:
+        if each.state in BUILT:
+            raise GenerationExists(
+                f"Generation {each.id} of catalog {now.name} ({each.encoder}) is being built already: promote or drop "
+                "it first."
+            )
+
+
+def check_differs(now: CatalogSpec, new: Generation) -> None:
+    described = (now.encoder, now.weights, now.resample) == (new.encoder, new.weights, new.resample)
+    is_same = described if now.fingerprint is None else now.fingerprint == new.fingerprint
+    if is_same and now.quantization == new.quantization:
+        raise GenerationUnchanged(
+            f"The live generation of catalog {now.name} is made with {new.fingerprint} already: name another encoder, "
+            "other weights, another resampling or quantization."
+        )

@@ -1,0 +1,130 @@
+"""What describes a catalog: its encoder, its generations, the kinds of its attributes."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+Resample = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+"""How an image is brought to the size the encoder takes. Part of the fingerprint."""
+
+
+Quantization = Literal["none", "scalar", "turbo"]
+"""How a catalog's vectors are compressed beside the whole ones, which rank again what the compressed ones found: not,
+to one byte a number, or to 4 bits (TurboQuant)."""
+
+
+class AttributeKind(StrEnum):
+    """What an indexed attribute holds: text, whole numbers, numbers, true and false, or lists of them."""
+
+    KEYWORD = "keyword"
+    INTEGER = "integer"
+    FLOAT = "float"
+    BOOL = "bool"
+
+
+class GenerationState(StrEnum):
+    """What a generation is to its catalog.
+
+    The live one answers. The next one is built beside it. One that is about to become the live one is switching: until
+    it is, no change counts as applied that it does not have, too. A previous one was live and is kept for a while. One
+    that is dropped is being removed.
+    """
+
+    LIVE = "live"
+    NEXT = "next"
+    SWITCHING = "switching"
+    PREVIOUS = "previous"
+    DROPPED = "dropped"
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One encoder's vectors of one catalog.
+
+    `id` names the folder or collection that holds them. `since` is when it got its state, and `drop_at` when a previous
+    one may be dropped; times are RFC 3339 in UTC. The other fields mean what they mean in `CatalogSpec`.
+    """
+
+    id: str
+    encoder: str
+    weights: str
+    resample: Resample
+    dim: int
+    fingerprint: str | None
+    quantization: Quantization
+    state: GenerationState
+    created_at: str
+    since: str
+    drop_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogSpec:
+    """What is fixed about a catalog, and kept beside its vectors.
+
+    `id` is different for a later catalog of the same name: 32 hex digits. `created_at` is RFC 3339 in UTC.
+
+    `encoder`, `weights` (`imagenet`, `random:SEED` or a file), `resample`, `dim`, `fingerprint` (None only while no
+    encoder has been loaded for the catalog), `quantization`, `generation` (the folder or collection that holds the
+    vectors) and `generation_created_at` (None: when the catalog was) are those of the live generation. `generations`
+    are the others that are kept, in the order in which they got their states.
+    """
+
+    name: str
+    id: str
+    encoder: str
+    weights: str
+    resample: Resample
+    dim: int
+    fingerprint: str | None
+    generation: str
+    created_at: str
+    indexed_attributes: Mapping[str, AttributeKind] = field(default_factory=dict)
+    quantization: Quantization = "none"
+    generation_created_at: str | None = None
+    generations: tuple[Generation, ...] = ()
+
+
+def rfc3339(moment: datetime) -> str:
+    """A moment in UTC, to the second."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def live(spec: CatalogSpec) -> Generation:
+    """The live generation of a catalog."""
+    at = spec.generation_created_at or spec.created_at
+    return Generation(
+        id=spec.generation,
+        encoder=spec.encoder,
+        weights=spec.weights,
+        resample=spec.resample,
+        dim=spec.dim,
+        fingerprint=spec.fingerprint,
+        quantization=spec.quantization,
+        state=GenerationState.LIVE,
+        created_at=at,
+        since=at,
+    )
+
+
+def as_live(spec: CatalogSpec, generation: Generation) -> CatalogSpec:
+    """The description of a catalog with another of its generations as the live one, and no others beside it."""
+    return replace(
+        spec,
+        encoder=generation.encoder,
+        weights=generation.weights,
+        resample=generation.resample,
+        dim=generation.dim,
+        fingerprint=generation.fingerprint,
+        quantization=generation.quantization,
+        generation=generation.id,
+        generation_created_at=generation.created_at,
+        generations=(),
+    )
+
+
+def to_generations(described: Iterable[Mapping[str, Any]]) -> tuple[Generation, ...]:
+    """Generations out of the JSON of their fields. Raises `TypeError`, `KeyError` and `ValueError` for what is none."""
+    return tuple(Generation(**{**each, "state": GenerationState(each["state"])}) for each in described)
