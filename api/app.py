@@ -20,7 +20,7 @@ from api.errors import Fault, RequestInvalid
 from api.openapi.document import Document
 from api.requests.paths import RawPaths, Segment, unquoted
 from api.responses.problems import register
-from api.routes import backup, docs, health, images, jobs, keys, products, search, tasks, uploads
+from api.routes import backup, docs, generations, health, images, jobs, keys, products, search, tasks, uploads
 from api.routes import catalogs as catalog_routes
 from api.telemetry import Telemetry, Timers
 from services.settings import Settings
@@ -64,7 +64,20 @@ def create_app(
     app.after_request(_protect)
     app.after_request(telemetry.end)
     app.spec_processor(cast(Any, Document(keys=keyring is not None).complete))
-    for module in (catalog_routes, products, images, uploads, search, jobs, tasks, keys, backup, health, docs):
+    for module in (
+        catalog_routes,
+        products,
+        images,
+        uploads,
+        search,
+        jobs,
+        tasks,
+        generations,
+        keys,
+        backup,
+        health,
+        docs,
+    ):
         app.register_blueprint(module.bp)
     app.view_functions["static"] = opened_by(*Scope)(app.view_functions["static"])
     check_routes(app)

@@ -28,7 +28,8 @@ operation can succeed (`retryable`). A message is one sentence that names what i
     │   ├── GenerationExists       another one is being built
     │   ├── GenerationUnchanged    it would be what the live one is
     │   ├── GenerationLive         the live one cannot be dropped
-    │   └── GenerationIncomplete   it lacks products that the live one has
+    │   ├── GenerationIncomplete   it lacks products that the live one has
+    │   └── GenerationChanged      another one has become the live one
     ├── ImageError                 a fault of one image: recorded as its result, never ends a run
     │   ├── ImageNotReadable       the file is missing or may not be opened
     │   ├── ImageUnsupported       not an image, or of a format that is not supported
@@ -187,6 +188,10 @@ class GenerationLive(Conflict):
 
 class GenerationIncomplete(Conflict):
     code = "generation_incomplete"
+
+
+class GenerationChanged(Conflict):
+    code = "generation_changed"
 
 
 class ImageError(LookalikeError):

@@ -1,10 +1,10 @@
 """What does each kind of tasks."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from services.catalog.catalog import Catalog
+from workers import generations
 from workers.graphs import GRAPH
 from workers.tasks import Do, TaskRun
 
@@ -16,4 +16,10 @@ def build_graph(catalog: Catalog, run: TaskRun) -> Mapping[str, Any]:
     return {"built": built}
 
 
-KINDS: Mapping[str, Do] = MappingProxyType({GRAPH: build_graph})
+def kinds(keep_seconds: float) -> Mapping[str, Do]:
+    """All kinds; a generation that was live is kept for so many seconds."""
+    return {
+        GRAPH: build_graph,
+        generations.REINDEX: generations.reindex(keep_seconds),
+        generations.PROMOTE: generations.promote(keep_seconds),
+    }

@@ -29,9 +29,10 @@ class Stopped(Exception):
 class TaskRun:
     """A task at work: what is asked, how far it is, and whether it is to go on."""
 
-    def __init__(self, claims: Claims, held: ActiveClaim, stopping: Callable[[], bool]) -> None:
+    def __init__(self, claims: Claims, catalogs: Catalogs, held: ActiveClaim, stopping: Callable[[], bool]) -> None:
         assert held.claim.task is not None
         self.task: Task = held.claim.task
+        self.catalogs = catalogs
         self._claims = claims
         self._held = held
         self._stopping = stopping
@@ -131,7 +132,8 @@ class Tasks:
             return
         log.info("a task begins", kind=task.kind, again=task.checkpoint is not None)
         try:
-            result = do(self._catalogs.by_id(claim.catalog_id), TaskRun(self._claims, held, self._stopping))
+            run = TaskRun(self._claims, self._catalogs, held, self._stopping)
+            result = do(self._catalogs.by_id(claim.catalog_id), run)
         except Stopped:
             log.info("a task stops here", kind=task.kind)
             self._report(lambda: self._claims.give_back(claim))

@@ -12,6 +12,7 @@ from uuid import uuid4
 import structlog
 
 from services.catalog.catalogs import Catalogs
+from services.catalog.generations import KEEP_SECONDS
 from services.catalog.writer import Finish
 from services.errors import CatalogNotFound, FormatTooNew, IndexUnavailable, LedgerUnavailable, LookalikeError
 from services.ledger import Claim, Claimed, Claims
@@ -19,7 +20,7 @@ from services.records import Change, ChangeKind, Outcome, State, failed
 from services.settings import Settings
 from workers.active import ActiveClaim, ActiveClaims
 from workers.backoff import Backoff
-from workers.kinds import KINDS
+from workers.kinds import kinds as all_kinds
 from workers.late import LateBatches
 from workers.removing import remove
 from workers.reporting import report
@@ -52,7 +53,7 @@ class Worker:
         backoff: How long they wait between tries.
         away_seconds: How long a drain waits before it asks a ledger again that did not answer.
         alone_every: Batches between two turns of changes that crashed workers before (suspects).
-        kinds: What does each kind of tasks.
+        kinds: What does each kind of tasks; None: all that there are, with their default settings.
         task_backoff: How long a task waits between tries.
     """
 
@@ -67,7 +68,7 @@ class Worker:
         backoff: Backoff | None = None,
         away_seconds: float = 1.0,
         alone_every: int = 16,
-        kinds: Mapping[str, Do] = KINDS,
+        kinds: Mapping[str, Do] | None = None,
         task_backoff: Backoff | None = None,
     ) -> None:
         self.id = f"{os.uname().nodename}:{os.getpid()}:{uuid4().hex[:8]}"
@@ -84,7 +85,12 @@ class Worker:
         self._alone = threading.Lock()
         self._active = ActiveClaims()
         self._tasks = Tasks(
-            claims, catalogs, kinds, stopping=self._stopping.is_set, give_up=give_up, backoff=task_backoff
+            claims,
+            catalogs,
+            all_kinds(KEEP_SECONDS) if kinds is None else kinds,
+            stopping=self._stopping.is_set,
+            give_up=give_up,
+            backoff=task_backoff,
         )
         self._lock = threading.Lock()
         self._drains: set[str] = set()
@@ -98,6 +104,7 @@ class Worker:
             batch_size=settings.batch_size,
             slots=settings.concurrency,
             give_up=settings.give_up_seconds,
+            kinds=all_kinds(settings.generation_keep),
         )
 
     def drain(self) -> int:

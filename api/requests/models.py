@@ -174,19 +174,43 @@ class ImageHashes(_Request):
     ]
 
 
+Weights = Annotated[
+    str, AfterValidator(_weights), Field(json_schema_extra={"pattern": "^(imagenet|random:[0-9]{1,18})$"})
+]
+AllowMissing = Annotated[
+    bool, Field(description="Switch although it lacks products, which the catalog then has no more.")
+]
+
+
 class NewCatalog(_Request):
     encoder: Annotated[str, Field(max_length=64)] | None = None
-    weights: (
-        Annotated[
-            str, AfterValidator(_weights), Field(json_schema_extra={"pattern": "^(imagenet|random:[0-9]{1,18})$"})
-        ]
-        | None
-    ) = None
+    weights: Weights | None = None
     resample: Resample | None = None
     quantization: Quantization | None = None
     indexed_attributes: Annotated[dict[str, Literal["keyword", "integer", "float", "bool"]], Field(max_length=64)] = (
         Field(default={}, examples=[{"color": "keyword", "price": "float"}])
     )
+
+
+class NewGeneration(_Request):
+    """What is different from the live generation. With another encoder, the weights are `imagenet` if left out."""
+
+    encoder: Annotated[str, Field(max_length=64)] | None = None
+    weights: Weights | None = None
+    resample: Resample | None = None
+    quantization: Quantization | None = None
+    promote: Annotated[bool, Field(description="Switch to it when it is built.")] = False
+    allow_missing: AllowMissing = False
+
+
+class Promotion(_Request):
+    allow_missing: AllowMissing = False
+
+
+class Sample(_Query):
+    sample: Annotated[
+        int, Field(ge=1, le=1000, description="Products that are looked at."), BeforeValidator(_whole)
+    ] = 100
 
 
 Scopes = Annotated[

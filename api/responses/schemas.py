@@ -139,8 +139,40 @@ class RemovedProducts(_Response):
     examples: Annotated[list[str], Field(description="Up to ten of them.")]
 
 
+class Generation(_Response):
+    id: str
+    state: Annotated[
+        Literal["live", "next", "switching", "previous", "dropped"],
+        Field(description="live: it is searched; next: it is being built; previous: it was live and is kept."),
+    ]
+    products: Annotated[Count | None, Field(description="null: it is being dropped.")]
+    encoder: str
+    weights: str
+    resample: str
+    quantization: str
+    dim: int
+    fingerprint: str | None
+    trained: bool
+    created_at: str
+    since: Annotated[str, Field(description="When it got its state.")]
+    drop_at: Annotated[str | None, Field(description="Of a previous one: when it is dropped.")]
+
+
+class Generations(_Response):
+    generations: list[Generation]
+
+
+class Comparison(_Response):
+    sample: Annotated[Count, Field(description="Products that were looked at and that both generations have.")]
+    common: Annotated[
+        dict[str, float],
+        Field(description="By rank: the share of the live generation's neighbors up to it that the other one finds."),
+    ]
+    missing: Annotated[list[str], Field(description="Products of the sample that the other generation lacks.")]
+
+
 class Task(_Response):
-    kind: Annotated[str, Field(description="What is done: graph.")]
+    kind: Annotated[str, Field(description="What is done: graph, reindex or promote.")]
     parameters: dict[str, Any]
     done: Annotated[Count, Field(description="How far it is, mostly in products.")]
     total: Annotated[Count | None, Field(description="null: not known.")]

@@ -4,6 +4,7 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error
 from collections.abc import Callable
+from hashlib import sha256
 
 import numpy as np
 from apiflask import APIBlueprint
@@ -23,7 +24,8 @@ from api.responses import schemas
 from api.responses.warnings import warned
 from services.catalog.catalog import Catalog
 from services.catalog.search import MAX_LIMIT
-from services.records import Neighbor
+from services.errors import GenerationChanged
+from services.records import CatalogSpec, Neighbor
 
 bp = APIBlueprint("search", __name__, url_prefix="/v1/catalogs/<segment:catalog>", tag="Search")
 
@@ -110,7 +112,7 @@ def _by_picture(catalog: Catalog, picture: bytes, options: Options) -> schemas.N
 
 def _page(by: str, catalog: Catalog, options: Options, find: Callable[..., list[Neighbor]]) -> schemas.Neighbors:
     """A page and the cursor of the next. Requests one neighbor more than the page has, to know if there is a next."""
-    offset = _offset(options)
+    offset = _offset(options, catalog.spec)
     limit = min(options.limit + 1, MAX_LIMIT)
     with context().timers.searches.labels(by).time():
         found = find(limit=limit, offset=offset, filter=options.filter, min_score=options.min_score)
@@ -123,12 +125,12 @@ def _page(by: str, catalog: Catalog, options: Options, find: Callable[..., list[
             schemas.Neighbor(product_id=each.product_id, score=each.score, attributes=dict(each.attributes))
             for each in found[: options.limit]
         ],
-        next=_cursor(end) if goes_on else None,
+        next=_cursor(end, catalog.spec) if goes_on else None,
         warnings=warned(catalog, options.filter) if is_empty else [],
     )
 
 
-def _offset(options: Options) -> int:
+def _offset(options: Options, spec: CatalogSpec) -> int:
     if options.cursor is None:
         return options.offset
     if options.offset:
@@ -137,13 +139,24 @@ def _offset(options: Options) -> int:
         text = urlsafe_b64decode(options.cursor.encode() + b"==").decode("ascii")
     except (Error, ValueError):
         text = ""
-    if not re.fullmatch(r"o[0-9]{1,6}", text) or (offset := int(text[1:])) > models.MAX_OFFSET:
+    found = re.fullmatch(r"o([0-9]{1,6})g([0-9a-f]{8})", text)
+    if not found or (offset := int(found[1])) > models.MAX_OFFSET:
         raise _refused("cursor", "it is invalid; take `next` of the previous page")
+    if found[2] != _mark(spec):
+        raise GenerationChanged(
+            f"Another generation of catalog {spec.name} has become the live one since the page before, and ranks "
+            "products differently: begin again without a cursor."
+        )
     return offset
 
 
-def _cursor(offset: int) -> str:
-    return urlsafe_b64encode(f"o{offset}".encode()).decode().rstrip("=")
+def _cursor(offset: int, spec: CatalogSpec) -> str:
+    return urlsafe_b64encode(f"o{offset}g{_mark(spec)}".encode()).decode().rstrip("=")
+
+
+def _mark(spec: CatalogSpec) -> str:
+    """What tells a catalog's generations apart."""
+    return sha256(spec.generation.encode()).hexdigest()[:8]
 
 
 def _refused(field: str, why: str) -> RequestInvalid:

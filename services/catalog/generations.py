@@ -75,6 +75,23 @@ class Generations:
             f"Catalog {self._name} has several other generations, so name one: {', '.join(each.id for each in built)}."
         )
 
+    def find(self, id: str) -> Generation:
+        """One of the others. Raises `GenerationNotFound`, `Conflict` for the live one."""
+        _, generation = self._other(id)
+        return generation
+
+    def check(self, options: CatalogOptions) -> None:
+        """Raises what `begin_or_go_on` does, as far as that is known before an encoder is loaded."""
+        now = self._catalogs.renewed(self._name).spec
+        if any(each.state in BUILT and is_wanted(each, options) for each in now.generations):
+            return
+        check_begin(now)
+        new = wanted(now, options)
+        if new.encoder == now.encoder and new.weights == now.weights:
+            # Of the same weights, a fingerprint differs by the resampling alone.
+            new = replace(new, fingerprint=now.fingerprint if new.resample == now.resample else None)
+            check_differs(now, live(new))
+
     def begin_or_go_on(self, options: CatalogOptions) -> Generation:
         """The next generation that is being built, where it has what the options say; else `begin`.
 

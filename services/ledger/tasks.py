@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from services.errors import CatalogNotFound, QueueFull
+from services.errors import CatalogNotFound, Conflict, QueueFull
 from services.ledger import jobs
 from services.ledger.store import Store
 from services.records import Job
@@ -36,19 +36,34 @@ def begin_task(
         key: The idempotency key that was begun for this request, if any.
 
     Returns:
-        Its job, and whether it is new: where one of its kind has not ended in the catalog, that one is meant.
+        Its job, and whether it is new: where the same one has not ended in the catalog, that one is meant.
 
     Raises:
+        Conflict: One of its kind with other parameters has not ended.
         QueueFull: Too many tasks of the catalog wait.
         CatalogNotFound: The catalog was removed meanwhile.
         LedgerUnavailable: Redis is away.
     """
-    arguments = (catalog_id, catalog, kind, json.dumps(parameters), request_id, KEEP_SECONDS, key, KEEP_SECONDS)
+    arguments = (
+        catalog_id,
+        catalog,
+        kind,
+        json.dumps(parameters, sort_keys=True),
+        request_id,
+        KEEP_SECONDS,
+        key,
+        KEEP_SECONDS,
+    )
     answer = store.run("begin_task", *arguments)
     if answer[0] == b"unknown" and store.run("introduce", catalog_id, max_version(), 0):
         answer = store.run("begin_task", *arguments)
     if answer[0] == b"tasks":
         raise QueueFull(f"Too many tasks of catalog {catalog} wait already; send this later.")
+    if answer[0] == b"other":
+        raise Conflict(
+            f"Job {answer[1].decode()} of catalog {catalog} is another task of this kind ({kind}): wait until it has "
+            "ended, or cancel it."
+        )
     if not answer[0].isdigit():
         raise CatalogNotFound(f"The catalog {catalog!r} was removed meanwhile.")
     number, fields, is_new = answer

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from harness import children
 
 from services.errors import AttributeNotIndexed
 from services.index.vector_index import VectorIndex
@@ -68,3 +69,15 @@ def shards(path: Path) -> list[str]:
 
 
 BUILT = ["current.json", "shard-1"]
+
+
+def builders(pid: int) -> list[int]:
+    """The processes that build a search graph for a process, which may have other children, too."""
+    return [each for each in children(pid) if b"edge_graph_process" in _command(each)]
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""

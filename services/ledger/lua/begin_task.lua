@@ -1,9 +1,9 @@
--- Accepts a task. Where one of this kind has not ended in the catalog, that one is meant.
--- Returns {job, its hash, is_new}, or {error}.
+-- Accepts a task. Where one of this kind has not ended in the catalog, that one is meant, or it is in the way.
+-- Returns {job, its hash, is_new}, or {error, job}.
 local catalog = ARGV[1]
 local catalog_name = ARGV[2]
 local kind = ARGV[3]
-local parameters = ARGV[4]             -- JSON
+local parameters = ARGV[4]             -- JSON, with sorted keys
 local request_id = ARGV[5]             -- or ''
 local keep_seconds = ARGV[6]           -- once it has ended
 local idempotency_key = ARGV[7]        -- or ''
@@ -18,6 +18,7 @@ local number
 for _, each in ipairs(waiting) do
   if redis.call('HGET', 'la:job:' .. each, 'tk') == kind then number = each end
 end
+if number and redis.call('HGET', 'la:job:' .. number, 'par') ~= parameters then return { 'other', number } end
 if not number and #waiting >= TASKS then return { 'tasks' } end
 local is_new = number and 0 or 1
 if not number then

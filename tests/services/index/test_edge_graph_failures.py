@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from graphs import BUILT, COUNT, DIM, DURING, contents, looks, shards
-from harness import assert_gone, children
+from graphs import BUILT, COUNT, DIM, DURING, builders, contents, looks, shards
+from harness import assert_gone
 from waiting import until
 
 from services import bootstrap, settings
@@ -33,7 +33,7 @@ def test_a_canceled_build_leaves_nothing(edge: EdgeIndex, path: Path, call: int 
 
     def canceled() -> bool:
         if call == "building":
-            return bool(children(os.getpid()))
+            return bool(builders(os.getpid()))
         return reached.is_set() if call == "caught up" else next(calls) == call
 
     def last() -> None:
@@ -42,7 +42,7 @@ def test_a_canceled_build_leaves_nothing(edge: EdgeIndex, path: Path, call: int 
 
     with enabled("graph_caught_up", last):
         assert not edge.optimize(canceled=canceled)
-    assert children(os.getpid()) == []
+    assert builders(os.getpid()) == []
     late = [edge.get(["late"])[0]] if reached.is_set() else []
     assert [point.version for point in late if point] == ([5000] if late else [])
     edge.upsert([Tombstone("late", 6000, 1.0)])
@@ -56,18 +56,18 @@ def test_what_asks_whether_it_is_canceled_may_raise(edge: EdgeIndex, path: Path)
     """As Ctrl-C does, anywhere."""
 
     def interrupted() -> bool:
-        if children(os.getpid()):
+        if builders(os.getpid()):
             raise KeyboardInterrupt
         return False
 
     with pytest.raises(KeyboardInterrupt):
         edge.optimize(canceled=interrupted)
-    assert (children(os.getpid()), shards(path)) == ([], ["first"])
+    assert (builders(os.getpid()), shards(path)) == ([], ["first"])
     assert edge.optimize()
 
 
 def killed_child() -> bool:
-    for pid in children(os.getpid()):
+    for pid in builders(os.getpid()):
         os.kill(pid, signal.SIGKILL)
     return False
 
@@ -130,7 +130,7 @@ def test_an_index_that_is_closed_ends_its_build(edge: EdgeIndex, path: Path, poi
         until(lambda: edge._builder._stopping.is_set())
 
     def canceled() -> bool:
-        if point == "building" and children(os.getpid()):
+        if point == "building" and builders(os.getpid()):
             closing()
         return False
 
@@ -146,7 +146,7 @@ def test_an_index_that_is_closed_ends_its_build(edge: EdgeIndex, path: Path, poi
     ):
         edge.optimize(canceled=canceled)
     thread.join(30)
-    assert (gone, children(os.getpid())) == ([["first"]], [])
+    assert (gone, builders(os.getpid())) == ([["first"]], [])
     with pytest.raises(IndexUnavailable, match="was closed"):
         edge.optimize()
     again = EdgeIndex.open(path, DIM)
@@ -162,14 +162,14 @@ def test_a_catalog_that_is_removed_while_its_graph_is_built_is_gone(tmp_path: Pa
         began = threading.Event()
 
         def begun() -> bool:
-            if children(os.getpid()):
+            if builders(os.getpid()):
                 began.set()
             return False
 
         building = pool.submit(catalog.optimize, begun)
         assert began.wait(60)
         catalogs.remove("shoes")
-        assert (list((tmp_path / "catalogs").iterdir()), children(os.getpid())) == ([], [])
+        assert (list((tmp_path / "catalogs").iterdir()), builders(os.getpid())) == ([], [])
         with pytest.raises(IndexUnavailable, match="was closed"):
             building.result(30)
 
@@ -178,7 +178,7 @@ BUILDER = """
 import itertools, os, signal, sys, threading
 from pathlib import Path
 import numpy as np
-from harness import children
+from graphs import builders
 from services.failpoints import GRAPH_POINTS, enable
 from services.index.edge import EdgeIndex
 from services.index.edge_graph_process import NICENESS
@@ -194,7 +194,7 @@ def canceled():
     if where.isdecimal() and next(calls) == int(where):
         end()
     if where == "building":
-        for child in children(os.getpid()):
+        for child in builders(os.getpid()):
             # It has set up what ends it when it is nice. Then it waits for ever.
             while os.getpriority(os.PRIO_PROCESS, child) != NICENESS:
                 pass

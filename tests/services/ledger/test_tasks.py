@@ -7,7 +7,7 @@ import pytest
 from ledger_words import CATALOG, OTHER, Accept, Crash, End, Take, puts
 from redis import Redis
 
-from services.errors import CatalogNotFound, IndexUnavailable, QueueFull
+from services.errors import CatalogNotFound, Conflict, IndexUnavailable, QueueFull
 from services.ledger import Chores, Claim, Claims, Ledger, Removal, Store, begin_task
 from services.records import Job, JobState, Task
 
@@ -83,6 +83,18 @@ def test_a_task_of_one_kind_is_in_a_catalog_once(ledger: Ledger, store: Store, c
     assert ask("map", CATALOG)[1] and ask("graph", OTHER)[1]
     claims.end_task(claim)
     assert ask("graph", CATALOG)[1]
+
+
+def test_one_of_its_kind_with_other_parameters_is_in_the_way(store: Store, claims: Claims, due: Due) -> None:
+    def ask(**parameters: Any) -> tuple[Job, bool]:
+        return begin_task(store, CATALOG, "shoes", "reindex", parameters, max_version=lambda: 0)
+
+    first, _ = ask(encoder="one", promote=True)
+    assert ask(promote=True, encoder="one") == (first, False)
+    with pytest.raises(Conflict, match=f"Job {first.id} of catalog shoes is another task of this kind"):
+        ask(encoder="two", promote=True)
+    claims.end_task(due())
+    assert ask(encoder="two", promote=True)[1]
 
 
 def test_the_tasks_of_a_catalog_are_done_one_by_one_in_their_order(claims: Claims, begin: Begin, due: Due) -> None:
