@@ -9,7 +9,17 @@ import numpy as np
 
 from services.errors import AttributeNotIndexed, InvalidInput, InvalidVector
 from services.query.filters import Filter, is_key
-from services.records import AttributeKind, AttributeUpdate, Facet, Neighbor, OtherKinds, Point, Tombstone, Vector
+from services.records import (
+    AttributeKind,
+    AttributeUpdate,
+    Facet,
+    Neighbor,
+    OtherKinds,
+    Point,
+    Revision,
+    Tombstone,
+    Vector,
+)
 
 _PRODUCTS = uuid.UUID("9d6a3f0e-6f0b-4c53-8f0f-4b7c1f4a5e21")
 
@@ -65,6 +75,16 @@ def done(update: AttributeUpdate, point: Point | None) -> bool:
     return point is not None and point.version == update.version and update.image in (None, point.image)
 
 
+def revisable(revision: Revision, stored: Point | None) -> bool:
+    """Whether a revision applies to what is stored."""
+    return stored is not None and (stored.version, stored.image) == (revision.point.version, revision.image)
+
+
+def holds(revision: Revision, stored: Point) -> bool:
+    """Whether this point is the result of a revision."""
+    return (stored.version, stored.image) == (revision.point.version, revision.point.image)
+
+
 class VectorIndex(Protocol):
     """One generation of one catalog: vectors by product ID, compared by cosine similarity.
 
@@ -102,6 +122,17 @@ class VectorIndex(Protocol):
         Returns:
             For each update whether its version is now the stored one. False means that the product is not stored,
             removed, of a newer version, or has another image.
+        """
+
+    def revise(self, revisions: Sequence[Revision]) -> list[bool]:
+        """Replaces vector, norm and image of stored products whose version and attributes stay.
+
+        Returns:
+            For each revision whether its image is now the stored one. False means that the product is not stored,
+            removed, of another version, or has another image than the one it had to have.
+
+        Raises:
+            InvalidVector: As in `upsert`.
         """
 
     def get(self, product_ids: Sequence[str], *, vectors: bool = False) -> list[Point | None]:
