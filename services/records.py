@@ -105,7 +105,7 @@ class Embedding:
     """A product's raw features, as an archive holds them: no image is needed to put it into a catalog.
 
     `attributes` None keeps what is stored (and means {} for a new product). `image` is the SHA-256 of the image that
-    the features came from and `perceptual` its perceptual hash, where they are known.
+    the features came from, `perceptual` its perceptual hash and `url` where it was fetched, where they are known.
     """
 
     product_id: str
@@ -113,6 +113,7 @@ class Embedding:
     attributes: Attributes | None = None
     image: str | None = None
     perceptual: str | None = None
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +154,8 @@ class Point:
     `vector` has length one (cosine needs only the direction) and `norm` is the length that the raw features had:
     `vector * norm` are the features. `image` is the SHA-256 of the original image's bytes in hex, or None where the
     vector was imported without one. `perceptual` is its perceptual hash (`services.images.perceptual`), or None where
-    it is not known. `version` orders the changes of a product, 0 <= version < 2**53. In an answer `vector` is None
-    where it was not asked for.
+    it is not known. `url` is where the image was fetched, None where it came otherwise. `version` orders the changes of
+    a product, 0 <= version < 2**53. In an answer `vector` is None where it was not asked for.
     """
 
     product_id: str
@@ -164,6 +165,18 @@ class Point:
     attributes: Attributes = field(default_factory=dict)
     image: str | None = None
     perceptual: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """Another image of a stored product, whose version and attributes stay: `point` has them, and the new vector.
+
+    It applies only where the stored product still has this version and the image `image`.
+    """
+
+    point: Point
+    image: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,13 +195,14 @@ class Tombstone:
 class AttributeUpdate:
     """New attributes and a new version for a stored product whose vector stays.
 
-    With `image`, only where the stored image is still that one.
+    With `image`, only where the stored image is still that one. `url` is where that image is now; None: where it was.
     """
 
     product_id: str
     version: int
     attributes: Attributes
     image: str | None = None
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,7 @@ def reindex_command(
         stdout().print(
             display(f"{catalog}: {answer['products']} products in generation {generation.id}, {state}"), soft_wrap=True
         )
-        _report_missing(done)
+        _report(done)
     sys.exit(int(done.missing > 0))
 
 
@@ -216,7 +216,7 @@ def _switch(data: str | None, catalog: str, as_json: bool, switch: Callable[[Gen
     stdout().print(
         display(f"{catalog}: {answer['encoder']} answers now, from generation {answer['id']}"), soft_wrap=True
     )
-    _report_missing(done)
+    _report(done)
 
 
 @contextmanager
@@ -257,6 +257,7 @@ def _row(generation: Generation, products: int) -> dict[str, Any]:
 def _told(done: Pass) -> dict[str, Any]:
     return {
         "missing": done.missing,
+        "changed": [printable(each) for each in done.changed],
         "faults": [
             {"product_id": printable(each.product_id), "code": each.code, "message": printable(each.message or "")}
             for each in done.examples
@@ -264,7 +265,10 @@ def _told(done: Pass) -> dict[str, Any]:
     }
 
 
-def _report_missing(done: Pass) -> None:
+def _report(done: Pass) -> None:
+    if done.changed:
+        said = f"Another picture is at the URL of {', '.join(done.changed[:SHOWN])}; the catalog has it now."
+        stdout().print(display(said), style="yellow", soft_wrap=True)
     if not done.missing:
         return
     table = Table(title=f"{done.missing} products are missing there", title_justify="left")

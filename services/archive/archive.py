@@ -197,14 +197,18 @@ def attributes_of(text: str, path: Path, row: int) -> Attributes:
     return attributes
 
 
-def checked_hashes(image: str | None, perceptual: str | None, path: Path, row: int) -> tuple[str | None, str | None]:
-    """Returns the hashes of a row, None for those that are empty. Raises `InvalidSource`."""
+def checked_origin(
+    image: str | None, perceptual: str | None, url: str | None, path: Path, row: int
+) -> tuple[str | None, str | None, str | None]:
+    """Returns hashes and URL of a row, None for those that are empty. Raises `InvalidSource`."""
     # The first becomes a file name.
     if image and not SHA256.fullmatch(image):
         raise InvalidSource(f"The image in row {row} of {path} is no SHA-256 in lower-case hex; leave it empty.")
     if perceptual and not PERCEPTUAL.fullmatch(perceptual):
         raise InvalidSource(f"The perceptual hash in row {row} of {path} is not 200 bytes in base64; leave it empty.")
-    return image or None, perceptual or None
+    if url and not url.startswith(("http://", "https://")):
+        raise InvalidSource(f"The URL in row {row} of {path} is none (http:// or https://); leave it empty.")
+    return image or None, perceptual or None, url or None
 
 
 def reason(error: Exception) -> str:

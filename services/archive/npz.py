@@ -27,7 +27,7 @@ from services.archive.archive import (
     attributes_json,
     attributes_of,
     check_complete,
-    checked_hashes,
+    checked_origin,
     reason,
 )
 from services.archive.staged import staged
@@ -35,7 +35,8 @@ from services.errors import DataCorrupt, InvalidProductID, InvalidSource
 from services.records import CatalogSpec, Embedding, Vector
 
 NEEDED = ("product_id", "attributes", "image")
-TEXTS = (*NEEDED, "perceptual")
+TEXTS = ("url", "perceptual", *NEEDED)
+"""In this order: where the end of the list of members is damaged, one is missing that every archive has."""
 
 # What zipfile and numpy raise for files that are damaged, encrypted or compressed by an unknown method.
 _DAMAGE = (BadZipFile, zlib.error, TokenError, SyntaxError, EOFError, ValueError, RuntimeError, MemoryError)
@@ -103,9 +104,9 @@ def _write_features(
     return widths
 
 
-def _texts(embedding: Embedding) -> tuple[str, str, str, str]:
+def _texts(embedding: Embedding) -> tuple[str, ...]:
     attributes = "" if embedding.attributes is None else attributes_json(embedding.attributes)
-    return embedding.product_id, attributes, embedding.image or "", embedding.perceptual or ""
+    return embedding.url or "", embedding.perceptual or "", embedding.product_id, attributes, embedding.image or ""
 
 
 def _write_texts(archive: ZipFile, texts: IO[str], column: int, shape: tuple[int, int]) -> None:
@@ -159,11 +160,12 @@ def _embeddings(path: Path, features: _Column, texts: list[_Column]) -> Generato
             columns.get("attributes", repeat("")),
             columns.get("image", repeat("")),
             columns.get("perceptual", repeat("")),
+            columns.get("url", repeat("")),
             strict=False,
         )
-        for row, (product_id, vector, attributes, image, perceptual) in enumerate(rows, 1):
+        for row, (product_id, vector, attributes, image, perceptual, url) in enumerate(rows, 1):
             known = attributes_of(attributes, path, row) if attributes else None
-            yield Embedding(product_id, vector, known, *checked_hashes(image, perceptual, path, row))
+            yield Embedding(product_id, vector, known, *checked_origin(image, perceptual, url, path, row))
 
 
 def _features_column(archive: ZipFile, path: Path) -> _Column:

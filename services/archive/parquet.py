@@ -17,7 +17,7 @@ from services.archive.archive import (
     attributes_json,
     attributes_of,
     check_complete,
-    checked_hashes,
+    checked_origin,
     reason,
 )
 from services.archive.staged import staged
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 NEEDED = ("product_id", "features", "attributes", "image")
-COLUMNS = (*NEEDED, "perceptual")
+COLUMNS = (*NEEDED, "perceptual", "url")
 
 _GROUP = 1024
 _CHUNK = 128
@@ -71,6 +71,7 @@ def _schema(spec: CatalogSpec) -> "pa.Schema":
         pa.field("attributes", pa.string()),
         pa.field("image", pa.string()),
         pa.field("perceptual", pa.string()),
+        pa.field("url", pa.string()),
     ]
     return pa.schema(fields, metadata={"lookalike": about_json(spec)})
 
@@ -86,6 +87,7 @@ def _table(rows: list[Embedding], schema: "pa.Schema") -> "pa.Table":
         pa.array(attributes, pa.string()),
         pa.array([row.image for row in rows], pa.string()),
         pa.array([row.perceptual for row in rows], pa.string()),
+        pa.array([row.url for row in rows], pa.string()),
     ]
     return pa.Table.from_arrays(columns, schema=schema)
 
@@ -120,6 +122,7 @@ def _check_schema(schema: "pa.Schema", path: Path) -> None:
         "attributes": ("JSON text or a struct", lambda kind: _is_text(kind) or is_.is_struct(kind)),
         "image": ("text", _is_text),
         "perceptual": ("text", _is_text),
+        "url": ("text", _is_text),
     }
     for name, (wanted, fits) in kinds.items():
         found = schema.get_all_field_indices(name)
@@ -166,15 +169,15 @@ def _embeddings(path: Path, dim: int | None) -> Generator[Embedding, None, None]
 
 
 def _batch(batch: "pa.RecordBatch", dim: int | None, path: Path, start: int) -> Iterator[Embedding]:
-    texts = [_texts(batch, name) for name in ("product_id", "attributes", "image", "perceptual")]
+    texts = [_texts(batch, name) for name in ("product_id", "attributes", "image", "perceptual", "url")]
     features = _features(batch.column("features"), dim, path, start)
-    for row, (vector, product_id, attributes, image, perceptual) in enumerate(
+    for row, (vector, product_id, attributes, image, perceptual, url) in enumerate(
         zip(features, *texts, strict=True), start
     ):
         if product_id is None:
             raise InvalidSource(f"Row {row} of {path} has no product_id; leave it out.")
         known = _attributes(attributes, path, row)
-        yield Embedding(product_id, vector, known, *checked_hashes(image, perceptual, path, row))
+        yield Embedding(product_id, vector, known, *checked_origin(image, perceptual, url, path, row))
 
 
 def _texts(batch: "pa.RecordBatch", name: str) -> list[Any]:

@@ -28,7 +28,7 @@ from services.records import AttributeKind, CatalogSpec, ChangeKind, Lane, Quant
 
 FORMAT = 2
 """The version of the file format, increased by incompatible changes; v0.1 wrote 1, whose products have no perceptual
-hash."""
+hash and no URL."""
 READ = range(1, FORMAT + 1)
 AT_ONCE = 500
 """Maximum number of products, or changes, in one member."""
@@ -72,6 +72,7 @@ class ProductLine(_Strict):
     attributes: dict[str, Any]
     image: Sha256 | None = None
     perceptual: Annotated[str, Field(pattern=rf"^{PERCEPTUAL.pattern}$")] | None = None
+    url: str | None = None
 
 
 class TombstoneLine(_Strict):

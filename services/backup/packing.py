@@ -163,6 +163,7 @@ def _product_line(point: Point) -> ProductLine:
         attributes=dict(point.attributes),
         image=point.image,
         perceptual=point.perceptual,
+        url=point.url,
     )
 
 

@@ -109,7 +109,10 @@ def _points(name: str, number: str, vectors: tuple[str, Vectors] | None, product
     if vectors is None or vectors[0] != number or len(vectors[1]) != len(products):
         raise InvalidSource(f"{name} of the backup does not follow its vectors, so Lookalike did not write it.")
     return [
-        Point(each.product_id, each.version, vector, each.norm, each.attributes, each.image, each.perceptual)
+        Point(
+            *(each.product_id, each.version, vector, each.norm, each.attributes),
+            *(each.image, each.perceptual, each.url),
+        )
         for each, vector in zip(products, vectors[1], strict=True)
     ]
 

@@ -57,9 +57,12 @@ class Beside:
         """Those of generations that are not being removed."""
         return (self._others[each.id].index for each in kept if each.id in self._others and _is_kept(each))
 
-    def bring(self, generation: str, product_ids: Sequence[str], pictures: Pictures | None = None) -> Brought:
-        """Makes one of them have what the live one has of these products: see `Bringing.bring`."""
-        return self._to(generation).bring(product_ids, pictures)
+    def bring(
+        self, generation: str, product_ids: Sequence[str], pictures: Pictures | None = None, *, fetches: bool = True
+    ) -> Brought:
+        """Makes one of them have what the live one has of these products: see `Bringing`."""
+        target = self._others[generation]
+        return Bringing(self.live, target, self._intake, self._check_space, fetches).bring(product_ids, pictures)
 
     def bring_page(self, generation: str, after: str | None, limit: int) -> tuple[int, Brought, str | None]:
         """Brings the next products of the live generation to another one: how many those are, what became of them,
@@ -93,7 +96,8 @@ class Beside:
         for each in kept:
             if each.id not in self._others or not _is_kept(each) or each.id == written:
                 continue
-            bring = partial(self.bring, each.id, product_ids, pictures)
+            # A URL that answers late must not keep what waits after it; a build fetches it.
+            bring = partial(self.bring, each.id, product_ids, pictures, fetches=_has_to_have(each))
             what = f"bringing changes to generation {each.id}"
             if _has_to_have(each):
                 bring()
@@ -102,15 +106,12 @@ class Beside:
             else:
                 self._background.submit(what, bring)
 
-    def _to(self, generation: str) -> Bringing:
-        return Bringing(self.live.index, self._others[generation], self._intake, self._check_space)
-
     def _catch_up(self, written: str, product_ids: Sequence[str], pictures: Pictures) -> None:
         """The live generation gets what was written to one that was it when that began."""
         again = IndexUnavailable("Another generation of the catalog has become the live one meanwhile; try again.")
         if written not in self._others:
             raise again
-        back = Bringing(self._others[written].index, self.live, self._intake, self._check_space)
+        back = Bringing(self._others[written], self.live, self._intake, self._check_space)
         if back.bring(product_ids, pictures).faults:
             # Applied again, the change meets the generation that is live now, and has its own image at hand.
             raise again

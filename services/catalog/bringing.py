@@ -4,29 +4,19 @@ Whatever is behind there is found by comparing versions, so this may be repeated
 at once; what is newer there stays.
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from services.catalog.behind import Behind, behind
 from services.catalog.features import normalized
 from services.catalog.open_generation import OpenGeneration
-from services.errors import ImageFeatureless, IndexUnavailable, LookalikeError, MediaNotFound
+from services.errors import ImageCorrupt, ImageFeatureless, IndexUnavailable, LookalikeError, MediaNotFound
 from services.failpoints import hit
-from services.images.intake import Form, Intake, Picture, nothing
-from services.index.vector_index import VectorIndex
-from services.records import (
-    AttributeUpdate,
-    ImageSource,
-    Outcome,
-    Pixels,
-    Point,
-    StoredImage,
-    Tombstone,
-    failed,
-)
+from services.images.intake import Fault, Form, Intake, Picture, nothing
+from services.records import ImageSource, Outcome, Point, RemoteImage, Revision, StoredImage, Tombstone, failed
 
 ROUNDS = 10
 """How often products are tried that others change at the same time."""
@@ -34,27 +24,30 @@ ROUNDS = 10
 Pictures = Mapping[str, Picture]
 """Images that are in memory, by the SHA-256 of their bytes."""
 
+Wanted = Sequence[tuple[Point, ImageSource]]
+"""Products, and where the image of each is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """What became of products: how many were behind and are not any more, and why others still are."""
+    """What became of products: how many were behind and are not any more, why others still are, and which have another
+    image now, because their URL gives another one than the product had."""
 
     count: int = 0
     faults: Sequence[Outcome] = ()
+    changed: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Behind:
-    """What the target lacks of some products: removals, attributes and versions, and vectors."""
+@dataclass(slots=True)
+class Run:
+    """One call of `bring`: the images at hand, by hash, and what is known of products so far."""
 
-    tombstones: list[Tombstone] = field(default_factory=list)
-    updates: list[AttributeUpdate] = field(default_factory=list)
-    points: list[Point] = field(default_factory=list)
+    pictures: dict[str, Picture]
+    faults: dict[str, Outcome] = field(default_factory=dict)
+    changed: list[str] = field(default_factory=list)
 
-    @property
-    def product_ids(self) -> list[str]:
-        removed = [each.product_id for each in self.tombstones]
-        return removed + [each.product_id for each in self.updates] + [each.product_id for each in self.points]
+    def fail(self, product_id: str, error: LookalikeError) -> None:
+        self.faults[product_id] = failed(product_id, error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,123 +59,148 @@ class Bringing:
         target: What gets them.
         intake: Where images come from.
         check_space: Raises `DataFull` where so many bytes should not be written.
+        fetches: Whether an image whose original is kept nowhere is fetched from the product's URL.
     """
 
-    source: VectorIndex
+    source: OpenGeneration
     target: OpenGeneration
     intake: Intake
     check_space: Callable[[int], None]
+    fetches: bool = True
 
     def bring(self, product_ids: Sequence[str], pictures: Pictures | None = None) -> Brought:
         """Makes the target have what the source has of these products: versions, attributes, image hashes, removals.
 
-        A product whose image the target has keeps its vector there. Other images are taken out of `pictures` or from
-        where originals are kept, and encoded. What cannot be had or encoded is a fault, and stays as it was.
+        A product whose image the target has keeps its vector there. Other images are taken out of `pictures`, from
+        where originals are kept, or from the product's URL, and encoded. Where the URL gives another image than it did,
+        both get that one, unless the product has changed meanwhile. What cannot be had or encoded is a fault, and stays
+        as it was.
 
         Raises what is no product's fault: `IndexUnavailable`, `EncoderError`s, `EncoderMismatch`, `DataFull`,
         `DecodingUnavailable`, `Closed`.
         """
-        faults: dict[str, Outcome] = {}
+        run = Run(dict(pictures or {}))
         left: Sequence[str] = list(dict.fromkeys(product_ids))
         first: int | None = None
         for _ in range(ROUNDS):
-            lacking = behind(self.source, self.target.index, [each for each in left if each not in faults])
-            first = len(lacking.product_ids) if first is None else first
-            if not lacking.product_ids:
-                return Brought(max(first - len(faults), 0), [*faults.values()])
-            left = self._write(lacking, pictures or {}, faults)
+            lacking = behind(self.source.index, self.target.index, [each for each in left if each not in run.faults])
+            left = lacking.product_ids
+            first = len(left) if first is None else first
+            if not left:
+                return Brought(max(first - len(run.faults), 0), [*run.faults.values()], run.changed)
+            self._write(lacking, run)
         raise IndexUnavailable(f"Product {left[0]!r} changes faster than it can be brought to {self.target.id}.")
 
-    def _write(self, lacking: Behind, pictures: Pictures, faults: dict[str, Outcome]) -> list[str]:
-        """Writes what is behind; returns the products that are to be compared again, as others may have changed them
-        meanwhile."""
+    def _write(self, lacking: Behind, run: Run) -> None:
+        """Writes what is behind. It is to be compared again: others may have changed it meanwhile."""
         self.check_space(0)
-        points = self._encoded(lacking.points, pictures, faults)
+        wanted = [each.point for each in lacking.lacks]
+        encoded = self._encoded(wanted, self._pictures(wanted, run), self.target, run)
+        points: list[Point | Tombstone] = [*lacking.tombstones]
+        revisions = []
+        for each in lacking.lacks:
+            if point := encoded.get(each.point.product_id):
+                if each.here and each.here.version == point.version:
+                    revisions.append(Revision(point, each.here.image))
+                else:
+                    points.append(point)
         hit("bring")
         index = self.target.index
-        if points or lacking.tombstones:
-            index.upsert([*points, *lacking.tombstones])
+        if points:
+            index.upsert(points)
+        if revisions:
+            index.revise(revisions)
         if lacking.updates:
             index.update_attributes(lacking.updates)
         index.flush()
         hit("brought")
-        return lacking.product_ids
 
-    def _encoded(self, points: Sequence[Point], pictures: Pictures, faults: dict[str, Outcome]) -> list[Point]:
-        """The points with the target's vectors, those of which can be made."""
-        form = self.target.form
-        pixels = self._pixels(points, form, pictures, faults)
-        ready = [each for each in points if each.product_id in pixels]
+    def _encoded(
+        self, points: Sequence[Point], pictures: Mapping[str, Picture], generation: OpenGeneration, run: Run
+    ) -> dict[str, Point]:
+        """The points with the vectors that a generation makes of their pictures, those of which it can."""
+        ready = [each for each in points if each.product_id in pictures]
         if not ready:
-            return []
-        features = self.target.encode(np.stack([pixels[each.product_id] for each in ready]))
-        made = []
-        for each, raw in zip(ready, features, strict=True):
+            return {}
+        pixels = [pictures[each.product_id].forms[generation.form] for each in ready]
+        made = {}
+        for each, raw in zip(ready, generation.encode(np.stack(pixels)), strict=True):
+            picture = pictures[each.product_id]
             try:
                 vector, norm = normalized(raw)
             except ImageFeatureless as error:
-                faults[each.product_id] = failed(each.product_id, error)
+                run.fail(each.product_id, error)
                 continue
-            made.append(replace(each, vector=vector, norm=norm))
+            # Of the same image the perceptual hash stays what it was, also where it is not known.
+            hash = each.perceptual if each.image == picture.hash else picture.perceptual
+            made[each.product_id] = replace(each, vector=vector, norm=norm, image=picture.hash, perceptual=hash)
         return made
 
-    def _pixels(
-        self, points: Sequence[Point], form: Form, pictures: Pictures, faults: dict[str, Outcome]
-    ) -> dict[str, Pixels]:
-        """The pixels of products, those that can be had."""
-        found: dict[str, Pixels] = {}
-        wanted: list[tuple[Point, ImageSource]] = []
+    def _pictures(self, points: Sequence[Point], run: Run) -> dict[str, Picture]:
+        """The pictures of products, those that can be had."""
+        found: dict[str, Picture] = {}
         for each in points:
-            picture = pictures.get(each.image or "")
-            if picture and form in picture.forms:
-                found[each.product_id] = picture.forms[form]
-            elif each.image is None:
-                faults[each.product_id] = failed(each.product_id, _missing(each.product_id))
+            picture = run.pictures.get(each.image or "")
+            if picture and self.target.form in picture.forms:
+                found[each.product_id] = picture
+        wanted = [each for each in points if each.product_id not in found]
+        kept = self._taken([(each, StoredImage(each.image)) for each in wanted if each.image], self.target.form)
+        elsewhere: list[tuple[Point, ImageSource]] = []
+        for each in wanted:
+            taken = kept.get(each.product_id)
+            if isinstance(taken, Picture):
+                found[each.product_id] = taken
+            elif taken is not None and not isinstance(taken, MediaNotFound):
+                run.fail(each.product_id, taken)
+            elif each.url and self.fetches:
+                elsewhere.append((each, RemoteImage(each.url)))
             else:
-                wanted.append((each, StoredImage(each.image)))
-        if not wanted:
-            return found
-        taken = self.intake.pictures([(source, None) for _, source in wanted], *form, nothing)
-        for (each, _), picture_or_fault in zip(wanted, taken, strict=True):
-            assert not isinstance(picture_or_fault, Future) and picture_or_fault is not None, "neither late nor known"
-            if isinstance(picture_or_fault, Picture):
-                found[each.product_id] = picture_or_fault.pixels
+                run.fail(each.product_id, _missing(each))
+        return found | self._fetched(elsewhere, run)
+
+    def _fetched(self, wanted: Wanted, run: Run) -> dict[str, Picture]:
+        """The pictures at the URLs of products that are still those of the products.
+
+        One that is another becomes the product's in the source, and is at hand when the products are compared again.
+        """
+        found: dict[str, Picture] = {}
+        others: dict[str, Picture] = {}
+        fetched = self._taken(wanted, self.target.form, self.source.form)
+        for product_id, taken in fetched.items():
+            if not isinstance(taken, Picture):
+                run.fail(product_id, taken)
+            elif self.source.form not in taken.forms:
+                run.fail(product_id, ImageCorrupt("The image decodes for one encoder only; take another image."))
             else:
-                is_missing = isinstance(picture_or_fault, MediaNotFound)
-                fault: LookalikeError = _missing(each.product_id) if is_missing else picture_or_fault
-                faults[each.product_id] = failed(each.product_id, fault)
+                run.pictures[taken.hash] = taken
+                others[product_id] = taken
+        for each, _ in wanted:
+            if each.product_id in others and others[each.product_id].hash == each.image:
+                found[each.product_id] = others.pop(each.product_id)
+        encoded = self._encoded([each for each, _ in wanted], others, self.source, run)
+        revisions = [Revision(encoded[each.product_id], each.image) for each, _ in wanted if each.product_id in encoded]
+        if revisions:
+            done = self.source.index.revise(revisions)
+            self.source.index.flush()
+            run.changed += [each.point.product_id for each, is_done in zip(revisions, done, strict=True) if is_done]
         return found
 
-
-def behind(source: VectorIndex, target: VectorIndex, product_ids: Sequence[str]) -> Behind:
-    """What the target lacks of these products."""
-    found = Behind()
-    theirs = source.get(product_ids)
-    gone = [each for each, point in zip(product_ids, theirs, strict=True) if point is None]
-    removed = dict(zip(gone, source.versions(gone), strict=True)) if gone else {}
-    # After the source: what is written there and here meanwhile counts as brought, and not as behind.
-    versions = target.versions(product_ids)
-    stale = [
-        (product_id, point, version)
-        for product_id, point, version in zip(product_ids, theirs, versions, strict=True)
-        if (removed.get(product_id) if point is None else point.version) not in (None, version)
-    ]
-    ours = target.get([product_id for product_id, _, _ in stale])
-    for (product_id, point, version), here in zip(stale, ours, strict=True):
-        newest = removed[product_id] if point is None else point.version
-        if newest is None or (version is not None and version > newest):
-            continue
-        if point is None:
-            found.tombstones.append(Tombstone(product_id, newest, time.time()))
-        elif here and here.image == point.image and point.image is not None:
-            found.updates.append(AttributeUpdate(product_id, newest, point.attributes, point.image))
-        else:
-            found.points.append(point)
-    return found
+    def _taken(self, wanted: Wanted, form: Form, *others: Form) -> dict[str, Picture | Fault]:
+        """What became of images, by product."""
+        if not wanted:
+            return {}
+        taken: dict[str, Picture | Fault] = {}
+        found = self.intake.pictures([(source, None) for _, source in wanted], *form, nothing, others=others)
+        for (each, _), picture in zip(wanted, found, strict=True):
+            assert not isinstance(picture, Future) and picture is not None, "neither late nor known"
+            taken[each.product_id] = picture
+        return taken
 
 
-def _missing(product_id: str) -> MediaNotFound:
+def _missing(point: Point) -> MediaNotFound:
+    if point.url:
+        return MediaNotFound(f"The original of product {point.product_id!r} is to be fetched from its URL by a build.")
     return MediaNotFound(
-        f"The original image of product {product_id!r} is kept nowhere, so it cannot be encoded again: put the product "
+        f"The original of product {point.product_id!r} is kept nowhere, so it cannot be encoded again: put the product "
         "again with its image."
     )

@@ -55,7 +55,7 @@ def read_embeddings(index: VectorIndex, batch_size: int) -> Iterator[Embedding]:
     for point in paginate(lambda cursor: index.scroll(after=cursor, limit=batch_size, vectors=True)):
         assert point.vector is not None, "asked for with vectors=True"
         features = point.vector * np.float32(point.norm)
-        yield Embedding(point.product_id, features, point.attributes, point.image, point.perceptual)
+        yield Embedding(point.product_id, features, point.attributes, point.image, point.perceptual, point.url)
 
 
 def _point(embedding: Embedding, stored: Point | None, dim: int, versions: Versions, kinds: Kinds) -> Point:
@@ -68,7 +68,10 @@ def _point(embedding: Embedding, stored: Point | None, dim: int, versions: Versi
     else:
         checked = kinds.checked(checked_attributes(embedding.attributes))
     version = versions.next(stored.version if stored else 0)
-    return Point(embedding.product_id, version, vector, norm, checked, embedding.image, embedding.perceptual)
+    return Point(
+        *(embedding.product_id, version, vector, norm, checked),
+        *(embedding.image, embedding.perceptual, embedding.url),
+    )
 
 
 def _upserted(index: VectorIndex, points: Sequence[Point]) -> list[Outcome]:

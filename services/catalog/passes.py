@@ -20,6 +20,7 @@ class Pass:
         missing: How many it still lacks, or has as they were before.
         faults: Why, by error code: how many.
         examples: Some of them, each with its error.
+        changed: Products whose URL gives another image than they had, which both generations have now; the first ones.
         after: Where the next pass may go on; None: this one came to the end.
     """
 
@@ -28,6 +29,7 @@ class Pass:
     missing: int = 0
     faults: Mapping[str, int] = field(default_factory=dict)
     examples: tuple[Outcome, ...] = ()
+    changed: tuple[str, ...] = ()
     after: str | None = None
 
 
@@ -50,5 +52,6 @@ def added(done: Pass, count: int, brought: Brought, after: str | None) -> Pass:
         missing=done.missing + len(brought.faults),
         faults=faults,
         examples=(*done.examples, *brought.faults)[:EXAMPLES],
+        changed=(*done.changed, *brought.changed)[:EXAMPLES],
         after=after,
     )

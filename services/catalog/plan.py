@@ -16,6 +16,7 @@ from services.records import (
     ImageSource,
     Outcome,
     Point,
+    RemoteImage,
     State,
     Tombstone,
     Vector,
@@ -79,6 +80,11 @@ class PlannedChange:
         return self.stored.point.image if self.stored.point else None
 
     @property
+    def url(self) -> str | None:
+        """The URL that the change names for its image."""
+        return self.image.url if isinstance(self.image, RemoteImage) else None
+
+    @property
     def state(self) -> State:
         """How the change ends if it brings no new image."""
         point = self.stored.point
@@ -91,10 +97,11 @@ class PlannedChange:
     def writes(self) -> bool:
         """Whether something is to be written if it brings no new image.
 
-        A version is recorded even where nothing else changes. For a product that is not there, too: an older put may
-        still be on its way.
+        A version is recorded even where nothing else changes, and so is another URL of the same image. For a product
+        that is not there, too: an older put may still be on its way.
         """
-        return self.change.version is not None or self.state is not State.UNCHANGED
+        is_moved = self.stored.point is not None and self.url not in (None, self.stored.point.url)
+        return self.change.version is not None or self.state is not State.UNCHANGED or is_moved
 
     def write(self, version: int, now: float, encoded: EncodedImage | None = None) -> Write:
         """What to write.
@@ -107,14 +114,14 @@ class PlannedChange:
         if encoded:
             point = Point(
                 *(self.product_id, version, encoded.vector, encoded.norm, self.attributes),
-                *(encoded.hash, encoded.perceptual),
+                *(encoded.hash, encoded.perceptual, self.url),
             )
             return Write(point, State.APPLIED)
         if self.change.kind is ChangeKind.DELETE:
             return Write(Tombstone(self.product_id, version, now), self.state)
         # With an image given, only while that one is stored: another writer may replace it meanwhile.
         image = self.stored_image if self.image is not None else None
-        return Write(AttributeUpdate(self.product_id, version, self.attributes, image), self.state)
+        return Write(AttributeUpdate(self.product_id, version, self.attributes, image, self.url), self.state)
 
 
 def check_change(change: Change) -> Outcome | None:

@@ -24,9 +24,11 @@ from services.index.vector_index import (
     checked_keys,
     checked_vector,
     done,
+    holds,
     never,
     no_facets,
     point_id,
+    revisable,
 )
 from services.paging import paginate
 from services.query.filters import Filter
@@ -39,6 +41,7 @@ from services.records import (
     OtherKinds,
     Point,
     Quantization,
+    Revision,
     Tombstone,
     Vector,
 )
@@ -117,11 +120,20 @@ class EdgeIndex:
             self._builder.note(update.product_id for update in updates)
             field_indexes.admit(self._fields, [update.attributes for update in updates])
             for update in updates:
-                changed = {"attributes": dict(update.attributes), "version": update.version}
                 guard = edge_filters.updatable(update)
-                self._update(qdrant.UpdateOperation.set_payload_by_filter(guard, changed))
+                self._update(qdrant.UpdateOperation.set_payload_by_filter(guard, payload.updated(update)))
             stored = self.get([update.product_id for update in updates])
         return [done(update, point) for update, point in zip(updates, stored, strict=True)]
+
+    def revise(self, revisions: Sequence[Revision]) -> list[bool]:
+        with self._writing:
+            self._builder.note(revision.point.product_id for revision in revisions)
+            there = self.get([revision.point.product_id for revision in revisions])
+            for revision in [each for each, stored in zip(revisions, there, strict=True) if revisable(each, stored)]:
+                point = edge_points.written(revision.point, self.dim)
+                self._update(qdrant.UpdateOperation.upsert_points([point]))
+            there = self.get([revision.point.product_id for revision in revisions])
+        return [stored is not None and holds(each, stored) for each, stored in zip(revisions, there, strict=True)]
 
     def get(self, product_ids: Sequence[str], *, vectors: bool = False) -> list[Point | None]:
         found = self._retrieve(product_ids, True, vectors)

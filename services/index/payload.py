@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from services.records import Neighbor, Point, Quantization, Tombstone
+from services.records import AttributeUpdate, Neighbor, Point, Quantization, Tombstone
 
 # A named vector, so that other vectors of a product can be added without rewriting it.
 VECTOR = "image"
@@ -34,7 +34,14 @@ def payload(point: Point | Tombstone) -> dict[str, Any]:
         "attributes": dict(point.attributes),
         "image": point.image,
     }
-    return fields if point.perceptual is None else {**fields, "perceptual": point.perceptual}
+    more = {"perceptual": point.perceptual, "url": point.url}
+    return fields | {name: value for name, value in more.items() if value is not None}
+
+
+def updated(update: AttributeUpdate) -> dict[str, Any]:
+    """The fields of a payload that an update sets."""
+    fields = {"attributes": dict(update.attributes), "version": update.version}
+    return fields if update.url is None else {**fields, "url": update.url}
 
 
 def point(payload: Mapping[str, Any], vectors: Any) -> Point:

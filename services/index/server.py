@@ -16,9 +16,11 @@ from services.index.vector_index import (
     checked_keys,
     checked_vector,
     done,
+    holds,
     never,
     no_facets,
     point_id,
+    revisable,
 )
 from services.paging import paginate
 from services.query.filters import Filter
@@ -31,6 +33,7 @@ from services.records import (
     OtherKinds,
     Point,
     Quantization,
+    Revision,
     Tombstone,
     Vector,
 )
@@ -83,7 +86,7 @@ class ServerIndex:
         operations: list[models.UpdateOperation] = [
             models.SetPayloadOperation(
                 set_payload=models.SetPayload(
-                    payload={"attributes": dict(update.attributes), "version": update.version},
+                    payload=payload.updated(update),
                     filter=server_filters.updatable(update),
                 )
             )
@@ -94,6 +97,17 @@ class ServerIndex:
             self._call("batch_update_points", operations, **_WRITE)
         stored = self.get([update.product_id for update in updates])
         return [done(update, point) for update, point in zip(updates, stored, strict=True)]
+
+    def revise(self, revisions: Sequence[Revision]) -> list[bool]:
+        there = self.get([revision.point.product_id for revision in revisions])
+        due = [each for each, stored in zip(revisions, there, strict=True) if revisable(each, stored)]
+        for page in _pages(len(due), _WRITE_PAGE):
+            written = [_written(each.point, self.dim) for each in due[page]]
+            # One that is purged between the question and this is inserted: nobody purges what was there just now.
+            guard = server_filters.revisable(due[page])
+            self._call("upsert", written, update_filter=guard, **_WRITE)
+        stored = self.get([revision.point.product_id for revision in revisions])
+        return [point is not None and holds(each, point) for each, point in zip(revisions, stored, strict=True)]
 
     def get(self, product_ids: Sequence[str], *, vectors: bool = False) -> list[Point | None]:
         found = self._retrieve(product_ids, True, vectors)

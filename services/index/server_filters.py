@@ -7,7 +7,7 @@ from qdrant_client.models import Filter as ServerFilter
 
 from services.index.vector_index import point_id
 from services.query.filters import Filter
-from services.records import AttributeUpdate, Tombstone
+from services.records import AttributeUpdate, Revision, Tombstone
 
 Condition = dict[str, Any]
 """A condition or filter in Qdrant's JSON."""
@@ -35,6 +35,11 @@ def updatable(update: AttributeUpdate) -> ServerFilter:
     return _filter(must=[_ids([update.product_id]), _below(update.version), _IS_ALIVE, *same_image])
 
 
+def revisable(revisions: Sequence[Revision]) -> ServerFilter:
+    """Matches the products of revisions that apply: not removed, the version and the image that each has to have."""
+    return _filter(should=[{"must": [_IS_ALIVE, *_same(revision)]} for revision in revisions])
+
+
 def removed(before: float) -> ServerFilter:
     """Matches tombstones of products removed before that time (Unix epoch seconds)."""
     return _filter(must=[{"key": REMOVED, "range": {"lt": before}}])
@@ -54,6 +59,13 @@ def _filter(**clauses: list[Condition]) -> ServerFilter:
 
 def _ids(product_ids: Sequence[str]) -> Condition:
     return {"has_id": [point_id(product_id) for product_id in product_ids]}
+
+
+def _same(revision: Revision) -> list[Condition]:
+    version = {"key": "version", "match": {"value": revision.point.version}}
+    if revision.image is None:
+        return [_ids([revision.point.product_id]), version, {"is_null": {"key": "image"}}]
+    return [_ids([revision.point.product_id]), version, {"key": "image", "match": {"value": revision.image}}]
 
 
 def _below(version: int) -> Condition:

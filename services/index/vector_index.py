@@ -17,6 +17,7 @@ from services.records import (
     Neighbor,
     OtherKinds,
     Point,
+    Revision,
     Tombstone,
     Vector,
 )
@@ -84,6 +85,16 @@ def anything(_: int) -> None:
     """Whatever number of bytes may be written."""
 
 
+def revisable(revision: Revision, stored: Point | None) -> bool:
+    """Whether a revision applies to what is stored."""
+    return stored is not None and (stored.version, stored.image) == (revision.point.version, revision.image)
+
+
+def holds(revision: Revision, stored: Point) -> bool:
+    """Whether this point is the result of a revision."""
+    return (stored.version, stored.image) == (revision.point.version, revision.point.image)
+
+
 class VectorIndex(Protocol):
     """One generation of one catalog: vectors by product ID, compared by cosine similarity.
 
@@ -121,6 +132,17 @@ class VectorIndex(Protocol):
         Returns:
             For each update whether its version is now the stored one. False means that the product is not stored,
             removed, of a newer version, or has another image.
+        """
+
+    def revise(self, revisions: Sequence[Revision]) -> list[bool]:
+        """Replaces vector, norm and image of stored products whose version and attributes stay.
+
+        Returns:
+            For each revision whether its image is now the stored one. False means that the product is not stored,
+            removed, of another version, or has another image than the one it had to have.
+
+        Raises:
+            InvalidVector: As in `upsert`.
         """
 
     def get(self, product_ids: Sequence[str], *, vectors: bool = False) -> list[Point | None]:

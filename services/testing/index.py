@@ -14,9 +14,11 @@ from services.index.vector_index import (
     checked_keys,
     checked_vector,
     done,
+    holds,
     never,
     no_facets,
     point_id,
+    revisable,
 )
 from services.kinds import leaves_at, shown
 from services.query.filters import Filter, Steps, is_key, steps
@@ -29,6 +31,7 @@ from services.records import (
     Neighbor,
     OtherKinds,
     Point,
+    Revision,
     Tombstone,
     Vector,
 )
@@ -67,9 +70,19 @@ class MemoryIndex:
             for update in updates:
                 point = self._alive(update.product_id)
                 if point and point.version < update.version and update.image in (None, point.image):
-                    moved = replace(point, attributes=dict(update.attributes), version=update.version)
+                    url = update.url or point.url
+                    moved = replace(point, attributes=dict(update.attributes), version=update.version, url=url)
                     self._stored[update.product_id] = moved
             return [done(update, self._alive(update.product_id)) for update in updates]
+
+    def revise(self, revisions: Sequence[Revision]) -> list[bool]:
+        with self._writing:
+            there = self.get([revision.point.product_id for revision in revisions])
+            for revision, stored in zip(revisions, there, strict=True):
+                if revisable(revision, stored):
+                    self._stored[revision.point.product_id] = self._checked(revision.point)
+            there = self.get([revision.point.product_id for revision in revisions])
+            return [stored is not None and holds(each, stored) for each, stored in zip(revisions, there, strict=True)]
 
     def get(self, product_ids: Sequence[str], *, vectors: bool = False) -> list[Point | None]:
         points = [self._alive(product_id) for product_id in product_ids]

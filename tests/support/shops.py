@@ -15,8 +15,8 @@ from services.catalog.catalogs import Catalogs
 from services.catalog.opening import new_spec
 from services.images.decoder import Decoder
 from services.index.vector_index import VectorIndex
-from services.records import CatalogSpec, Change, ChangeKind, State
-from services.testing import load_stub, picture
+from services.records import CatalogSpec, Change, ChangeKind, RemoteImage, State
+from services.testing import StubFetcher, load_stub, picture
 
 FIRST, SECOND = "efficientnet_lite0", "inception_v3"
 """Two encoders whose vectors have different lengths; in tests of generations both are stubs that see colors."""
@@ -49,6 +49,7 @@ class Place:
 
     def __init__(self, path: Path, decoder: Decoder, url: str = "") -> None:
         self.path = path
+        self.fetcher = fetcher()
         self._decoder: Any = Lent(decoder)
         self._given: dict[str, Any] = {"data": path / "data", "decode_processes": 2, "min_free_bytes": 64 << 20}
         if url:
@@ -62,6 +63,7 @@ class Place:
         with bootstrap.catalogs(given, load=load, fresh_seconds=fresh_seconds) as catalogs:
             catalogs.intake.decoder.close()
             catalogs.intake.decoder = self._decoder
+            catalogs.intake.fetcher = self.fetcher
             yield catalogs
 
     @property
@@ -83,6 +85,16 @@ def seen(color: int, seed: int) -> bytes:
     return picture(COLORS[color % len(COLORS)], seed, size=16)
 
 
+def at_url(color: int, seed: int) -> RemoteImage:
+    """The same picture, to be fetched."""
+    return RemoteImage(f"http://pictures/{color % len(COLORS)}-{seed}.png")
+
+
+def fetcher() -> StubFetcher:
+    """Has the pictures of `at_url`."""
+    return StubFetcher({at_url(color, seed).url: seen(color, seed) for color in range(5) for seed in range(4)})
+
+
 def script(seed: int, length: int, products: int = 12, first: int = 1) -> list[Change]:
     """Changes of a few products, put, patched, deleted and put again, each with the next version."""
     choice = random.Random(seed)
@@ -91,7 +103,8 @@ def script(seed: int, length: int, products: int = 12, first: int = 1) -> list[C
         product_id = f"p{choice.randrange(products)}"
         kind = choice.choices(list(ChangeKind), [5, 3, 2])[0]
         color, variant = choice.randrange(5), choice.randrange(4)
-        image = seen(color, variant) if kind is ChangeKind.PUT or (kind is ChangeKind.PATCH and color == 0) else None
+        source = at_url if version % 3 == 0 else seen
+        image = source(color, variant) if kind is ChangeKind.PUT or (kind is ChangeKind.PATCH and color == 0) else None
         attributes = None if kind is ChangeKind.DELETE or color == 4 else {"color": color, f"v{variant}": version}
         if kind is ChangeKind.PATCH and image is None and attributes is None:
             attributes = {"patched": version}
@@ -113,7 +126,8 @@ def told(index: VectorIndex) -> dict[str, Any]:
     return {
         "removed": {each.product_id: each.version for each in index.tombstones(before=float("inf"))},
         "points": {
-            each.product_id: (each.version, dict(each.attributes), each.image, each.perceptual) for each in points
+            each.product_id: (each.version, dict(each.attributes), each.image, each.perceptual, each.url)
+            for each in points
         },
         "features": {
             each.product_id: np.round(np.asarray(each.vector) * np.float32(each.norm), 4).tolist() for each in points

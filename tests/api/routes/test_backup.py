@@ -4,6 +4,7 @@ import io
 import json
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from redis import Redis
 from services.backup import backup, restore, verified
 from services.errors import CatalogExists, Conflict, InvalidSource, LedgerUnavailable
 from services.queue.valkey import ValkeyServer
-from services.records import ChangeKind, Item
+from services.records import ChangeKind, Item, Revision
 
 Members = Iterable[tuple[str, bytes]]
 Stored = dict[str, Any]
@@ -49,6 +50,11 @@ def stocked(service: Any) -> Any:
     service.web["https://images.example.com/1.png"] = service.picture("white")
     service.accepted_before("WS-1 ", "https://images.example.com/1.png")
     service.work()
+    # Workers of this service hand on bytes, so it is told where one of them was fetched.
+    shoes = service.catalogs.get("shoes")
+    [red] = [point for point in shoes.points() if point.product_id == "red"]
+    at_url = replace(red, url="https://images.example.com/red.png")
+    assert shoes._index.revise([Revision(at_url, red.image)]) == [True]
     service.works = False
     service.accepted_before("WS-2\u00a0", "https://images.example.com/1.png")
     feed = [
@@ -103,6 +109,7 @@ def test_what_was_accepted_is_there_again(stocked: Any, other: Any, tmp_path: Pa
     for name in ("shoes", "bags"):
         assert stored(other, name) == stored(stocked, name)
         assert waiting(other, name) == waiting(stocked, name)
+    assert any(point.url for point in stored(other, "shoes")["points"].values())
     kinds = [change.kind for _, change in waiting(other, "shoes")]
     assert len(kinds) == 7 and {*kinds} == {*ChangeKind}
     assert other.catalogs.get("shoes").facets("color") == stocked.catalogs.get("shoes").facets("color")

@@ -40,4 +40,5 @@ def embeddings() -> list[Embedding]:
     images = [hashlib.sha256(b"0").hexdigest(), None, None, hashlib.sha256(b"1").hexdigest(), None]
     ids = ["shoe", "a/b.c..", "größe 👟 \x00x", " ", "shoe.jpg"]
     hashes = [perceptual(np.arange(64) % 2 == 0, np.zeros((8, 8, 3))), None, None, None, None]
-    return [Embedding(*row) for row in zip(ids, features, attributes, images, hashes, strict=True)]
+    urls = [None, None, None, "https://example.com/größe 👟.jpg?x=1", None]
+    return [Embedding(*row) for row in zip(ids, features, attributes, images, hashes, urls, strict=True)]

@@ -54,7 +54,9 @@ def written(format: str, embeddings: list[Embedding], folder: Path, spec: Catalo
 
 def assert_same(found: list[Embedding], wanted: list[Embedding], *, features_only: bool = False) -> None:
     known = (
-        [replace(each, attributes=None, image=None, perceptual=None) for each in wanted] if features_only else wanted
+        [replace(each, attributes=None, image=None, perceptual=None, url=None) for each in wanted]
+        if features_only
+        else wanted
     )
     assert found == known
     # `==` of dicts takes 1, 1.0 and True for the same.
@@ -210,6 +212,13 @@ def test_an_image_that_is_no_hash_is_refused(format, embeddings, spec, tmp_path)
 def test_a_perceptual_hash_that_is_none_is_refused(format, embeddings, spec, tmp_path) -> None:
     embeddings[4] = replace(embeddings[4], perceptual="A" * 267)
     with pytest.raises(InvalidSource, match=r"row 5 .* not 200 bytes in base64"):
+        list(checked(written(format, embeddings, tmp_path, spec)))
+
+
+@pytest.mark.parametrize("format", ["npz", "parquet"])
+def test_a_url_that_is_none_is_refused(format, embeddings, spec, tmp_path) -> None:
+    embeddings[4] = replace(embeddings[4], url="file:///etc/passwd")
+    with pytest.raises(InvalidSource, match=r"URL in row 5 .* is none \(http://"):
         list(checked(written(format, embeddings, tmp_path, spec)))
 
 

@@ -16,7 +16,7 @@ def test_numpy_opens_the_export_without_pickle(embeddings, spec, tmp_path) -> No
     [path] = npz.write(embeddings, tmp_path, spec, len(embeddings))
     assert path == tmp_path / "shoes.npz"
     with np.load(path, allow_pickle=False) as arrays:
-        assert set(arrays) == {"product_id", "features", "attributes", "image", "perceptual", "lookalike"}
+        assert set(arrays) == {"product_id", "features", "attributes", "image", "perceptual", "url", "lookalike"}
         assert arrays["product_id"].tolist() == [embedding.product_id for embedding in embeddings]
         assert arrays["image"].tolist() == [embedding.image or "" for embedding in embeddings]
         assert arrays["features"].dtype == np.float32

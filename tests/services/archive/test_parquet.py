@@ -20,6 +20,7 @@ def test_other_programs_see_plain_columns(embeddings, spec, tmp_path) -> None:
         ("attributes", "string"),
         ("image", "string"),
         ("perceptual", "string"),
+        ("url", "string"),
     ]
     assert table["product_id"].to_pylist() == [embedding.product_id for embedding in embeddings]
     assert table["image"].to_pylist() == [embedding.image for embedding in embeddings]

@@ -4,6 +4,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from uuid import uuid4
 import numpy as np
 import pytest
 from indexes import QDRANT_URL, SERVER
-from shops import FIRST, SECOND, Place, applied, assert_same, of_live, of_other, script, seen, shop
+from shops import FIRST, SECOND, Place, applied, assert_same, at_url, of_live, of_other, script, seen, shop
 
 from services import failpoints
 from services.catalog.catalogs import Catalogs
@@ -21,6 +23,7 @@ from services.catalog.passes import Pass
 from services.encoders.encoder import Encoder
 from services.errors import (
     Conflict,
+    FetchNotFound,
     GenerationExists,
     GenerationIncomplete,
     GenerationLive,
@@ -322,6 +325,83 @@ def test_products_without_an_original_are_named_and_nothing_is_switched(place: P
         assert [point.product_id for point in catalogs.get("shop").points()] == ["p1"]
         assert found.rollback().missing == 0
         assert catalogs.get("shop").count() == 3
+
+
+def test_originals_that_are_not_kept_are_fetched_again(place: Place) -> None:
+    with place.opened(media_keep="none") as catalogs:
+        catalogs.create(shop())
+        applied(lambda: catalogs.get("shop"), [Change(f"p{n}", image=at_url(n, n), version=n + 1) for n in range(4)])
+        found = generations(catalogs)
+        id = found.begin({"encoder": SECOND}).id
+        before = of_live(catalogs.get("shop"))
+        moved, gone = at_url(2, 2).url, at_url(3, 3).url
+        place.fetcher.images |= {moved: seen(4, 3), gone: FetchNotFound("It is not there.")}
+        done = found.build(id)
+        assert (done.products, done.brought, done.changed) == (4, 3, ("p2",))
+        assert [(each.product_id, each.code) for each in done.examples] == [("p3", "fetch_not_found")]
+        # What the URL gives now is the product's image in both, at its version and with its attributes.
+        here, there = of_live(catalogs.get("shop")), of_other(catalogs.get("shop"), id)
+        assert here["points"]["p2"][2] == sha256(seen(4, 3)).hexdigest() and here["points"]["p2"][0] == 3
+        assert [here["points"][each] for each in ("p0", "p1", "p3")] == [
+            before["points"][each] for each in ("p0", "p1", "p3")
+        ]
+        assert there["points"] == {each: here["points"][each] for each in ("p0", "p1", "p2")}
+        assert catalogs.get("shop").search_image(seen(4, 3))[0].product_id == "p2"
+        # Again, only what is missing is looked at.
+        fetched = place.fetcher.fetched.total()
+        assert found.build(id).changed == () and place.fetcher.fetched.total() == fetched + 1
+
+
+def test_a_product_that_changes_while_its_url_is_fetched_keeps_the_change(place: Place, made_with: MadeWith) -> None:
+    with place.opened(media_keep="none") as catalogs:
+        catalogs.create(shop())
+        applied(lambda: catalogs.get("shop"), [Change("p1", image=at_url(1, 1), attributes={"n": 1}, version=1)])
+        found = generations(catalogs)
+        id = found.begin({"encoder": SECOND}).id
+        newer = [Change("p1", image=seen(3, 3), attributes={"n": 2}, version=2)]
+        left = iter([newer])
+
+        class Moved:
+            def fetch(self, url: str) -> bytes:
+                applied(lambda: catalogs.get("shop"), next(left, []))
+                return seen(4, 3)
+
+            def close(self) -> None:
+                """Nothing to close."""
+
+        catalogs.intake.fetcher = Moved()
+        done = found.build(id)
+        settled(catalogs)
+        assert done.changed == ()
+        for encoder, told in ((FIRST, of_live(catalogs.get("shop"))), (SECOND, of_other(catalogs.get("shop"), id))):
+            assert_same(told, made_with(encoder, newer))
+
+
+def test_bytes_at_hand_are_not_fetched_again(place: Place) -> None:
+    with place.opened(media_keep="none") as catalogs:
+        catalogs.create(shop())
+        id = generations(catalogs).begin({"encoder": SECOND}).id
+        applied(lambda: catalogs.get("shop"), [Change("p1", image=at_url(1, 1), version=1)])
+        settled(catalogs)
+        assert of_other(catalogs.get("shop"), id)["points"].keys() == {"p1"}
+        assert place.fetcher.fetched.total() == 1
+
+
+def test_a_change_right_after_a_switch_counts_when_both_have_it(catalogs: Catalogs) -> None:
+    catalogs.create(shop())
+    found = generations(catalogs)
+    found.begin({"encoder": SECOND})
+    found.promote()
+    change = Change("p1", image=seen(1, 1), version=1)
+    with failpoints.enabled("bring", _refuse):
+        # Another process may still take the other one for the live one, and reads there what it patches.
+        with pytest.raises(IndexUnavailable):
+            catalogs.get("shop").apply([change])
+        long_ago = "2026-01-01T00:00:00Z"
+        spec = catalogs.get("shop").spec
+        catalogs.describe(spec, lambda now: replace(now, generations=(replace(now.generations[0], since=long_ago),)))
+        assert catalogs.get("shop").apply([change])[0].state is State.APPLIED
+        settled(catalogs)
 
 
 def test_what_was_dropped_leaves_nothing_behind(place: Place) -> None:

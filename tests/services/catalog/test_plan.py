@@ -25,6 +25,7 @@ from services.records import (
     ChangeKind,
     Outcome,
     Point,
+    RemoteImage,
     State,
     Tombstone,
     failed,
@@ -39,6 +40,7 @@ NEXT = 100
 ABSENT = Stored()
 REMOVED = Stored(None, 5)
 PRESENT = Stored(Point("a", 5, None, 1.0, {"n": 1}, "old"), 5)
+AT_URL = Stored(Point("a", 5, None, 1.0, {"n": 1}, "old", url="u"), 5)
 IMPORTED = Stored(Point("a", 5, None, 1.0, {"n": 1}, None), 5)
 """Features that came without an image."""
 
@@ -80,6 +82,14 @@ def decided(change: Change, stored: Stored, encoded: EncodedImage | None) -> Out
     return Outcome("a", found.state)
 
 
+def fetched(url: str, version: int | None = None) -> Change:
+    return Change("a", ChangeKind.PUT, RemoteImage(url), None, version)
+
+
+def moved(version: int, state: State, url: str) -> Write:
+    return Write(AttributeUpdate("a", version, {"n": 1}, "old", url), state)
+
+
 MISSING = failed("a", not_found("a", "shoes"))
 
 
@@ -106,6 +116,14 @@ MISSING = failed("a", not_found("a", "shoes"))
         (patch({"n": None}, image=IMAGE), PRESENT, None, update(NEXT, {}, APPLIED, "old")),
         # In JSON true is not 1.
         (put({"n": True}), PRESENT, None, update(NEXT, {"n": True}, APPLIED, "old")),
+        # Where an image was fetched stays with it, and another URL of the same image is written for itself.
+        (fetched("u"), ABSENT, NEW, Write(Point("a", NEXT, NEW.vector, 2.5, {}, "new", "look", "u"), APPLIED)),
+        (fetched("u"), PRESENT, None, moved(NEXT, UNCHANGED, "u")),
+        (fetched("u", 6), PRESENT, None, moved(6, UNCHANGED, "u")),
+        (fetched("u"), AT_URL, None, Outcome("a", UNCHANGED)),
+        (put(), AT_URL, None, Outcome("a", UNCHANGED)),
+        (put(None, 6), AT_URL, None, update(6, {"n": 1}, UNCHANGED, "old")),
+        (put(), AT_URL, NEW, point(NEXT, {"n": 1})),
         # A patch without an image does not ask which one is stored.
         (patch({"m": 2}), PRESENT, None, update(NEXT, {"n": 1, "m": 2}, APPLIED)),
         (patch({"m": 2}, 6), IMPORTED, None, update(6, {"n": 1, "m": 2}, APPLIED)),

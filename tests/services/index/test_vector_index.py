@@ -18,7 +18,17 @@ from services.attributes import checked_attributes
 from services.errors import AttributeNotIndexed, InvalidInput, InvalidVector
 from services.index.vector_index import VectorIndex, point_id
 from services.query.filters import parse
-from services.records import AttributeKind, AttributeUpdate, Facet, Neighbor, Point, Quantization, Tombstone, Vector
+from services.records import (
+    AttributeKind,
+    AttributeUpdate,
+    Facet,
+    Neighbor,
+    Point,
+    Quantization,
+    Revision,
+    Tombstone,
+    Vector,
+)
 
 RED, GREEN, BLUE = ([1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0])
 ODD_IDS = [
@@ -47,6 +57,44 @@ def vector(*numbers: float) -> Vector:
 
 def point(product_id: str, version: int = 1, looks: list[float] = RED, **fields: Any) -> Point:
     return Point(product_id, version, vector(*looks), **fields)
+
+
+def test_another_image_at_the_same_version(index: VectorIndex) -> None:
+    """A revision applies only where version and image are those that it was made for."""
+    stored = [
+        point("same", 7, GREEN, attributes={"a": 1}, image="aa", perceptual="A", url="http://a/1"),
+        point("bare", 7, GREEN, attributes={"a": 1}),
+        point("newer", 8, GREEN, image="aa"),
+        point("older", 6, GREEN, image="aa"),
+        point("other", 7, GREEN, image="bb"),
+        point("done", 7, BLUE, image="cc"),
+        Tombstone("removed", 7, 1.0),
+    ]
+    index.upsert(stored)
+    names = ["same", "bare", "newer", "older", "other", "done", "removed", "missing"]
+    revisions = [
+        Revision(
+            point(each, 7, BLUE, norm=2.0, attributes={"a": 1}, image="cc", perceptual="C", url="http://a/1"),
+            None if each == "bare" else "aa",
+        )
+        for each in names
+    ]
+    assert index.revise(revisions) == [True, True, False, False, False, True, False, False]
+    found = index.get(names, vectors=True)
+    for revision, now in zip(revisions[:2], found, strict=False):
+        assert now == revision.point and now.vector is not None
+        np.testing.assert_allclose(now.vector, vector(*BLUE), atol=1e-6)
+    assert found[2:] == [*stored[2:6], None, None]
+    assert index.count() == 6 and index.revise([]) == []
+
+
+def test_the_url_of_an_image_stays_until_another_is_named(index: VectorIndex) -> None:
+    index.upsert([point("shoe", 1, image="aa", url="http://a/1"), point("hat", 1, image="aa")])
+    index.update_attributes([AttributeUpdate("shoe", 2, {}), AttributeUpdate("hat", 2, {}, "aa", "http://a/2")])
+    index.update_attributes([AttributeUpdate("shoe", 3, {}, "aa", "http://a/3")])
+    assert [each and each.url for each in index.get(["shoe", "hat"])] == ["http://a/3", "http://a/2"]
+    index.upsert([point("shoe", 4, image="bb")])
+    assert [each and each.url for each in index.get(["shoe"])] == [None]
 
 
 def scrolled(index: VectorIndex, limit: int = 100, **options: Any) -> Iterator[Point]:
