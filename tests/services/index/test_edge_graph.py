@@ -7,6 +7,7 @@ import random
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from services.errors import Conflict, DataCorrupt
 from services.failpoints import enabled
 from services.index.edge import EdgeIndex
 from services.index.vector_index import VectorIndex
-from services.records import AttributeKind, AttributeUpdate, Graph, Point, Quantization, Tombstone
+from services.records import AttributeKind, AttributeUpdate, Graph, Point, Quantization, Revision, Tombstone
 from services.testing import MemoryIndex
 
 Change = Callable[[VectorIndex], object]
@@ -33,6 +34,7 @@ def changes(start: int) -> list[Change]:
         lambda index: index.upsert([Point(old[0].product_id, at, looks(1, at)[0], attributes={"n": at})]),
         lambda index: index.upsert([Point(old[1].product_id, 0, looks(1, at)[0])]),
         lambda index: index.update_attributes([AttributeUpdate(old[2].product_id, at, {"color": "green"})]),
+        lambda index: index.revise([Revision(replace(old[5], vector=looks(1, at)[0], image="b" * 64), old[5].image)]),
         lambda index: index.upsert([Tombstone(old[3].product_id, at, 9.0)]),
         lambda index: index.upsert([Tombstone(f"scarf {start}", at, 9.0)]),
         lambda index: index.purge([Tombstone(f"scarf {start}", at, 9.0), purged]),
