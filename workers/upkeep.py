@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import structlog
 
 from services.catalog.catalogs import Catalogs
+from services.catalog.generations import Generations
 from services.errors import CatalogNotFound, LedgerUnavailable, LookalikeError
 from services.failpoints import hit
 from services.ledger import Chores
@@ -103,6 +104,8 @@ class Upkeep:
         for spec in self._catalogs.specs():
             try:
                 self._purge(spec.name, spec.id)
+                for generation in Generations(self._catalogs, spec.name).tend():
+                    log.info("a generation is gone", catalog=spec.name, generation=generation)
             except LookalikeError as error:
                 log.warning("a catalog is not tended", catalog=spec.name, code=error.code, reason=str(error))
         if self._chores.due("leftovers", self._timings.collect) and (

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 from rich.table import Table
@@ -23,14 +23,20 @@ from api.cli.output import (
     weights_option,
 )
 from api.cli.sheet import write_comparison
-from api.cli.workspace import printable
-from services import bootstrap, settings
+from api.cli.workspace import AnyCatalogs, opened_catalogs, printable
+from services import settings
 from services.catalog.catalogs import Catalogs
 from services.catalog.generations import Generations
+from services.catalog.opening import CatalogOptions
 from services.catalog.passes import Pass, Watch
 from services.encoders.specs import checked_spec, trained
 from services.errors import GenerationNotFound
 from services.records import Generation, Quantization, Resample
+
+if TYPE_CHECKING:
+    from api.client.generations import RemoteGenerations
+
+AnyGenerations: TypeAlias = "Generations | RemoteGenerations"
 
 SHOWN = 20
 
@@ -77,27 +83,21 @@ def reindex_command(
     """
     started = time.monotonic()
     with _opened(data, catalog) as (catalogs, generations):
-        generation = generations.begin_or_go_on(
-            {
-                "encoder": encoder,
-                "weights": checked_spec(weights) if weights else None,
-                "resample": resample,
-                "quantization": quantization,
-            }
-        )
-        with _watched(catalogs, catalog, f"Building {generation.encoder}") as watch:
-            done = generations.build(generation.id, watch=watch)
-            if promotes:
-                done = generations.promote(generation.id, allow_missing=allow_missing, watch=watch)
-        answer = _described(generations, generation.id) | _told(done)
+        options: CatalogOptions = {
+            "encoder": encoder,
+            "weights": checked_spec(weights) if weights else None,
+            "resample": resample,
+            "quantization": quantization,
+        }
+        with _watched(catalogs, catalog, "Building the next generation") as watch:
+            id, done = generations.reindex(options, promote=promotes, allow_missing=allow_missing, watch=watch)
+        answer = _described(generations, id) | _told(done)
     answer |= {"catalog": catalog, "promoted": promotes, "seconds": round(time.monotonic() - started, 3)}
     if as_json:
         print_json(answer)
     else:
         state = "live now" if promotes else f"built; `lookalike promote --catalog {catalog}` switches to it"
-        stdout().print(
-            display(f"{catalog}: {answer['products']} products in generation {generation.id}, {state}"), soft_wrap=True
-        )
+        stdout().print(display(f"{catalog}: {answer['products']} products in generation {id}, {state}"), soft_wrap=True)
         _report(done)
     sys.exit(int(done.missing > 0))
 
@@ -205,11 +205,11 @@ def drop_command(generation: str, catalog: str, data: str | None, as_json: bool)
         stdout().print(display(f"{catalog}: generation {generation} is gone"))
 
 
-def _switch(data: str | None, catalog: str, as_json: bool, switch: Callable[[Generations, Watch], Pass]) -> None:
+def _switch(data: str | None, catalog: str, as_json: bool, switch: Callable[[AnyGenerations, Watch], Pass]) -> None:
     with _opened(data, catalog) as (catalogs, generations):
         with _watched(catalogs, catalog, "Catching up") as watch:
             done = switch(generations, watch)
-        answer = _described(generations, catalogs.get(catalog).spec.generation)
+        answer = _described(generations, generations.all()[0].id)
     if as_json:
         print_json({"catalog": catalog} | answer | _told(done))
         return
@@ -220,10 +220,14 @@ def _switch(data: str | None, catalog: str, as_json: bool, switch: Callable[[Gen
 
 
 @contextmanager
-def _opened(data: str | None, catalog: str) -> Iterator[tuple[Catalogs, Generations]]:
-    """Raises `DataLocked` while a service uses the folder, `CatalogNotFound`. What is due is dropped."""
+def _opened(data: str | None, catalog: str) -> Iterator[tuple[AnyCatalogs, AnyGenerations]]:
+    """The catalogs, and the generations of one: of a running service, or of the data folder, where what is due is
+    dropped. Raises `CatalogNotFound`."""
     configured = settings.load(data=data)
-    with bootstrap.catalogs(configured, create=False) as catalogs:
+    with opened_catalogs(configured, create=False) as catalogs:
+        if not isinstance(catalogs, Catalogs):
+            yield catalogs, catalogs.generations(catalog)
+            return
         generations = Generations(
             catalogs, catalog, keep_seconds=configured.generation_keep, page=configured.batch_size
         )
@@ -232,14 +236,14 @@ def _opened(data: str | None, catalog: str) -> Iterator[tuple[Catalogs, Generati
 
 
 @contextmanager
-def _watched(catalogs: Catalogs, catalog: str, title: str) -> Iterator[Watch]:
+def _watched(catalogs: AnyCatalogs, catalog: str, title: str) -> Iterator[Watch]:
     """A progress bar, begun anew with each pass."""
     with progress() as bar:
         task = bar.add_task(title, total=catalogs.get(catalog).count())
         yield lambda done: bar.update(task, completed=done.products)
 
 
-def _described(generations: Generations, id: str) -> dict[str, Any]:
+def _described(generations: AnyGenerations, id: str) -> dict[str, Any]:
     for each in generations.all():
         if each.id == id:
             return _row(each, generations.products(id))

@@ -5,6 +5,7 @@ from typing import Any, Self, Unpack
 
 from api.client.catalog import RemoteCatalog
 from api.client.connection import Client
+from api.client.generations import RemoteGenerations
 from api.client.timings import TIMINGS, Timings
 from api.client.wire import CATALOGS, catalog_path, to_spec
 from api.errors import Forbidden
@@ -70,6 +71,12 @@ class RemoteCatalogs:
                     self.remove(name)
                 raise
         return catalog
+
+    def generations(self, name: str) -> RemoteGenerations:
+        """The generations of a catalog. Raises `CatalogNotFound`, `InvalidCatalog`."""
+        path = catalog_path(name)
+        self._client.json("GET", path)
+        return RemoteGenerations(self._client, name, path, self._timings)
 
     def remove(self, name: str) -> None:
         """Removes a catalog with its vectors. Raises `CatalogNotFound`, `InvalidCatalog`."""

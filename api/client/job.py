@@ -1,7 +1,7 @@
 """A job of a running service that a command waits for."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from api.client.connection import Client
@@ -14,12 +14,22 @@ PAGE = 1000
 PAUSE = 0.1
 
 
-def finished(client: Client, job: Mapping[str, Any], what: str, timings: Timings) -> Mapping[str, Any]:
-    """A job when it has finished. Raises `Closed`, which names what is not waited for any more."""
+def finished(
+    client: Client,
+    job: Mapping[str, Any],
+    what: str,
+    timings: Timings,
+    watch: Callable[[Mapping[str, Any]], object] = lambda _: None,
+) -> Mapping[str, Any]:
+    """A job when it has finished; `watch` is called with it each time it is asked for.
+
+    Raises `Closed`, which names what is not waited for any more.
+    """
     while job["finished_at"] is None:
         if client.hurry.wait(timings.poll):
             raise Closed(f"{what} is not waited for any more: ask for job {job['id']}.")
         job = client.json("GET", f"/v1/jobs/{job['id']}", patience=timings.patience)
+        watch(job)
     return job
 
 

@@ -1,6 +1,6 @@
 """Tasks of a running service that a command begins and waits for."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -10,7 +10,15 @@ from api.client.timings import Timings
 from services.errors import Conflict
 
 
-def done_task(client: Client, path: str, what: str, timings: Timings) -> Mapping[str, Any]:
+def done_task(
+    client: Client,
+    path: str,
+    what: str,
+    timings: Timings,
+    *,
+    body: Mapping[str, Any] | None = None,
+    watch: Callable[[Mapping[str, Any]], object] = lambda _: None,
+) -> Mapping[str, Any]:
     """Begins a task and returns its result; Ctrl-C cancels it.
 
     Args:
@@ -18,12 +26,15 @@ def done_task(client: Client, path: str, what: str, timings: Timings) -> Mapping
         path: Where the request is sent that begins it.
         what: What it makes, for messages.
         timings: How long it is waited for.
+        body: What the request says, as JSON.
+        watch: Called with the task, again and again.
 
     Raises what the task ended with, `Conflict` where it was canceled.
     """
-    job = client.json("POST", path, headers={"Idempotency-Key": uuid4().hex}, patience=timings.patience)
+    sent: dict[str, Any] = {} if body is None else {"json": body}
+    job = client.json("POST", path, headers={"Idempotency-Key": uuid4().hex}, patience=timings.patience, **sent)
     try:
-        job = finished(client, job, what, timings)
+        job = finished(client, job, what, timings, lambda now: watch(now["task"]))
     except KeyboardInterrupt:
         client.json("POST", f"/v1/jobs/{job['id']}/cancel")
         raise

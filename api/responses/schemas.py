@@ -162,6 +162,12 @@ class Generations(_Response):
     generations: list[Generation]
 
 
+class Pair(_Response):
+    product_id: str
+    live: list[Neighbor]
+    other: list[Neighbor]
+
+
 class Comparison(_Response):
     sample: Annotated[Count, Field(description="Products that were looked at and that both generations have.")]
     common: Annotated[
@@ -169,6 +175,7 @@ class Comparison(_Response):
         Field(description="By rank: the share of the live generation's neighbors up to it that the other one finds."),
     ]
     missing: Annotated[list[str], Field(description="Products of the sample that the other generation lacks.")]
+    pairs: Annotated[list[Pair], Field(description="What both find for the first 20 of them, up to 10 neighbors.")]
 
 
 class Task(_Response):

@@ -1,5 +1,6 @@
 """Routes of generations: another encoder for a catalog, without a stop."""
 
+from collections.abc import Sequence
 from typing import cast
 
 from apiflask import APIBlueprint
@@ -16,7 +17,10 @@ from api.responses import schemas
 from services.catalog.generations import Generations
 from services.catalog.opening import CatalogOptions
 from services.encoders.specs import trained
-from services.records import Generation, GenerationState
+from services.records import Generation, GenerationState, Neighbor
+
+PAIRS = 20
+NEIGHBORS = 10
 
 bp = APIBlueprint("generations", __name__, url_prefix="/v1/catalogs/<segment:catalog>", tag="Generations")
 
@@ -74,7 +78,11 @@ def compare(catalog: str, generation: str, asked: models.Sample) -> schemas.Comp
     """
     found = _generations(catalog).compare(generation, sample=asked.sample)
     common = {str(rank): round(share, 6) for rank, share in found.common.items()}
-    return schemas.Comparison(sample=found.sample, common=common, missing=list(found.missing))
+    pairs = [
+        schemas.Pair(product_id=each.product_id, live=_neighbors(each.live), other=_neighbors(each.other))
+        for each in found.pairs[:PAIRS]
+    ]
+    return schemas.Comparison(sample=found.sample, common=common, missing=list(found.missing), pairs=pairs)
 
 
 @bp.post("/generations/<segment:generation>/promote")
@@ -121,6 +129,13 @@ def _generations(catalog: str) -> Generations:
     here = context()
     here.catalog(catalog)  # whether there is one, and the caller's key is for it
     return Generations(here.catalogs, catalog, keep_seconds=here.settings.generation_keep)
+
+
+def _neighbors(found: Sequence[Neighbor]) -> list[schemas.Neighbor]:
+    return [
+        schemas.Neighbor(product_id=each.product_id, score=each.score, attributes=dict(each.attributes))
+        for each in found[:NEIGHBORS]
+    ]
 
 
 def _to_schema(generations: Generations, each: Generation) -> schemas.Generation:

@@ -11,11 +11,13 @@ from services.catalog.opening import CatalogOptions
 from services.catalog.passes import Pass, Watch, added, watch_nothing
 from services.catalog.switching import (
     BUILT,
+    candidate,
     check_begin,
     check_differs,
     found,
     is_wanted,
     marked,
+    previous,
     switched,
     wanted,
     without,
@@ -63,17 +65,7 @@ class Generations:
 
     def candidate(self) -> str:
         """The next generation, or the only other one. Raises `GenerationNotFound` where there is none, or several."""
-        others = [each for each in self.all() if each.state not in (GenerationState.LIVE, GenerationState.DROPPED)]
-        built = [each for each in others if each.state in BUILT] or others
-        if len(built) == 1:
-            return built[0].id
-        if not built:
-            raise GenerationNotFound(
-                f"Catalog {self._name} has no other generation: build one with `lookalike reindex --encoder NAME`."
-            )
-        raise GenerationNotFound(
-            f"Catalog {self._name} has several other generations, so name one: {', '.join(each.id for each in built)}."
-        )
+        return candidate(self._name, self.all())
 
     def find(self, id: str) -> Generation:
         """One of the others. Raises `GenerationNotFound`, `Conflict` for the live one."""
@@ -166,6 +158,22 @@ class Generations:
             done = replace(done, brought=done.brought + removed)
         return done
 
+    def reindex(
+        self,
+        options: CatalogOptions,
+        *,
+        promote: bool = False,
+        allow_missing: bool = False,
+        watch: Watch = watch_nothing,
+    ) -> tuple[str, Pass]:
+        """Builds the next generation, or goes on with it, and with `promote` switches to it.
+
+        Returns its ID and what the last pass found. Raises what `begin_or_go_on`, `build` and `promote` do.
+        """
+        id = self.begin_or_go_on(options).id
+        done = self.build(id, watch=watch)
+        return id, self.promote(id, allow_missing=allow_missing, watch=watch) if promote else done
+
     def compare(self, id: str, *, sample: int = 100, seed: int = 0) -> Comparison:
         """Compares what the live generation and another one find for some products: see `compared`.
 
@@ -214,12 +222,7 @@ class Generations:
 
         Raises what `promote` does.
         """
-        kept = [each for each in self.all() if each.state is GenerationState.PREVIOUS]
-        if not kept:
-            raise GenerationNotFound(
-                f"No generation of catalog {self._name} is kept that was live before, so there is none to go back to."
-            )
-        return self.promote(kept[-1].id, allow_missing=allow_missing, watch=watch)
+        return self.promote(previous(self._name, self.all()), allow_missing=allow_missing, watch=watch)
 
     def drop(self, id: str) -> None:
         """Removes a generation with its vectors.

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from services.catalog.bringing import Brought
-from services.records import Outcome
+from services.records import Outcome, State
 
 EXAMPLES = 1000
 """Products that are named at most."""
@@ -55,3 +56,41 @@ def added(done: Pass, count: int, brought: Brought, after: str | None) -> Pass:
         changed=(*done.changed, *brought.changed)[:EXAMPLES],
         after=after,
     )
+
+
+TOLD = 20
+"""Products of each kind that the JSON of a pass names."""
+
+
+def joined(begun: Pass, more: Pass) -> Pass:
+    """A pass that was cut off, and what went on from where it ended."""
+    codes = [*dict.fromkeys([*begun.faults, *more.faults])]
+    return Pass(
+        products=begun.products + more.products,
+        brought=begun.brought + more.brought,
+        missing=begun.missing + more.missing,
+        faults={code: begun.faults.get(code, 0) + more.faults.get(code, 0) for code in codes},
+        examples=(*begun.examples, *more.examples)[:EXAMPLES],
+        changed=(*begun.changed, *more.changed)[:EXAMPLES],
+        after=more.after,
+    )
+
+
+def to_json(done: Pass) -> dict[str, Any]:
+    """A pass as JSON, but for where the next may go on; it names fewer products."""
+    examples = done.examples[:TOLD]
+    return {
+        "products": done.products,
+        "brought": done.brought,
+        "missing": done.missing,
+        "faults": dict(done.faults),
+        "examples": [{"product_id": each.product_id, "code": each.code, "message": each.message} for each in examples],
+        "changed": list(done.changed[:TOLD]),
+    }
+
+
+def from_json(told: Mapping[str, Any], after: str | None = None) -> Pass:
+    """The pass that this JSON tells of; what it does not tell is nothing."""
+    known = {name: told[name] for name in ("products", "brought", "missing", "faults") if name in told}
+    examples = tuple(Outcome(state=State.FAILED, **each) for each in told.get("examples", ()))
+    return Pass(**known, examples=examples, changed=tuple(told.get("changed", ())), after=after)

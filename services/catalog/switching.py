@@ -1,5 +1,6 @@
 """What becomes of a catalog's description when its generations change. Nothing here reads, writes or waits."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -90,3 +91,31 @@ def check_differs(now: CatalogSpec, new: Generation) -> None:
             f"The live generation of catalog {now.name} is made with {new.fingerprint} already: name another encoder, "
             "other weights, another resampling or quantization."
         )
+
+
+def candidate(name: str, generations: Sequence[Generation]) -> str:
+    """The ID of the next of a catalog's generations, or of the only other one.
+
+    Raises `GenerationNotFound` where there is none, or several.
+    """
+    others = [each for each in generations if each.state not in (GenerationState.LIVE, GenerationState.DROPPED)]
+    built = [each for each in others if each.state in BUILT] or others
+    if len(built) == 1:
+        return built[0].id
+    if not built:
+        raise GenerationNotFound(
+            f"Catalog {name} has no other generation: build one with `lookalike reindex --encoder NAME`."
+        )
+    raise GenerationNotFound(
+        f"Catalog {name} has several other generations, so name one: {', '.join(each.id for each in built)}."
+    )
+
+
+def previous(name: str, generations: Sequence[Generation]) -> str:
+    """The ID of the generation that was live last. Raises `GenerationNotFound`."""
+    kept = [each for each in generations if each.state is GenerationState.PREVIOUS]
+    if not kept:
+        raise GenerationNotFound(
+            f"No generation of catalog {name} is kept that was live before, so there is none to go back to."
+        )
+    return kept[-1].id

@@ -1,7 +1,7 @@
 """`lookalike reindex` and the commands around it: another encoder for a catalog, and back."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,19 @@ Run = Callable[..., tuple[int, dict[str, Any]]]
 
 
 @pytest.fixture
-def shop(own: Path, tmp_path: Path) -> Path:
+def folder(own: Path, tmp_path: Path) -> Path:
     """A data folder of one test, which nothing works on."""
     return Path(shutil.copytree(own, tmp_path / "data"))
+
+
+@pytest.fixture(params=["library", "service"])
+def shop(request: pytest.FixtureRequest, folder: Path) -> Iterator[Path]:
+    """A data folder of one test, which nothing works on, or a service."""
+    if request.param == "library":
+        yield folder
+        return
+    with beside(folder):
+        yield folder
 
 
 def listed(run: Run, data: Path) -> list[tuple[str, str, int]]:
@@ -61,11 +71,11 @@ def test_products_without_their_originals_are_named(run: Run, refused: Callable[
     assert listed(run, shop) == [("nearest", "live", 12), ("bilinear", "next", 0)]
 
 
-def test_what_is_due_is_dropped_by_the_next_command(run: Run, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_due_is_dropped_by_the_next_command(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOOKALIKE_GENERATION_KEEP", "0")
     assert settings.load().generation_keep == 0
-    assert run("reindex", "--resample", "bilinear", "--promote", "--data", shop)[1]["promoted"]
-    assert listed(run, shop) == [("bilinear", "live", 12)]
+    assert run("reindex", "--resample", "bilinear", "--promote", "--data", folder)[1]["promoted"]
+    assert listed(run, folder) == [("bilinear", "live", 12)]
 
 
 def test_people_read_sentences(shop: Path) -> None:
@@ -80,9 +90,3 @@ def test_people_read_sentences(shop: Path) -> None:
     assert "of 12 products, both find" in said("compare")
     assert "next" in said("generations")
     assert "answers now, from generation" in said("promote")
-
-
-def test_beside_a_service_they_are_refused(refused: Callable[..., str], shop: Path) -> None:
-    with beside(shop):
-        for arguments in (("reindex", "--resample", "bilinear"), ("generations",), ("promote",), ("rollback",)):
-            assert "stop it first" in refused("data_locked", *arguments, "--data", shop)
