@@ -25,7 +25,7 @@ def reindex(keep_seconds: float) -> Do:
         if id is None:
             id = generations.begin_or_go_on(cast(CatalogOptions, asked)).id
         begun = from_json(told, told.get("after"))
-        if promotes and id == catalog.spec.generation:
+        if promotes and id == generations.live():
             # Whoever had this task before has switched, and died before that was recorded.
             return {"generation": id, "promoted": True} | to_json(begun)
 
@@ -50,7 +50,7 @@ def promote(keep_seconds: float) -> Do:
     def do(catalog: Catalog, run: TaskRun) -> Mapping[str, Any]:
         id, allow_missing = run.task.parameters["generation"], run.task.parameters["allow_missing"]
         generations = Generations(run.catalogs, catalog.spec.name, keep_seconds=keep_seconds)
-        if id == catalog.spec.generation:
+        if id == generations.live():
             # Whoever had this task before has switched, and died before that was recorded.
             return {"generation": id, "promoted": True} | to_json(Pass())
         done = _promoted(run, lambda watch: generations.promote(id, allow_missing=allow_missing, watch=watch))

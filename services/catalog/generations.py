@@ -55,6 +55,10 @@ class Generations:
         spec = self._catalogs.renewed(self._name).spec
         return [live(spec), *spec.generations]
 
+    def live(self) -> str:
+        """The ID of the live one at this moment. Raises `CatalogNotFound`."""
+        return self._catalogs.renewed(self._name).spec.generation
+
     def products(self, id: str) -> int:
         """How many products one of them has. Raises `GenerationNotFound`, `IndexUnavailable`."""
         catalog = self._catalogs.renewed(self._name)
