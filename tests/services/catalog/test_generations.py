@@ -519,3 +519,23 @@ def test_versions_go_on_after_a_switch(catalogs: Catalogs) -> None:
 
 def _refuse() -> None:
     raise IndexUnavailable("away")
+
+
+def test_an_image_that_changed_at_its_url_comes_to_the_previous_one_too(place: Place) -> None:
+    with place.opened(media_keep="none") as catalogs:
+        first = catalogs.create(shop()).spec.generation
+        applied(lambda: catalogs.get("shop"), [Change("p1", image=at_url(1, 1), version=1)])
+        found = generations(catalogs)
+        found.begin({"encoder": SECOND})
+        found.promote()
+        third = found.begin({"encoder": SECOND, "resample": "bilinear"}).id
+        place.fetcher.images[at_url(1, 1).url] = seen(3, 3)
+        assert found.build(third).changed == ("p1",)
+        new = sha256(seen(3, 3)).hexdigest()
+        assert of_other(catalogs.get("shop"), first)["points"]["p1"][2] != new
+        assert found.build(first).brought == 1 and found.build(first).brought == 0
+        assert {told["points"]["p1"][:3:2] for told in (
+            of_live(catalogs.get("shop")), *(of_other(catalogs.get("shop"), each) for each in (first, third))
+        )} == {(1, new)}  # fmt: skip
+        assert found.rollback().missing == 0
+        assert catalogs.get("shop").search_image(seen(3, 3))[0].score == pytest.approx(1.0, abs=1e-3)
