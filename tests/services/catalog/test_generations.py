@@ -539,3 +539,18 @@ def test_an_image_that_changed_at_its_url_comes_to_the_previous_one_too(place: P
         )} == {(1, new)}  # fmt: skip
         assert found.rollback().missing == 0
         assert catalogs.get("shop").search_image(seen(3, 3))[0].score == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_copy_has_the_live_generation_only(
+    place: Place, catalogs: Catalogs, tmp_path: Path, decoder: Decoder
+) -> None:
+    catalogs.create(shop())
+    applied(lambda: catalogs.get("shop"), [Change("p1", image=at_url(1, 1), version=1)])
+    generations(catalogs).begin({"encoder": SECOND})
+    with Place(tmp_path / "copy", decoder).opened() as there:
+        copy = there.adopt(catalogs.get("shop").spec)
+        assert copy.copy(catalogs.get("shop").points(), catalogs.intake.media) == 1
+        assert states(there) == [(FIRST, "live")]
+        assert_same(of_live(copy), of_live(catalogs.get("shop")))
+        generations(there).begin({"encoder": SECOND})
+        assert generations(there).promote().missing == 0
