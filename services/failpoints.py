@@ -48,6 +48,8 @@ GRAPH_POINTS = (
 GENERATION_POINTS = (
     "bring",  # before products are written to another generation than the live one
     "brought",  # they are written
+    "switch",  # before another generation is described as the live one
+    "switched",  # it is, nobody knows yet
 )
 """Those that are passed where a catalog has several generations."""
 

@@ -270,6 +270,12 @@ def test_every_command_of_the_quickstart_works_as_written(terminal: Terminal) ->
     assert len(blocks) > 10 and any("lookalike import" in block for block in blocks)
 
 
+@pytest.mark.long
+def test_every_command_of_the_page_of_encoders_works_as_written(terminal: Terminal) -> None:
+    blocks = [block for block, _ in follow("docs/models.md", terminal)]
+    assert len(blocks) == 6 and (terminal.folder / "compared.html").exists()
+
+
 def check_the_feed_is_what_the_page_says(job: dict[str, Any]) -> None:
     assert (job["state"], job["errors"], job["total"], job["failed"]) == ("succeeded", True, 3, 1)
     [item] = httpx2.get(f"{URL}/v1/jobs/{job['id']}/items", trust_env=False).json()["items"]
@@ -285,5 +291,5 @@ def _finished(job: str) -> dict[str, Any]:
 
 
 def test_only_pages_that_are_run_have_commands() -> None:
-    runs = {ROOT / "README.md", ROOT / "docs" / "quickstart.md"}
+    runs = {ROOT / "README.md", ROOT / "docs" / "quickstart.md", ROOT / "docs" / "models.md"}
     assert [page for page in PAGES if page not in runs and blocks_of(page)] == []

@@ -48,7 +48,7 @@ class Upkeep:
     Args:
         worker: The worker.
         chores: The ledger's part of the chores.
-        catalogs: The catalogs whose tombstones and originals are tended.
+        catalogs: The catalogs whose tombstones, generations and originals are tended.
         wake: Sends a message that wakes a worker, no matter which.
         slow_seconds: What the median search may take before a search graph is due; 0: none is.
         timings: When it does what.

@@ -141,7 +141,7 @@ def compare_command(
 ) -> None:
     """Compare what another generation finds with what the live one finds.
 
-    GENERATION is the next one, if it is left out.
+    GENERATION is the next one, or the only other one, if it is left out.
     """
     with _opened(data, catalog) as (catalogs, generations):
         other = generation or generations.candidate()
@@ -170,8 +170,8 @@ def compare_command(
 def promote_command(generation: str | None, catalog: str, allow_missing: bool, data: str | None, as_json: bool) -> None:
     """Make another generation the one that is searched.
 
-    GENERATION is the next one, if it is left out. What it lacks is encoded first. The one that was searched is kept for
-    24 hours.
+    GENERATION is the next one, or the only other one, if it is left out. What it lacks is encoded first. The one that
+    was searched is kept for 24 hours.
     """
     _switch(
         data, catalog, as_json, lambda found, watch: found.promote(generation, allow_missing=allow_missing, watch=watch)
@@ -190,19 +190,23 @@ def rollback_command(catalog: str, allow_missing: bool, data: str | None, as_jso
 
 
 @click.command("drop")
-@click.argument("generation")
+@generation_argument
 @catalog_option
 @data_option
 @json_option
 @command
-def drop_command(generation: str, catalog: str, data: str | None, as_json: bool) -> None:
-    """Remove a generation with its vectors."""
+def drop_command(generation: str | None, catalog: str, data: str | None, as_json: bool) -> None:
+    """Remove a generation with its vectors.
+
+    GENERATION is the next one, or the only one beside the live one, if it is left out.
+    """
     with _opened(data, catalog) as (_, generations):
-        generations.drop(generation)
+        dropped = generation or generations.candidate()
+        generations.drop(dropped)
     if as_json:
-        print_json({"catalog": catalog, "dropped": generation})
+        print_json({"catalog": catalog, "dropped": dropped})
     else:
-        stdout().print(display(f"{catalog}: generation {generation} is gone"))
+        stdout().print(display(f"{catalog}: generation {dropped} is gone"))
 
 
 def _switch(data: str | None, catalog: str, as_json: bool, switch: Callable[[AnyGenerations, Watch], Pass]) -> None:

@@ -24,6 +24,7 @@ from services.catalog.switching import (
 )
 from services.descriptions import as_live, live, rfc3339
 from services.errors import GenerationIncomplete, GenerationLive, GenerationNotFound
+from services.failpoints import hit
 from services.records import CatalogSpec, Generation, GenerationState
 
 KEEP_SECONDS = 86_400.0
@@ -215,7 +216,9 @@ class Generations:
             self._check_complete(id, done, allow_missing)
             catalog, generation = self._other(id)
             self._prepare(catalog, generation)
+            hit("switch")
             self._catalogs.describe(catalog.spec, lambda now: switched(now, id, self._keep_seconds))
+            hit("switched")
         except BaseException:
             self._mark(id, None)
             raise

@@ -12,6 +12,7 @@ from redis import Redis
 from workshop import Shop, until
 
 from api.wakeups import Wakeups
+from services.catalog.generations import Generations
 from services.errors import LedgerUnavailable
 from services.ledger import Chores, Store
 from services.queue.broker import QUEUE
@@ -205,6 +206,20 @@ def test_one_catalog_that_cannot_be_tended_does_not_cost_the_others(make_shop: M
     shops[1].catalog.apply([Change("p0", ChangeKind.DELETE, version=1)])
     keep(shops[1].worker(), timings=replace(OFTEN, tombstone=0.0))
     until(lambda: not list(shops[1].catalog.tombstones()))
+
+
+def test_generations_that_are_due_are_dropped(shop: Shop, keep: Keep) -> None:
+    found = Generations(shop.catalogs, shop.catalog.spec.name, keep_seconds=0.0)
+    kept = Generations(shop.catalogs, shop.catalog.spec.name)
+    next_one = kept.begin({"quantization": "scalar"}).id
+    kept.promote()
+    keep(shop.worker(), timings=replace(OFTEN, sweep=0.1))
+    shop.accept(shop.puts(2))
+    until(lambda: shop.catalogs.get(shop.catalog.spec.name).count() == 2)
+    assert [each.state.value for each in kept.all()] == ["live", "previous"], "it is not due"
+    found.rollback()
+    until(lambda: [each.state.value for each in kept.all()] == ["live"])
+    assert kept.all()[0].id != next_one
 
 
 def test_stopping(shop: Shop, keep: Keep) -> None:
