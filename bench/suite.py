@@ -28,6 +28,7 @@ OPTIONS = {
     "ingest": ("--small 10 --large 50 --rounds 1", "--rounds 2"),
     "pipeline": ("--small 16 --large 64 --rounds 1 --many 0 --batch 16", "--rounds 3"),
     "search": ("--products 2000 --queries 20", ""),
+    "filters": ("--products 2000 --dim 2048 --queries 6", "--vectors clustered features"),
     "serving": ("--images 64 --rounds 1 --starts 1", "--rounds 2"),
     "service": ("--lines 20000 --images 64 --rounds 1", "--images 600 --rounds 2"),
     "scaling": ("--workers 1 2 --batches 8 --rounds 1", "--rounds 2"),

@@ -130,6 +130,17 @@ def _search(result: Result) -> Iterator[Line]:
             yield Line(f"{name}{title}", seen, reference, figure, bar, unit="x", recall=row["recall_at_10"])
 
 
+def _filters(result: Result) -> Iterator[Line]:
+    for kind, found in result["vectors"].items():
+        for name, row in found["filters"].items():
+            seen = f"{row['graph_ms']:.2f} ms, recall@10 {row['recall_at_10']:.3f}"
+            # Where exact search is slow already, any graph is welcome.
+            bar = 1.1 if row["exact_ms"] < 5 else None
+            reference, recall = f"exact, {row['exact_ms']:.2f} ms", row["recall_at_10"]
+            what = f"{kind}, {name}"
+            yield Line(what, seen, reference, row["ratio"], bar, at_most=True, unit="x", recall=recall)
+
+
 def _serving(result: Result) -> Iterator[Line]:
     rounds = result["rounds"]
     busy, idle, ratio = (_median(rounds, key) for key in ("busy_p99_ms", "idle_p99_ms", "p99_ratio"))
@@ -190,6 +201,7 @@ _TABLES: tuple[tuple[str, str, str, Callable[[Result], Iterator[Line]]], ...] = 
     ("pipeline", "pipeline", "End to end against the encoder alone", _pipeline),
     ("memory", "pipeline", "Private memory", _memory),
     ("search", "search", "Search against qdrant-client's local mode", _search),
+    ("filters", "filters", "Filters on a graph against exact search", _filters),
     ("serving", "serving", "Answers while images are embedded", _serving),
     ("start", "serving", "From start to first answer", _start),
     ("accept", "service", "Accepting a feed in one API process", _accept),

@@ -164,18 +164,19 @@ class EdgeIndex:
         exclude: Sequence[str] = (),
     ) -> list[Neighbor]:
         nearest: Any = checked_vector(vector, self.dim)
-        request = qdrant.QueryRequest(
-            query=qdrant.Query.Nearest(nearest, using=payload.VECTOR),
-            limit=limit,
-            offset=offset,
-            filter=edge_filters.alive(filter, exclude),
-            score_threshold=None if min_score is None else payload.threshold(min_score),
-            with_payload=["product_id", "attributes"],
-            with_vector=False,
-            params=edge_points.search_params(self._quantization, filtered=filter is not None),
-        )
+        passing = edge_filters.alive(filter, exclude)
         began = time.perf_counter()
         with self._shard() as shard:
+            request = qdrant.QueryRequest(
+                query=qdrant.Query.Nearest(nearest, using=payload.VECTOR),
+                limit=limit,
+                offset=offset,
+                filter=passing,
+                score_threshold=None if min_score is None else payload.threshold(min_score),
+                with_payload=["product_id", "attributes"],
+                with_vector=False,
+                params=edge_points.search_params(shard, self.dim, self._quantization, passing if filter else None),
+            )
             hits = shard.query(request)
         self._seconds.append(time.perf_counter() - began)
         return [payload.neighbor(edge_points.stored(hit), hit.score) for hit in hits]

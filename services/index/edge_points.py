@@ -4,7 +4,8 @@ from typing import Any
 
 import qdrant_edge as qdrant
 
-from services.index.payload import FILTERED_EF, OVERSAMPLING, VECTOR, payload
+from services.index import scan
+from services.index.payload import OVERSAMPLING, VECTOR, payload
 from services.index.vector_index import checked_vector, point_id
 from services.records import Point, Quantization, Tombstone
 
@@ -15,17 +16,28 @@ def config(dim: int, quantization: Quantization) -> qdrant.EdgeConfig:
         distance=qdrant.Distance.Cosine,
         quantization_config=_quantization(quantization),
         on_disk=quantization != "none",
+        hnsw_config=_graph(quantization),
     )
     # 1 KB: `optimize` builds the graph for a catalog of any size; nothing else starts optimization.
     optimizers = qdrant.EdgeOptimizersConfig(indexing_threshold=1)
     return qdrant.EdgeConfig(vectors={VECTOR: vector}, optimizers=optimizers)
 
 
-def search_params(quantization: Quantization, *, filtered: bool) -> qdrant.SearchParams:
+def search_params(
+    shard: qdrant.EdgeShard, dim: int, quantization: Quantization, passing: qdrant.Filter | None
+) -> qdrant.SearchParams:
+    """How to search: `passing` are the products that pass a filter, None where there is none."""
     rescored = None
     if quantization != "none":
         rescored = qdrant.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLING[quantization])
-    return qdrant.SearchParams(hnsw_ef=FILTERED_EF if filtered else None, quantization=rescored)
+    if passing is None:
+        return qdrant.SearchParams(quantization=rescored)
+    if quantization == "none":
+        estimate = qdrant.CountRequest(exact=False, filter=passing)
+        if scan.is_scanned(dim, shard.info().indexed_vectors_count, lambda: shard.count(estimate)):
+            return qdrant.SearchParams(exact=True)
+    acorn = qdrant.AcornSearchParams(enable=True, max_selectivity=scan.ACORN_SHARE)
+    return qdrant.SearchParams(hnsw_ef=scan.CANDIDATES, quantization=rescored, acorn=acorn)
 
 
 def written(point: Point | Tombstone, dim: int) -> qdrant.Point:
@@ -36,6 +48,13 @@ def written(point: Point | Tombstone, dim: int) -> qdrant.Point:
 
 def stored(record: qdrant.Record | qdrant.ScoredPoint) -> dict[str, Any]:
     return record.payload or {}
+
+
+def _graph(quantization: Quantization) -> qdrant.HnswIndexConfig | None:
+    """Qdrant's defaults; with compressed vectors, what is scanned is for it to decide."""
+    if quantization == "none":
+        return None
+    return qdrant.HnswIndexConfig(m=16, ef_construct=100, full_scan_threshold=scan.FULL_SCAN_KB[quantization])
 
 
 def _quantization(quantization: Quantization) -> Any:

@@ -18,11 +18,6 @@ OVERSAMPLING: Mapping[Quantization, float] = {"scalar": 2.0, "turbo": 4.0}
 """Factor of candidates fetched by compressed vectors and rescored by full ones. With 4-bit TurboQuant recall@10 is 0.97
 without oversampling and 1.00 with a factor of 4 (measured at 50,000 x 2048)."""
 
-FILTERED_EF = 256
-"""Candidates that the graph search keeps (`hnsw_ef`) when there is a filter. Products that pass a filter are not all
-linked with each other: with Qdrant's default of 100, 2% of queries with a price range returned almost no correct
-neighbor, with 256 none did (recall@10 0.977 and 0.999 at 30,000 x 2048, for half a millisecond more)."""
-
 
 def payload(point: Point | Tombstone) -> dict[str, Any]:
     if isinstance(point, Tombstone):

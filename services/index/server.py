@@ -7,7 +7,7 @@ from typing import Any
 from qdrant_client import models
 
 from services.errors import IndexUnavailable
-from services.index import field_indexes, payload, server_filters
+from services.index import field_indexes, payload, scan, server_filters
 from services.index.client import WRITE_SECONDS, Client
 from services.index.server_fields import ServerFields
 from services.index.vector_index import (
@@ -251,6 +251,7 @@ def vectors_config(dim: int, quantization: Quantization) -> dict[str, models.Vec
         distance=models.Distance.COSINE,
         quantization_config=config,
         on_disk=quantization != "none",
+        hnsw_config=models.HnswConfigDiff(full_scan_threshold=scan.FULL_SCAN_KB[quantization]),
     )
     return {payload.VECTOR: vector}
 
@@ -271,7 +272,10 @@ def _search_params(quantization: Quantization, *, filtered: bool) -> models.Sear
     if quantization != "none":
         oversampling = payload.OVERSAMPLING[quantization]
         rescored = models.QuantizationSearchParams(rescore=True, oversampling=oversampling)
-    return models.SearchParams(hnsw_ef=payload.FILTERED_EF if filtered else None, quantization=rescored)
+    if not filtered:
+        return models.SearchParams(quantization=rescored)
+    acorn = models.AcornSearchParams(enable=True, max_selectivity=scan.ACORN_SHARE)
+    return models.SearchParams(hnsw_ef=scan.CANDIDATES, quantization=rescored, acorn=acorn)
 
 
 def _written(point: Point | Tombstone, dim: int) -> models.PointStruct:

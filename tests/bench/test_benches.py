@@ -19,6 +19,7 @@ BENCH = Path(__file__).parent.parent.parent / "bench"
 LITTLE = {
     "decode": "--images 4 --rounds 1 --side 100",
     "search": "--products 700 --queries 3",
+    "filters": "--products 400 --dim 32 --queries 2",
     "scaling": "--workers 1 2 --batches 5 --seconds 0.1 --rounds 1",
 }
 LITTLE_BUT_LONG = {

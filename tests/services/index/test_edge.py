@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -310,27 +309,3 @@ def test_optimizing_builds_a_graph_once_and_changes_no_answer(path: Path) -> Non
     assert {each.product_id for each in again.search(query, limit=2)} == {"shoe 0", "shoe 7"}
     assert again.count() == 490
     again.close()
-
-
-def test_a_filter_finds_what_it_should_in_a_graph(tmp_path: Path) -> None:
-    """Given products in clusters, of which whole ones pass a filter, I expect nearly all of the ten nearest."""
-    count, each, dim = 6400, 20, 1024  # what passes has more than the 10 MB below which Qdrant scans it all
-    random = np.random.default_rng(0)
-    centers = np.maximum(random.normal(size=(count // each, dim)), 0)
-    vectors = (np.repeat(centers, each, 0) + 0.25 * np.abs(random.normal(size=(count, dim)))).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    prices = np.repeat(random.random(count // each), each)
-    index = EdgeIndex.open(tmp_path, dim)
-    with closing(index):
-        index.declare({"price": AttributeKind.FLOAT})
-        index.upsert([Point(str(n), n + 1, vectors[n], 1.0, {"price": float(prices[n])}) for n in range(count)])
-        assert index.optimize()
-        half = float(np.median(prices))
-        cheap = parse({"must": [{"key": "price", "range": {"lt": half}}]})
-        right = 0
-        for query in vectors[::20]:
-            scores = np.where(prices < half, vectors @ query, -2)
-            tenth = np.partition(scores, -10)[-10]
-            found = index.search(query, limit=10, filter=cheap)
-            right += sum(scores[int(neighbor.product_id)] >= tenth - 1e-6 for neighbor in found)
-    assert right / (10 * len(vectors[::20])) >= 0.98

@@ -26,8 +26,10 @@ from services.errors import (
 )
 from services.index.client import Client
 from services.index.collections import Collections
+from services.index.scan import FULL_SCAN_KB
 from services.index.server import ServerIndex
 from services.index.twin import QdrantTwin
+from services.query.filters import parse
 from services.records import AttributeKind, Point, Tombstone
 
 ROOT = Path(__file__).parents[3]
@@ -275,6 +277,7 @@ def test_the_server_is_asked_for_copies_order_and_what_searches_need() -> None:
         [(_, made)] = of("PUT", f"/collections/x.{spec.name}.{spec.generation}?")
         wanted = {"shard_number": 3, "replication_factor": 2, "write_consistency_factor": 2}
         assert {name: made[name] for name in wanted} == wanted
+        assert made["vectors"]["image"]["hnsw_config"] == {"full_scan_threshold": 64_000}
         index = found.index(spec)
         assert index.upsert([Point(str(n), 1, LOOK) for n in range(300)]) == [True] * 300
         writes = of("PUT", "/points?")
@@ -286,7 +289,14 @@ def test_the_server_is_asked_for_copies_order_and_what_searches_need() -> None:
         assert len(reads) == 1 and "consistency=majority" in reads[0]
         index.search(LOOK)
         [(_, search)] = of("POST", "/points/query")
-        assert search["params"]["quantization"] == {"rescore": True, "oversampling": 4.0}
+        rescored = {"rescore": True, "oversampling": 4.0}
+        assert search["params"] == {"quantization": rescored}
+        asked.clear()
+        index.search(LOOK, filter=parse({"must": {"key": "price", "range": {"lt": 5}}}))
+        # One request: how many pass is for the server to estimate, and to choose between a scan and its graph.
+        [(_, _, search)] = asked
+        acorn = {"enable": True, "max_selectivity": 1.0}
+        assert search["params"] == {"hnsw_ef": 256, "quantization": rescored, "acorn": acorn}
         index.purge([Tombstone("0", 1, 1.0)])
         [(target, _)] = of("POST", "/points/delete")
         assert "wait=true" in target and "ordering=medium" in target
@@ -302,6 +312,7 @@ def test_each_quantization_is_asked_of_the_server(url: str) -> None:
             config = vectors.quantization_config
             assert (config and next(iter(config.model_dump()))) == asked
             assert vectors.on_disk is (asked is not None)
+            assert vectors.hnsw_config.full_scan_threshold == FULL_SCAN_KB[quantization]
 
 
 @pytest.mark.long
