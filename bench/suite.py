@@ -30,6 +30,7 @@ OPTIONS = {
     "search": ("--products 2000 --queries 20", ""),
     "filters": ("--products 2000 --dim 2048 --queries 6", "--vectors clustered features"),
     "serving": ("--images 64 --rounds 1 --starts 1", "--rounds 2"),
+    "building": ("--products 2000 --images 64 --rounds 1", "--products 20000 --images 1500 --rounds 2"),
     "service": ("--lines 20000 --images 64 --rounds 1", "--images 600 --rounds 2"),
     "scaling": ("--workers 1 2 --batches 8 --rounds 1", "--rounds 2"),
 }

@@ -153,6 +153,15 @@ def _serving(result: Result) -> Iterator[Line]:
     yield Line("the feed, while asked", f"{asked:.1f} images/s", f"not asked, {alone:.1f} images/s", ratio, 0.8)
 
 
+def _building(result: Result) -> Iterator[Line]:
+    rounds = result["rounds"]
+    built, fed, ratio = (_median(rounds, key) for key in ("build_p99_ms", "feed_p99_ms", "p99_ratio"))
+    what = f"neighbors of {result['products']:,}, p99, during a feed and a build"
+    yield Line(what, f"{built:.1f} ms", f"during the feed, {fed:.1f} ms", ratio, 1.3, at_most=True, unit="x")
+    built, fed, ratio = (_median(rounds, f"feed_{key}") for key in ("while_built_per_second", "per_second", "ratio"))
+    yield Line("the feed, during a build", f"{built:.1f} images/s", f"without, {fed:.1f} images/s", ratio)
+
+
 def _start(result: Result) -> Iterator[Line]:
     seconds = result["start_to_first_neighbors_seconds"]
     seen = f"{min(seconds)} to {max(seconds)} s in {len(seconds)} starts"
@@ -203,6 +212,7 @@ _TABLES: tuple[tuple[str, str, str, Callable[[Result], Iterator[Line]]], ...] = 
     ("search", "search", "Search against qdrant-client's local mode", _search),
     ("filters", "filters", "Filters on a graph against exact search", _filters),
     ("serving", "serving", "Answers while images are embedded", _serving),
+    ("building", "building", "Answers while a search graph is built", _building),
     ("start", "serving", "From start to first answer", _start),
     ("accept", "service", "Accepting a feed in one API process", _accept),
     ("clients", "service", "One image at a time against a feed", _clients),

@@ -28,6 +28,7 @@ LITTLE_BUT_LONG = {
     "ingest": "--small 3 --large 6 --rounds 1 --side 100 --precision float32",
     "pipeline": "--small 3 --large 6 --rounds 1 --side 100 --few 5 --many 10 --precision float32",
     "serving": "--products 50 --images 80 --rounds 1 --starts 1 --side 100 --encoder efficientnet_lite0",
+    "building": "--products 300 --images 20 --rounds 1 --side 100 --encoder efficientnet_lite0",
     "service": "--lines 400 --images 8 --clients 4 --rounds 1 --side 100 --encoder efficientnet_lite0",
 }
 """Whole commands that load encoders, most of them several times."""
