@@ -96,10 +96,11 @@ class Beside:
         for each in kept:
             if each.id not in self._others or not _is_kept(each) or each.id == written:
                 continue
+            has_to_have = _has_to_have(each)
             # A URL that answers late must not keep what waits after it; a build fetches it.
-            bring = partial(self.bring, each.id, product_ids, pictures, fetches=_has_to_have(each))
+            bring = partial(self.bring, each.id, product_ids, pictures, fetches=has_to_have)
             what = f"bringing changes to generation {each.id}"
-            if _has_to_have(each):
+            if has_to_have:
                 bring()
             elif self._background is None:
                 attempt(what, bring)
