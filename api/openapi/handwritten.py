@@ -23,6 +23,7 @@ PATH: dict[str, dict[str, Any]] = {
     "catalog": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"},
     "product_id": PRODUCT_ID,
     "job": {"type": "string", "pattern": "^[0-9]{1,18}$"},
+    "generation": {"type": "string", "pattern": "^[0-9a-f]{1,64}$"},
     "name": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
 }
 
