@@ -58,11 +58,12 @@ def test_without_a_graph_nothing_is_asked_for_and_a_small_one_is_scanned_unasked
     looks = np.eye(2048, dtype=np.float32)[:1400]
     with closing(EdgeIndex.open(tmp_path, 2048)) as index:
         index.upsert([Point(str(n), 1, look) for n, look in enumerate(looks)])
-        shard: Any = Countless(index._open_shard)
 
         def params(filtered: bool) -> qdrant_edge.SearchParams:
             passing = edge_filters.alive(CHEAP) if filtered else None
-            return edge_points.search_params(shard, 2048, "none", passing)
+            with index._shard() as shard:
+                countless: Any = Countless(shard)
+                return edge_points.search_params(countless, 2048, "none", passing)
 
         assert (params(True).exact, params(False).exact) == (False, False)
         assert index.optimize()
