@@ -52,9 +52,10 @@ def behind(source: VectorIndex, target: VectorIndex, product_ids: Sequence[str])
 
 def _stored(index: VectorIndex, product_ids: Sequence[str]) -> dict[str, tuple[Point | None, int | None]]:
     """The points of products, and the versions, which removed ones have, too."""
+    # First: what changes between both is then found, or is a removal with too low a version, which the next comparison
+    # corrects. The other way around, a removal would get the version of a put that came then, and hide it for good.
+    versions = dict(zip(product_ids, index.versions(product_ids), strict=True))
     points = dict(zip(product_ids, index.get(product_ids), strict=True))
-    gone = [product_id for product_id, point in points.items() if point is None]
-    versions = dict(zip(gone, index.versions(gone), strict=True)) if gone else {}
     return {
         product_id: (point, versions[product_id] if point is None else point.version)
         for product_id, point in points.items()
