@@ -14,6 +14,8 @@ from services import settings
 
 Run = Callable[..., tuple[int, dict[str, Any]]]
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def folder(own: Path, tmp_path: Path) -> Path:

@@ -18,6 +18,8 @@ from services.errors import Conflict, DataFull
 from services.ledger import Claims
 from services.records import Job, JobState
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def service(own: Path, tmp_path: Path) -> Iterator[Beside]:

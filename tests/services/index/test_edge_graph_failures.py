@@ -244,7 +244,14 @@ def killed_build(path: Path, where: str) -> int:
 
 @pytest.mark.parametrize(
     "where",
-    ["2", "30", "graph_copied", "building", "graph_built", "graph_caught_up", "graph_prepared", "graph_switched"],
+    [
+        "building",
+        "graph_prepared",
+        *(
+            pytest.param(each, marks=pytest.mark.long)
+            for each in ("2", "30", "graph_copied", "graph_built", "graph_caught_up", "graph_switched")
+        ),
+    ],
 )
 def test_a_kill_during_a_build_loses_nothing_and_leaves_nothing(edge: EdgeIndex, path: Path, where: str) -> None:
     """A number: at that moment of those in which it asks whether it is canceled; the copying has some forty."""
