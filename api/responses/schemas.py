@@ -162,6 +162,11 @@ class Generations(_Response):
     generations: list[Generation]
 
 
+class Behind(_Response):
+    product_ids: list[str]
+    next: str | None
+
+
 class Pair(_Response):
     product_id: str
     live: list[Neighbor]

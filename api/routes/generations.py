@@ -85,6 +85,20 @@ def compare(catalog: str, generation: str, asked: models.Sample) -> schemas.Comp
     return schemas.Comparison(sample=found.sample, common=common, missing=list(found.missing), pairs=pairs)
 
 
+@bp.get("/generations/<segment:generation>/behind")
+@opened_by(Scope.ADMIN)
+@bp.doc(extensions=more(404, 409, 503))
+@bp.input(models.Page, location="query", arg_name="page")
+@bp.output(schemas.Behind)
+def behind(catalog: str, generation: str, page: models.Page) -> schemas.Behind:
+    """List the products that a generation lacks, or has as they were before
+
+    A page may be shorter than `limit`, or empty; `next` is null on the last one.
+    """
+    found, cursor = _generations(catalog).behind(generation, after=page.cursor, limit=page.limit)
+    return schemas.Behind(product_ids=found, next=cursor)
+
+
 @bp.post("/generations/<segment:generation>/promote")
 @opened_by(Scope.ADMIN)
 @bp.doc(

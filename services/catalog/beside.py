@@ -7,6 +7,7 @@ from functools import partial
 from itertools import islice
 
 from services.catalog.background import Background, attempt
+from services.catalog.behind import behind
 from services.catalog.bringing import Bringing, Brought, Pictures
 from services.catalog.open_generation import OpenGeneration
 from services.errors import IndexUnavailable
@@ -69,6 +70,13 @@ class Beside:
         and the cursor that goes on (None: those were the last)."""
         points, cursor = self.live.index.scroll(after=after, limit=limit)
         return len(points), self.bring(generation, [each.product_id for each in points]), cursor
+
+    def behind_page(self, generation: str, after: str | None, limit: int) -> tuple[list[str], str | None]:
+        """Which of the next products of the live generation another one lacks, or has as they were before; and the
+        cursor that goes on (None: those were the last)."""
+        points, cursor = self.live.index.scroll(after=after, limit=limit)
+        found = behind(self.live.index, self.index_of(generation), [each.product_id for each in points])
+        return found.product_ids, cursor
 
     def bring_removals(self, generation: str, limit: int) -> Iterator[int]:
         """Brings the removals of the live generation to another one: how many were not there, a page at a time."""

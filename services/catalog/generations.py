@@ -163,6 +163,16 @@ class Generations:
             done = replace(done, brought=done.brought + removed)
         return done
 
+    def behind(self, id: str, *, after: str | None = None, limit: int = 100) -> tuple[list[str], str | None]:
+        """Products of the live generation that another one lacks, or has as they were before, and the cursor of the
+        next page (None: there is none). It looks at `limit` products, so a page may be empty.
+
+        Raises `GenerationNotFound`, `Conflict` for the live one itself, `InvalidInput` (cursor), `IndexUnavailable`.
+        """
+        catalog, generation = self._other(id)
+        self._prepare(catalog, generation)
+        return catalog.beside.behind_page(id, after, limit)
+
     def reindex(
         self,
         options: CatalogOptions,

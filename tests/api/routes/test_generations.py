@@ -130,6 +130,12 @@ def test_products_without_an_original_are_named_before_anything_is_switched(fill
     result = built["task"]["result"]
     assert (result["missing"], result["faults"]) == (3, {"media_not_found": 3})
     assert sorted(each["product_id"] for each in result["examples"]) == lacking
+    path = f"{GENERATIONS}/{result['generation']}/behind?limit=5"
+    pages = [filled.client.get(path).json]
+    while cursor := pages[-1]["next"]:
+        pages.append(filled.client.get(f"{path}&cursor={cursor}").json)
+    assert len(pages) == 3 and sorted(id for page in pages for id in page["product_ids"]) == lacking
+    assert filled.client.get(f"{path}&cursor=x").json["code"] == "invalid_input"
     done = ended(filled, GENERATIONS, **OTHER, promote=True, allow_missing=True)
     assert done["task"]["result"]["promoted"] and live(filled) == NEW | {"products": 9}
 
