@@ -28,7 +28,7 @@ URLS = ["https://images.example.com/1.png", "https://images.example.com/none.png
 CATALOG = "/v1/catalogs/{catalog}"
 SEARCH = "/v1/catalogs/{catalog}/search"
 FEED = CATALOG + "/products"
-COMPARE = CATALOG + "/generations/{generation}/compare"
+OF_GENERATIONS = [f"{CATALOG}/generations/{{generation}}/{name}" for name in ("compare", "behind")]
 PRODUCT = CATALOG + "/products/{product_id}"
 TRUE = {(f"POST {CATALOG}/products/delete", "allow_header_conformance")}
 """What is found wrong and is not: this is also the path of a product of that name, with methods of its own."""
@@ -203,12 +203,13 @@ def test_no_answer_is_outside_the_schema(service: Any) -> None:
     assert service.app.wsgi_app.requests > 10
     # Otherwise everything was refused, and nothing seen of what is answered. Few feeds made at random are right, and no
     # ID of a generation is.
-    assert operations - {f"POST {FEED}", f"GET {COMPARE}"} <= answered_well(statuses)
+    assert operations - {f"POST {FEED}", *(f"GET {path}" for path in OF_GENERATIONS)} <= answered_well(statuses)
     change = [{"product_id": "sku-1", "image_url": URLS[0]}]
     feed = schema[FEED]["POST"].Case(path_parameters={"catalog": "shoes"}, media_type="application/json", body=change)
     assert feed.call_and_validate().status_code == 202
-    compared = {"catalog": "shoes", "generation": next_generation(service)}
-    assert schema[COMPARE]["GET"].Case(path_parameters=compared).call_and_validate().status_code == 200
+    parameters = {"catalog": "shoes", "generation": next_generation(service)}
+    for path in OF_GENERATIONS:
+        assert schema[path]["GET"].Case(path_parameters=parameters).call_and_validate().status_code == 200
     assert not {status for _, status in statuses} & {500, 502, 503, 504}
 
 
