@@ -75,7 +75,7 @@ class Claims:
         return is_ours
 
     def extend(self, claim: Claim) -> bool:
-        """Begins the lease anew; False where it was over and the changes are others'."""
+        """Begins the lease anew; False where it was over and the changes are others', or its task was canceled."""
         return bool(self._store.run("extend", claim.id, int(self.lease * 1000)))
 
     def record(self, claim: Claim, outcomes: Sequence[tuple[str, Outcome]]) -> bool:

@@ -163,6 +163,26 @@ def test_a_canceled_task_stops(shop: Shop, by: str) -> None:
     assert task(shop, job).result is None
 
 
+def test_a_canceled_task_that_has_nothing_to_report_stops(shop: Shop) -> None:
+    """As the building of a search graph: the next beat of the worker tells it."""
+    job, seen = shop.begin_task(), []
+
+    def waiting(catalog: Catalog, run: TaskRun) -> dict[str, Any]:
+        until(run.stopped)
+        seen.append(run.stopped())
+        run.check()
+        return {"ended": True}
+
+    worker = shop.worker(kinds={"count": waiting})
+    worker.drain()
+    worker.extend()
+    assert [each.lost for each in worker.in_progress] == [False]
+    shop.ledger.cancel(job.id)
+    worker.extend()
+    until(lambda: not worker.in_progress)
+    assert (seen, shop.job(job).state, task(shop, job).result) == ([True], JobState.CANCELED, None)
+
+
 def test_a_backend_that_is_away_puts_a_task_off_until_it_gives_up(shop: Shop) -> None:
     job = shop.begin_task()
     away = failing(IndexUnavailable("The index is away."))

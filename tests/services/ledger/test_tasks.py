@@ -173,11 +173,12 @@ def test_a_canceled_task_ends_at_once_and_is_nobodys(
 ) -> None:
     job = begin()
     claim = due() if is_claimed else None
+    assert claim is None or claims.extend(claim)
     canceled = ledger.cancel(job.id)
     assert (canceled.state, canceled.task) == (JobState.CANCELED, Task("graph", code="canceled"))
     assert ledger.cancel(job.id) == canceled
     if claim:
-        assert not claims.progress(claim, 1) and not claims.end_task(claim, {})
+        assert not claims.progress(claim, 1) and not claims.end_task(claim, {}) and not claims.extend(claim)
         assert claims.give_back(claim)
     assert claims.claim_task() is None
     assert ledger.job(job.id) == canceled
