@@ -237,6 +237,8 @@ class EdgeIndex:
         # some forty syncs, during which it holds the GIL.
         with self._live.use() as shard:
             shard.sync_log()
+            # A power cut would take the log away with the switch to its shard.
+            self._folder.sync()
             if time.monotonic() - self._flushed > self._flush_seconds:
                 self._flushed = time.monotonic()
                 # Not while the shard's files are copied.

@@ -42,6 +42,8 @@ class ShardFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._name, self.graph_version = self._read()
+        # Of whoever had the folder before, it is not known whether the last switch is on the disk.
+        self._switches, self._durable = int(bool(self._name)), 0
 
     @property
     def shard(self) -> Path:
@@ -69,14 +71,19 @@ class ShardFolder:
         then the old one. Durable when `sync` has returned."""
         with _disk_errors(self.path):
             (self.path / _NEW).replace(self.path / _CURRENT)
+        self._switches += 1
         self._name, self.graph_version = self._read()
 
     def sync(self) -> None:
-        """Makes a switch durable."""
-        sync_folder(self.path)
+        """Makes the last switch durable; does nothing where it is. Raises `IndexUnavailable`."""
+        switches = self._switches
+        if self._durable != switches:
+            sync_folder(self.path)
+            self._durable = switches
 
     def tidy(self) -> None:
-        """Removes the shards that are not the index. Raises `DataNotWritable`."""
+        """Removes the shards that are not the index. Raises `DataNotWritable`, `IndexUnavailable`."""
+        self.sync()
         kept = {self._name} if self._name else {*_PARTS, _TEMPORARY}
         with _disk_errors(self.path):
             for path in [*self.path.iterdir()]:
@@ -95,12 +102,22 @@ class ShardFolder:
             if not (name.removeprefix("shard-").isdecimal() and (self.path / name).is_dir()):
                 raise ValueError(name)
         except FileNotFoundError:
+            self._check_first()
             return "", None
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise DataCorrupt(
                 f"{file} does not name the index: it is damaged, or its shard is gone; restore it."
             ) from error
         return name, version
+
+    def _check_first(self) -> None:
+        """Raises `DataCorrupt` where the shard as it was made is gone, and others are there."""
+        others = sorted(path.name for path in self.path.glob("shard-*"))
+        if others and not (self.path / _PARTS[0]).exists():
+            there = ", ".join(others)
+            raise DataCorrupt(
+                f"{self.path} has {there}, but no {_CURRENT} that names the index; restore it from a backup."
+            )
 
 
 def copy_shard(source: Path, target: Path, go_on: GoOn) -> None:
@@ -115,7 +132,7 @@ def copy_shard(source: Path, target: Path, go_on: GoOn) -> None:
 
 def size_of(shard: Path) -> int:
     """The bytes that a shard takes on the disk."""
-    return sum(path.lstat().st_blocks * 512 for part in _PARTS for path in _files(shard / part))
+    return sum(_blocks(path) * 512 for part in _PARTS for path in _files(shard / part))
 
 
 def sync_tree(shard: Path, go_on: GoOn) -> None:
@@ -123,6 +140,13 @@ def sync_tree(shard: Path, go_on: GoOn) -> None:
     for folder, _, _ in os.walk(shard):
         go_on()
         sync_folder(Path(folder))
+
+
+def _blocks(path: Path) -> int:
+    try:
+        return path.lstat().st_blocks
+    except FileNotFoundError:
+        return 0  # the log has renamed its next file
 
 
 def _files(path: Path) -> Iterator[Path]:

@@ -107,8 +107,11 @@ class GraphBuilder:
                 self._written = None
             if self._folder.shard != copy:
                 self._folder.tidy()
-        hit("graph_switched")
-        self._live.retire(old)
+        try:
+            self._folder.sync()
+            hit("graph_switched")
+        finally:
+            self._live.retire(old)
         self._folder.tidy()
         return True
 
@@ -138,9 +141,8 @@ class GraphBuilder:
                 self._folder.prepare(copy, version)
                 hit("graph_prepared")
                 self._folder.switch()
+                # What is written to it from now on is not durable before the switch is: `EdgeIndex.flush` sees to that.
                 old = self._live.exchange(new)
-                # Before anything is written to it that a power cut could take away with the switch.
-                self._folder.sync()
         except BaseException:
             if self._folder.shard != copy:
                 new.edge.close()

@@ -83,8 +83,10 @@ class LiveShard:
             self._closed = True
         self._wait_unused(self._now)
         with translated():
-            self._now.edge.flush()
-            self._now.edge.close()
+            try:
+                self._now.edge.flush()
+            finally:
+                self._now.edge.close()
 
     def _wait_unused(self, shard: Shard) -> None:
         # The library refuses to close a shard while another thread uses it.
@@ -97,7 +99,10 @@ def closed() -> IndexUnavailable:
 
 
 def sync_folder(folder: Path) -> None:
-    """Syncs every file of a folder and the folder to disk; starts over if a file was renamed meanwhile."""
+    """Syncs every file of a folder and the folder to disk; starts over if a file was renamed meanwhile.
+
+    Raises `IndexUnavailable`, also where the folder is gone.
+    """
     while True:
         try:
             for path in [*folder.iterdir(), folder]:
@@ -107,8 +112,9 @@ def sync_folder(folder: Path) -> None:
                 finally:
                     os.close(file)
             return
-        except FileNotFoundError:
-            continue
+        except FileNotFoundError as error:
+            if not folder.exists():
+                raise IndexUnavailable(f"The index cannot be synced to the disk: {folder} is gone.") from error
         except OSError as error:
             raise IndexUnavailable(f"The index cannot be synced to the disk: {error.strerror}.") from error
 

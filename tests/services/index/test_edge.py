@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -190,6 +191,16 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> set[int]:
 
 
 @pytest.mark.disk
+def test_an_index_whose_folder_is_gone_says_so(path: Path) -> None:
+    """And does not look for it for ever."""
+    index = EdgeIndex.open(path, 2)
+    shutil.rmtree(path)
+    with pytest.raises(IndexUnavailable, match="wal is gone"):
+        index.flush()
+    with suppress(IndexUnavailable):
+        index.close()
+
+
 def test_a_power_cut_after_flush_loses_nothing(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only what was synced is left: the log as it is now, beside the vectors as they were long before."""
     index = EdgeIndex.open(path, 4)
