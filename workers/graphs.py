@@ -13,7 +13,7 @@ OLD = 0.3
 FEWEST = 1000
 """Products outside the graph below which a search compares with them in no time."""
 AGAIN_SECONDS = 3600
-"""Between two builds of a catalog that nobody asked for: if one fails, the next would, too."""
+"""Between two builds of a generation that nobody asked for: if one fails, the next would, too."""
 
 
 def is_due(graph: Graph, slow_seconds: float) -> bool:
@@ -32,7 +32,7 @@ def is_due(graph: Graph, slow_seconds: float) -> bool:
 def begin_due(catalog: Catalog, chores: Chores, slow_seconds: float) -> bool:
     """Begins the building of a catalog's graph if it is due; returns whether it has. Raises `LedgerUnavailable`."""
     spec = catalog.spec
-    if not is_due(catalog.graph(), slow_seconds) or not chores.due(f"graph:{spec.id}", AGAIN_SECONDS):
+    if not is_due(catalog.graph(), slow_seconds) or not chores.due(f"graph:{spec.id}:{spec.generation}", AGAIN_SECONDS):
         return False
     begin_task(chores.store, spec.id, spec.name, GRAPH, {}, max_version=catalog.max_version)
     return True

@@ -7,6 +7,7 @@ import pytest
 from redis import Redis
 from workshop import DIM, Shop
 
+from services.catalog.generations import Generations
 from services.records import Embedding, Graph, Job, JobState, State
 from workers.graphs import is_due
 from workers.upkeep import Upkeep
@@ -76,6 +77,22 @@ def test_upkeep_has_the_graph_of_a_slow_catalog_built_and_once_an_hour_at_most(s
     fill(shop, 1200, 1000)
     search(shop)
     assert tend(shop, worker, NO_TIME) == [job], "not twice within an hour"
-    redis.delete(f"la:due:graph:{shop.id}")
+    redis.delete(f"la:due:graph:{shop.id}:{shop.catalog.spec.generation}")
     again, _ = tend(shop, worker, NO_TIME)
     assert (again.state, shop.catalog.graph().indexed) == (JobState.SUCCEEDED, 2200)
+
+
+def test_the_generation_that_a_catalog_switches_to_does_not_wait_for_the_hour_of_the_one_before(shop: Shop) -> None:
+    worker = shop.worker()
+    fill(shop, 0, 1200)
+    search(shop)
+    [first] = tend(shop, worker, NO_TIME)
+    generations = Generations(shop.catalogs, shop.catalog.spec.name)
+    generations.begin({"resample": "bilinear"})
+    generations.promote(generations.candidate(), allow_missing=True)
+    shop.catalog = shop.catalogs.get(shop.catalog.spec.name)
+    fill(shop, 0, 1200)
+    search(shop)
+    assert shop.catalog.graph().indexed == 0
+    again, before = tend(shop, worker, NO_TIME)
+    assert (before, again.state, shop.catalog.graph().indexed) == (first, JobState.SUCCEEDED, 1200)
