@@ -19,6 +19,7 @@ from api.cli.output import (
     json_option,
     print_json,
     progress,
+    stderr,
     stdout,
     weights_option,
 )
@@ -79,7 +80,7 @@ def reindex_command(
     """Build the next generation of a catalog with another encoder.
 
     The catalog answers as before until the generation is promoted. All pictures are encoded again, from the originals
-    that are kept. Run it again to go on after Ctrl-C.
+    that are kept, or from their URLs. Run it again to go on after Ctrl-C.
     """
     started = time.monotonic()
     with _opened(data, catalog) as (catalogs, generations):
@@ -108,22 +109,19 @@ def reindex_command(
 @json_option
 @command
 def generations_command(catalog: str, data: str | None, as_json: bool) -> None:
-    """List the generations of a catalog: the live one, and those that are kept beside it."""
+    """List the live generation of a catalog and the kept ones."""
     with _opened(data, catalog) as (_, generations):
         rows = [_row(each, generations.products(each.id)) for each in generations.all()]
     if as_json:
         print_json({"catalog": catalog, "generations": rows})
         return
-    table = Table()
-    for column in ("generation", "state", "products", "encoder", "weights", "resample", "kept until"):
-        table.add_column(column, overflow="fold")
     for row in rows:
-        weights = display(Path(row["weights"]).name)
-        table.add_row(
-            *(row["id"], row["state"], str(row["products"]), row["encoder"], weights, row["resample"]),
-            row["drop_at"] or "",
-        )
-    stdout().print(table)
+        # No table: an ID has to be copied in one piece, also from a narrow terminal.
+        stdout().print(display(f"{row['id']}  {row['state']}"), soft_wrap=True)
+        made = f"{row['encoder']}, {Path(row['weights']).name}, {row['resample']}, quantization {row['quantization']}"
+        stdout().print(display(f"  {row['products']} products, {made}"), soft_wrap=True)
+        if row["drop_at"]:
+            stdout().print(display(f"  kept until {row['drop_at']}"), soft_wrap=True)
 
 
 @click.command("compare")
@@ -155,6 +153,8 @@ def compare_command(
         print_json(answer | {"missing": [printable(each) for each in found.missing]})
         return
     shares = ", ".join(f"{share:.0%} of the first {rank}" for rank, share in found.common.items())
+    if html:
+        stderr().print(display(f"Wrote {html}"), soft_wrap=True)
     stdout().print(f"{catalog}: of {found.sample} products, both find {shares or 'nothing'}", soft_wrap=True)
     if found.missing:
         stdout().print(display(f"Missing: {', '.join(found.missing[:SHOWN])}"), style="yellow", soft_wrap=True)
@@ -171,7 +171,7 @@ def promote_command(generation: str | None, catalog: str, allow_missing: bool, d
     """Make another generation the one that is searched.
 
     GENERATION is the next one, or the only other one, if it is left out. What it lacks is encoded first. The one that
-    was searched is kept for 24 hours.
+    was searched is kept for a day (LOOKALIKE_GENERATION_KEEP).
     """
     _switch(
         data, catalog, as_json, lambda found, watch: found.promote(generation, allow_missing=allow_missing, watch=watch)
@@ -206,7 +206,7 @@ def drop_command(generation: str | None, catalog: str, data: str | None, as_json
     if as_json:
         print_json({"catalog": catalog, "dropped": dropped})
     else:
-        stdout().print(display(f"{catalog}: generation {dropped} is gone"))
+        stdout().print(display(f"{catalog}: generation {dropped} is gone"), soft_wrap=True)
 
 
 def _switch(data: str | None, catalog: str, as_json: bool, switch: Callable[[AnyGenerations, Watch], Pass]) -> None:
