@@ -17,7 +17,13 @@ bp = APIBlueprint("docs", __name__, enable_openapi=False)
 
 PAGE_POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 FORMATS = {"binary": "file", "iri": "URL", "date-time": "time"}
-SAMPLES = {"{catalog}": "shoes", "{product_id}": "sku-1", "{job}": "1"}
+SAMPLES = {
+    "{catalog}": "shoes",
+    "{product_id}": "sku-1",
+    "{job}": "1",
+    "{generation}": "0" * 32,
+    "{name}": "nightly",
+}
 _CODE = re.compile(r"`([^`]+)`")
 
 

@@ -113,6 +113,7 @@ def test_the_page_tells_everything_the_document_does(service: Any) -> None:
     assert len(page.ids) == len({*page.ids})
     assert [link for link in page.links if link.startswith("#") and link[1:] not in page.ids] == []
     assert "curl -X PUT -F image=@shoe.jpg" in text.replace("&#39;", "'")
+    assert re.findall(r"curl [^<]*/[^< ]*\{[a-z_]+\}", text) == [], "each example has a value in place of a name"
 
 
 def test_the_page_shows_text_as_text(service: Any) -> None:
