@@ -290,7 +290,7 @@ class Generations:
             named = ", ".join(repr(each.product_id) for each in done.examples[:3])
             raise GenerationIncomplete(
                 f"Generation {id} of catalog {self._name} lacks {done.missing} of {done.products} products, such as "
-                f"{named}: put them again with their images, or promote it without them."
+                f"{named}: put them again with their images, or switch without them (allow_missing)."
             )
 
     def _mark(self, id: str, state: GenerationState | None) -> None:
