@@ -24,7 +24,8 @@ def reindex(keep_seconds: float) -> Do:
         id, total = told.get("generation"), catalog.count()
         if id is None:
             id = generations.begin_or_go_on(cast(CatalogOptions, asked)).id
-        begun = from_json(told, told.get("after"))
+        # One that had come to the end looks at all products again.
+        begun = from_json(told, told["after"]) if told.get("after") else Pass()
         if promotes and id == generations.live():
             # Whoever had this task before has switched, and died before that was recorded.
             return {"generation": id, "promoted": True} | to_json(begun)

@@ -20,6 +20,7 @@ from services import failpoints
 from services.catalog.catalogs import Catalogs
 from services.catalog.generations import Generations
 from services.catalog.passes import Pass
+from services.catalog.switching import dropped
 from services.encoders.encoder import Encoder
 from services.errors import (
     Conflict,
@@ -445,7 +446,7 @@ def test_a_drop_that_was_cut_off_is_done_by_upkeep(place: Place) -> None:
         first = catalogs.create(shop()).spec.generation
         found = generations(catalogs)
         second = found.begin({"encoder": SECOND}).id
-        found._mark(second, GenerationState.DROPPED)
+        catalogs.describe(catalogs.get("shop").spec, lambda now: dropped(now, second))
     with place.opened() as catalogs:
         assert generations(catalogs).tend() == [second]
         assert place.names(catalogs) == {first} and states(catalogs) == [(FIRST, "live")]

@@ -254,3 +254,28 @@ def test_a_task_does_not_wait_where_all_claims_end(claims: Claims, chores: Chore
     due()
     assert chores.expire(everything=True) == 1
     assert due().jobs == [job.id]
+
+
+def test_saying_where_it_goes_on_from_is_no_step_forward(
+    ledger: Ledger, claims: Claims, begin: Begin, due: Due, crash: Crash
+) -> None:
+    job = begin()
+    for _ in range(5):
+        assert ledger.job(job.id).finished_at is None
+        claim = due()
+        for done in (4, 5):  # each comes to the same place, and dies there
+            claims.progress(claim, done, 10, {"after": "p4"})
+        crash(claim)
+    ended = ledger.job(job.id)
+    assert ended.task and ended.task.code == "worker_crashed"
+
+
+def test_giving_back_what_was_canceled_meanwhile_holds_back_no_change(
+    ledger: Ledger, claims: Claims, begin: Begin, due: Due, accept: Accept, take: Take
+) -> None:
+    job = begin()
+    claim = due()
+    ledger.cancel(job.id)
+    claims.give_back(claim, pause=60)
+    accept(puts(1))
+    take()
