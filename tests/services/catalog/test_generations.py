@@ -20,7 +20,7 @@ from services import failpoints
 from services.catalog.catalogs import Catalogs
 from services.catalog.generations import Generations
 from services.catalog.passes import Pass
-from services.catalog.switching import dropped
+from services.catalog.switching import dropped, switching
 from services.encoders.encoder import Encoder
 from services.errors import (
     Conflict,
@@ -299,7 +299,7 @@ def test_a_change_in_the_middle_of_a_switch_counts_when_both_have_it(catalogs: C
     def refuse() -> None:
         raise IndexUnavailable("away")
 
-    found._mark(id, GenerationState.SWITCHING)
+    catalogs.describe(catalogs.get("shop").spec, lambda now: switching(now, id))
     with failpoints.enabled("bring", refuse), pytest.raises(IndexUnavailable):
         catalogs.get("shop").apply([Change("p1", image=seen(2, 1), version=2)])
     # Applied again, it is as it was, and goes to the other one, too.
