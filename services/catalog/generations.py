@@ -93,7 +93,7 @@ class Generations:
             new = replace(new, fingerprint=now.fingerprint if new.resample == now.resample else None)
             check_differs(now, live(new))
 
-    def begin_or_go_on(self, options: CatalogOptions) -> Generation:
+    def begin_or_go_on(self, options: CatalogOptions, check: Callable[[], object] = _never) -> Generation:
         """The next generation that is being built, where it has what the options say; else `begin`.
 
         Raises what `begin` does, also where the next generation has something else.
@@ -101,13 +101,14 @@ class Generations:
         for each in self.all():
             if each.state in BUILT and is_wanted(each, options):
                 return each
-        return self.begin(options)
+        return self.begin(options, check)
 
-    def begin(self, options: CatalogOptions) -> Generation:
+    def begin(self, options: CatalogOptions, check: Callable[[], object] = _never) -> Generation:
         """Begins the next generation, empty: from now on every change goes to it, too.
 
         Args:
             options: What is different from the live one. With another encoder, the weights are its default ones.
+            check: Called when the encoder is loaded, which may take minutes; what it raises ends this.
 
         Raises:
             GenerationExists: There is a next one already.
@@ -120,6 +121,7 @@ class Generations:
         began = rfc3339(datetime.now(UTC))
         new = wanted(now, options)
         new = replace(new, fingerprint=self._catalogs.encoder(new).fingerprint(), generation_created_at=began)
+        check()
         generation = replace(live(new), state=GenerationState.NEXT)
 
         def change(now: CatalogSpec) -> CatalogSpec:

@@ -1,9 +1,11 @@
 """Building and switching as tasks: tried again, they tell what they did once; what kills them each time ends them."""
 
+from collections.abc import Callable
 from typing import Any
 
-from workshop import Shop, until
+from workshop import Shop, Stub, until
 
+from services.catalog.generations import Generations
 from services.errors import IndexUnavailable
 from services.failpoints import enabled
 from services.records import Job, JobState, Task
@@ -62,3 +64,19 @@ def test_a_build_that_meets_a_bug_each_time_ends(shop: Shop) -> None:
     with enabled("bring", bug):
         assert ended(shop, job).code == "worker_crashed"
     assert pages == 6
+
+
+def test_what_is_canceled_while_its_encoder_is_loaded_begins_no_generation(make_shop: Callable[..., Shop]) -> None:
+    loads = 0
+
+    def load() -> Stub:
+        nonlocal loads
+        loads += 1
+        shop.ledger.cancel(job.id)
+        return Stub()
+
+    shop = make_shop(load)
+    job = reindexing(shop)
+    assert ended(shop, job).code == "canceled"
+    assert loads == 1
+    assert [each.state.value for each in Generations(shop.catalogs, shop.catalog.spec.name).all()] == ["live"]

@@ -117,7 +117,7 @@ def test_a_task_that_was_given_back_goes_on_from_its_checkpoint(
     assert claims.give_back(claim)
     assert not claims.progress(claim, 6) and not claims.end_task(claim)
     again = due()
-    assert again.task == Task("graph", checkpoint=["p5"])
+    assert again.task == Task("graph", done=5, checkpoint=["p5"])
     claims.progress(again, 7)
     assert ledger.job(job.id).task == Task("graph", done=7, checkpoint=["p5"])
 
@@ -143,7 +143,7 @@ def test_a_task_whose_worker_fell_silent_is_another_workers(
     crash(claim)
     assert not claims.extend(claim)
     again = due()
-    assert again.task == Task("graph", checkpoint=1)
+    assert again.task == Task("graph", done=1, checkpoint=1)
     assert not claims.end_task(claim, {"by": "the first"})
     assert claims.end_task(again, {"by": "the second"})
 
