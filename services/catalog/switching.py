@@ -132,7 +132,8 @@ def check_differs(now: CatalogSpec, new: Generation) -> None:
     is_same = described if now.fingerprint is None else now.fingerprint == new.fingerprint
     if is_same and now.quantization == new.quantization:
         raise GenerationUnchanged(
-            f"The live generation of catalog {now.name} is made with {new.fingerprint} already: name another encoder, "
+            f"The live generation of catalog {now.name} is made with "
+            f"{new.fingerprint or f'{new.encoder} {new.weights} {new.resample}'} already: name another encoder, "
             "other weights, another resampling or quantization."
         )
 

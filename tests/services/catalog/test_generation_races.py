@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from shops import SECOND, Place, applied, assert_same, of_live, script, shop
 
@@ -14,7 +15,7 @@ from services.catalog.passes import Pass
 from services.catalog.switching import dropped
 from services.errors import GenerationLive, GenerationNotFound, IndexUnavailable
 from services.images.decoder import Decoder
-from services.records import GenerationState
+from services.records import Embedding, GenerationState, State
 
 
 @pytest.fixture(params=["folder", "twin"])
@@ -104,3 +105,23 @@ def test_a_switch_that_another_one_gave_up_is_no_switch(catalogs: Catalogs) -> N
     assert (found.live(), states(catalogs)) == (live, [GenerationState.LIVE, GenerationState.NEXT])
     found.promote(id)
     assert found.live() == id
+
+
+def test_what_the_next_one_cannot_have_counts_not_as_applied_while_it_is_switched_to(catalogs: Catalogs) -> None:
+    found = Generations(catalogs, "shop")
+    first, id = found.live(), found.candidate()
+    imported = Embedding("imported", np.ones(1280, np.float32), {})
+
+    def put() -> None:
+        # It has no image that could be encoded again, and the pass before the switch is over.
+        with pytest.raises(IndexUnavailable, match="'imported'"):
+            list(catalogs.get("shop").put_embeddings([imported]))
+
+    with failpoints.enabled("switch", once(put)):
+        found.promote(id)
+    assert found.live() == id
+    found.rollback()
+    # One that was live before, and has not all, holds nothing back.
+    assert found.live() == first
+    [outcome] = catalogs.get("shop").put_embeddings([imported])
+    assert outcome.state in (State.APPLIED, State.UNCHANGED)
