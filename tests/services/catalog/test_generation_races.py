@@ -1,21 +1,25 @@
 """Two who change the generations of a catalog at the same time: what is live keeps its vectors; no change is lost."""
 
+import gc
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from shops import SECOND, Place, applied, assert_same, of_live, script, shop
+from shops import FIRST, SECOND, Place, applied, assert_same, of_live, script, shop
 
 from services import failpoints
 from services.catalog.catalogs import Catalogs
 from services.catalog.generations import Generations
 from services.catalog.passes import Pass
 from services.catalog.switching import dropped
+from services.encoders.encoder import Encoder
 from services.errors import GenerationLive, GenerationNotFound, IndexUnavailable
 from services.images.decoder import Decoder
 from services.records import Embedding, GenerationState, State
+from services.testing import load_stub
 
 
 @pytest.fixture(params=["folder", "twin"])
@@ -125,3 +129,33 @@ def test_what_the_next_one_cannot_have_counts_not_as_applied_while_it_is_switche
     assert found.live() == first
     [outcome] = catalogs.get("shop").put_embeddings([imported])
     assert outcome.state in (State.APPLIED, State.UNCHANGED)
+
+
+def test_an_encoder_is_gone_with_the_last_that_works_with_it(place: Place) -> None:
+    made: list[tuple[str, weakref.ref[Encoder]]] = []
+
+    def load(name: str, *rest: Any) -> Encoder:
+        encoder = load_stub(name, *rest)
+        made.append((name, weakref.ref(encoder)))
+        return encoder
+
+    def loaded() -> list[str]:
+        gc.collect()
+        return sorted(name for name, encoder in made if encoder() is not None)
+
+    with place.opened(load) as catalogs:
+        for name in ("shop", "other"):
+            catalogs.create(shop(name=name))
+            catalogs.get(name).load_encoder()
+        found = Generations(catalogs, "shop")
+        found.reindex({"encoder": SECOND}, promote=True)
+        found.drop(found.all()[1].id)
+        assert loaded() == [FIRST, SECOND], "the other catalog works with the first"
+        found.reindex({"encoder": FIRST, "weights": "random:1"}, promote=True)
+        assert loaded() == [FIRST, SECOND], "it can be gone back to the second"
+        found.drop(found.all()[1].id)
+        assert loaded() == [FIRST]
+        catalogs.remove("other")
+        assert loaded() == [FIRST]
+        catalogs.remove("shop")
+        assert loaded() == []
