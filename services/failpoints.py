@@ -50,6 +50,7 @@ GENERATION_POINTS = (
     "brought",  # they are written
     "switch",  # before another generation is described as the live one
     "switched",  # it is, nobody knows yet
+    "drop",  # before a generation is described as dropped
 )
 """Those that are passed where a catalog has several generations."""
 

@@ -23,8 +23,10 @@ def reindex(keep_seconds: float) -> Do:
         told = run.task.checkpoint or {}
         id, total = told.get("generation"), catalog.count()
         if id is None:
-            id = generations.begin_or_go_on(cast(CatalogOptions, asked)).id
-        begun = from_json(told, told.get("after"))
+            # It may be canceled while the encoder is loaded: nothing is to begin then.
+            id = generations.begin_or_go_on(cast(CatalogOptions, asked), lambda: run.report(0, total)).id
+        # One that had come to the end looks at all products again.
+        begun = from_json(told, told["after"]) if told.get("after") else Pass()
         if promotes and id == generations.live():
             # Whoever had this task before has switched, and died before that was recorded.
             return {"generation": id, "promoted": True} | to_json(begun)

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import structlog
@@ -29,13 +30,23 @@ class Stopped(Exception):
 class TaskRun:
     """A task at work: what is asked, how far it is, and whether it is to go on."""
 
-    def __init__(self, claims: Claims, catalogs: Catalogs, held: ActiveClaim, stopping: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        claims: Claims,
+        catalogs: Catalogs,
+        held: ActiveClaim,
+        stopping: Callable[[], bool],
+        moved: Callable[[], object],
+    ) -> None:
+        """`moved` is called when it is further than it ever was."""
         assert held.claim.task is not None
         self.task: Task = held.claim.task
         self.catalogs = catalogs
         self._claims = claims
         self._held = held
         self._stopping = stopping
+        self._moved = moved
+        self._most = self.task.done
 
     def stopped(self) -> bool:
         """Whether it is not to go on here."""
@@ -54,6 +65,9 @@ class TaskRun:
         except LedgerUnavailable as error:
             log.info("the progress of a task is not recorded", reason=str(error))  # the next is
         self.check()
+        if done > self._most:
+            self._most = done
+            self._moved()
 
 
 Do = Callable[[Catalog, TaskRun], Mapping[str, Any]]
@@ -132,7 +146,9 @@ class Tasks:
             return
         log.info("a task begins", kind=task.kind, again=task.checkpoint is not None)
         try:
-            run = TaskRun(self._claims, self._catalogs, held, self._stopping)
+            # What took hours may meet a backend that is away more than once.
+            moved = partial(self._backoff.succeeded, claim.jobs[0])
+            run = TaskRun(self._claims, self._catalogs, held, self._stopping, moved)
             result = do(self._catalogs.by_id(claim.catalog_id), run)
         except Stopped:
             log.info("a task stops here", kind=task.kind)

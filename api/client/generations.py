@@ -11,6 +11,7 @@ from services.catalog.comparing import Comparison, Pair
 from services.catalog.opening import CatalogOptions
 from services.catalog.passes import Pass, Watch, from_json, watch_nothing
 from services.catalog.switching import candidate, previous
+from services.errors import GenerationNotFound
 from services.records import Generation, GenerationState, Neighbor
 
 
@@ -35,8 +36,11 @@ class RemoteGenerations:
         return [_to_generation(each) for each in self._listed()]
 
     def products(self, id: str) -> int:
-        """How many products one of them has."""
-        return next(each["products"] or 0 for each in self._listed() if each["id"] == id)
+        """How many products one of them has. Raises `GenerationNotFound`."""
+        for each in self._listed():
+            if each["id"] == id:
+                return int(each["products"] or 0)
+        raise GenerationNotFound(f"Generation {id} of catalog {self._name} was dropped.")
 
     def candidate(self) -> str:
         """The next generation, or the only other one. Raises `GenerationNotFound` where there is none, or several."""

@@ -1,6 +1,7 @@
 """Routes of generations: another encoder for a catalog, without a stop."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import cast
 
 from apiflask import APIBlueprint
@@ -17,6 +18,7 @@ from api.responses import schemas
 from services.catalog.generations import Generations
 from services.catalog.opening import CatalogOptions
 from services.encoders.specs import trained
+from services.errors import GenerationNotFound
 from services.records import Generation, GenerationState, Neighbor
 
 PAIRS = 20
@@ -35,7 +37,11 @@ def scroll(catalog: str) -> schemas.Generations:
     The live one is first, then those that are kept beside it.
     """
     generations = _generations(catalog)
-    return schemas.Generations(generations=[_to_schema(generations, each) for each in generations.all()])
+    listed = []
+    for each in generations.all():
+        with suppress(GenerationNotFound):  # it was dropped at this moment
+            listed.append(_to_schema(generations, each))
+    return schemas.Generations(generations=listed)
 
 
 @bp.post("/generations")

@@ -97,7 +97,8 @@ class Beside:
         returns, the live generation has the products, and so has one that is about to become it, and one that was it
         until just now, which other processes may still take for it.
 
-        Raises for these what `Bringing.bring` does, and `IndexUnavailable` where `written` is gone.
+        Raises for these what `Bringing.bring` does, and `IndexUnavailable` where `written` is gone, or one that is
+        about to become the live one cannot have a product: applied again, the change meets what is live then.
         """
         if written != self.live.id:
             self._catch_up(written, product_ids, pictures)
@@ -109,7 +110,12 @@ class Beside:
             bring = partial(self.bring, each.id, product_ids, pictures, fetches=has_to_have)
             what = f"bringing changes to generation {each.id}"
             if has_to_have:
-                bring()
+                if bring().faults and each.state is GenerationState.SWITCHING:
+                    # The pass before the switch may be past these products, and then nobody would name them.
+                    raise IndexUnavailable(
+                        f"Generation {each.id}, to which the catalog is being switched, cannot have product "
+                        f"{product_ids[0]!r} or others of its batch; try again when that has ended."
+                    )
             elif self._background is None:
                 attempt(what, bring)
             else:

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from services.catalog.background import Background
 from services.catalog.catalog import Catalog
+from services.catalog.encoders import Encoders
 from services.catalog.fingerprint import check_fingerprint
 from services.catalog.open_generation import OpenGeneration
 from services.catalog.registry import Registry
@@ -71,14 +72,13 @@ class Catalogs:
         self._sharing = sharing
         self._new = open
         self._open_index = open_index
-        self._load = load
         self._lock = sharing.lock
         self._closed = False
         self._open: dict[str, Catalog] = {}
         self._indexes: dict[tuple[str, str, str], VectorIndex] = {}
         self.background = Background()
         self._read_at: dict[str, float] = {}
-        self._encoders: dict[tuple[str, str, str], SharedEncoder] = {}
+        self._encoders = Encoders(load)
 
     def specs(self) -> list[CatalogSpec]:
         """The descriptions of all catalogs, by name. Raises `DataCorrupt`."""
@@ -187,17 +187,16 @@ class Catalogs:
         with self._lock:
             if id is not None and self.registry.catalog(name).id != id:
                 raise CatalogNotFound(f"The catalog {name} was removed, and is another one now.")
-            self._open.pop(name, None)
+            gone = self._open.pop(name, None)
             self._close_indexes(name)
+            if gone:
+                self._release_encoders(gone.spec)
             self.registry.remove(name)
 
     def encoder(self, spec: CatalogSpec) -> SharedEncoder:
         """The encoder that a catalog of this description works with; it is not loaded for this."""
         with self._lock:
-            key = (spec.encoder, spec.weights, spec.resample)
-            if key not in self._encoders:
-                self._encoders[key] = SharedEncoder(lambda: self._load(spec))
-            return self._encoders[key]
+            return self._encoders.of(spec)
 
     def close(self) -> None:
         """Closes every catalog and encoder, and lets other processes work on the data. Idempotent."""
@@ -208,8 +207,7 @@ class Catalogs:
                 index.close()
             self._indexes.clear()
             self._closed = True
-            for encoder in self._encoders.values():
-                encoder.close()
+            self._encoders.close()
             self.intake.close()
             self.registry.close()
 
@@ -232,8 +230,9 @@ class Catalogs:
         except CatalogNotFound:
             with self._lock:
                 if name in self._open and self._read_at[name] <= started:
-                    self._open.pop(name)
+                    gone = self._open.pop(name)
                     self._close_indexes(name)
+                    self._release_encoders(gone.spec)
             raise
         with self._lock:
             opened = self._open.get(name)
@@ -244,6 +243,8 @@ class Catalogs:
             else:
                 self._open[name] = self._opened(spec, opened)
                 self._close_indexes(name, {(name, *each) for each in _generations(spec)})
+                if opened:
+                    self._release_encoders(opened.spec)
             self._read_at[name] = started
             return self._open[name]
 
@@ -283,6 +284,10 @@ class Catalogs:
         """Closes the indexes of a catalog that are not to be kept."""
         for key in [key for key in self._indexes if key[0] == name and key not in kept]:
             self._indexes.pop(key).close()
+
+    def _release_encoders(self, before: CatalogSpec) -> None:
+        """Forgets those of an earlier description that no open catalog works with now."""
+        self._encoders.release(before, [each.spec for each in self._open.values()])
 
     def _check_open(self, name: str) -> None:
         if self._closed:

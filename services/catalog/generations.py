@@ -14,16 +14,20 @@ from services.catalog.switching import (
     candidate,
     check_begin,
     check_differs,
+    dropped,
     found,
+    given_up,
+    is_due,
     is_wanted,
-    marked,
     previous,
     switched,
+    switching,
+    unless_dropped,
     wanted,
     without,
 )
 from services.descriptions import as_live, live, rfc3339
-from services.errors import GenerationIncomplete, GenerationLive, GenerationNotFound
+from services.errors import GenerationIncomplete
 from services.failpoints import hit
 from services.records import CatalogSpec, Generation, GenerationState
 
@@ -65,7 +69,7 @@ class Generations:
         catalog = self._catalogs.renewed(self._name)
         if id == catalog.spec.generation:
             return catalog.count()
-        self._prepare(catalog, found(catalog.spec, id))
+        self._prepare(catalog, unless_dropped(catalog.spec, id))
         return catalog.beside.index_of(id).count()
 
     def candidate(self) -> str:
@@ -89,7 +93,7 @@ class Generations:
             new = replace(new, fingerprint=now.fingerprint if new.resample == now.resample else None)
             check_differs(now, live(new))
 
-    def begin_or_go_on(self, options: CatalogOptions) -> Generation:
+    def begin_or_go_on(self, options: CatalogOptions, check: Callable[[], object] = _never) -> Generation:
         """The next generation that is being built, where it has what the options say; else `begin`.
 
         Raises what `begin` does, also where the next generation has something else.
@@ -97,13 +101,14 @@ class Generations:
         for each in self.all():
             if each.state in BUILT and is_wanted(each, options):
                 return each
-        return self.begin(options)
+        return self.begin(options, check)
 
-    def begin(self, options: CatalogOptions) -> Generation:
+    def begin(self, options: CatalogOptions, check: Callable[[], object] = _never) -> Generation:
         """Begins the next generation, empty: from now on every change goes to it, too.
 
         Args:
             options: What is different from the live one. With another encoder, the weights are its default ones.
+            check: Called when the encoder is loaded, which may take minutes; what it raises ends this.
 
         Raises:
             GenerationExists: There is a next one already.
@@ -116,6 +121,7 @@ class Generations:
         began = rfc3339(datetime.now(UTC))
         new = wanted(now, options)
         new = replace(new, fingerprint=self._catalogs.encoder(new).fingerprint(), generation_created_at=began)
+        check()
         generation = replace(live(new), state=GenerationState.NEXT)
 
         def change(now: CatalogSpec) -> CatalogSpec:
@@ -218,7 +224,7 @@ class Generations:
         """
         id = self.candidate() if id is None else id
         self._check_complete(id, self.build(id, watch=watch), allow_missing)
-        self._mark(id, GenerationState.SWITCHING)
+        self._describe(lambda now: switching(now, id))
         try:
             # What was written before the mark is found by this pass, and who writes after it sees the mark before the
             # change counts as applied: `Catalog._follow`.
@@ -230,7 +236,7 @@ class Generations:
             self._catalogs.describe(catalog.spec, lambda now: switched(now, id, self._keep_seconds))
             hit("switched")
         except BaseException:
-            self._mark(id, None)
+            self._describe(lambda now: given_up(now, id))
             raise
         return done
 
@@ -249,37 +255,38 @@ class Generations:
             GenerationLive: It is the live one.
         """
         spec = self._catalogs.renewed(self._name).spec
-        if id == spec.generation:
-            raise GenerationLive(
-                f"Generation {id} of catalog {self._name} is the live one: promote another one first, or remove the "
-                "catalog."
-            )
-        generation = found(spec, id)
+        hit("drop")
         # Described as dropped first: whoever is cut off in between leaves no vectors that nobody knows of.
-        self._mark(id, GenerationState.DROPPED)
-        self._catalogs.remove_vectors(as_live(spec, generation))
-        self._catalogs.describe(spec, lambda now: without(now, id))
+        self._finish_drop(self._catalogs.describe(spec, lambda now: dropped(now, id)).spec, id)
 
     def tend(self) -> list[str]:
         """Drops the generations that are due, and those whose dropping was cut off; returns their IDs."""
         now = rfc3339(datetime.now(UTC))
-        due = [
-            each.id
-            for each in self.all()
-            if each.state is GenerationState.DROPPED
-            or (each.state is GenerationState.PREVIOUS and each.drop_at is not None and each.drop_at <= now)
-        ]
-        for id in due:
-            self.drop(id)
-        return due
+        spec = self._catalogs.renewed(self._name).spec
+        gone = []
+        for id in [each.id for each in spec.generations if is_due(each, now)]:
+            hit("drop")
+
+            def drop(found: CatalogSpec, id: str = id) -> CatalogSpec:
+                # Somebody may go back to it at this moment.
+                due = any(each.id == id and is_due(each, now) for each in found.generations)
+                return dropped(found, id) if due else found
+
+            described = self._catalogs.describe(spec, drop).spec
+            if any(each.id == id and each.state is GenerationState.DROPPED for each in described.generations):
+                self._finish_drop(described, id)
+                gone.append(id)
+        return gone
 
     def _other(self, id: str) -> tuple[Catalog, Generation]:
         """The catalog as it is described now, and one of its other generations."""
         catalog = self._catalogs.renewed(self._name)
-        generation = found(catalog.spec, id)
-        if generation.state is GenerationState.DROPPED:
-            raise GenerationNotFound(f"Generation {id} of catalog {self._name} was dropped.")
-        return catalog, generation
+        return catalog, unless_dropped(catalog.spec, id)
+
+    def _finish_drop(self, spec: CatalogSpec, id: str) -> None:
+        """Removes the vectors of a generation that is described as dropped, and then its description."""
+        self._catalogs.remove_vectors(as_live(spec, found(spec, id)))
+        self._catalogs.describe(spec, lambda now: without(now, id))
 
     def _prepare(self, catalog: Catalog, generation: Generation) -> None:
         self._catalogs.registry.prepare(as_live(catalog.spec, generation))
@@ -293,6 +300,5 @@ class Generations:
                 f"{named}: put them again with their images, or switch without them (allow_missing)."
             )
 
-    def _mark(self, id: str, state: GenerationState | None) -> None:
-        """Gives a generation another state; None: the one that it had before it was switched to."""
-        self._catalogs.describe(self._catalogs.renewed(self._name).spec, lambda now: marked(now, id, state))
+    def _describe(self, change: Callable[[CatalogSpec], CatalogSpec]) -> None:
+        self._catalogs.describe(self._catalogs.renewed(self._name).spec, change)

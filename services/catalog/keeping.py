@@ -3,16 +3,19 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Self
 
 from services.catalog import copying
 from services.catalog.beside import Beside
 from services.catalog.bringing import Pictures
 from services.catalog.reading import Reading
+from services.catalog.search import MAX_LIMIT
 from services.catalog.tombstones import purge, read_tombstones
 from services.images.intake import Intake
 from services.index.vector_index import VectorIndex, checked_keys, never
 from services.kinds import extended
+from services.paging import paginate
 from services.records import (
     AttributeKind,
     CatalogSpec,
@@ -86,6 +89,13 @@ class Keeping(Reading):
         """Every product as the index keeps it, with its vector."""
         return copying.read_points(self._index, self._batch_size)
 
+    def images(self) -> Iterator[str]:
+        """The hash of every product's image, in no order, those among them that only another generation has."""
+        for index in (self._index, *self.beside.indexes(self.spec.generations)):
+            for point in paginate(partial(_page_of, index)):
+                if point.image:
+                    yield point.image
+
     def tombstones(self) -> Iterator[Tombstone]:
         """Every removed product that has not been purged."""
         return read_tombstones(self._index)
@@ -141,3 +151,7 @@ class Keeping(Reading):
         self._save(spec)
         # Generations may have got other states meanwhile.
         self.spec = replace(self.spec, fingerprint=spec.fingerprint, indexed_attributes=spec.indexed_attributes)
+
+
+def _page_of(index: VectorIndex, cursor: str | None) -> tuple[list[Point], str | None]:
+    return index.scroll(after=cursor, limit=MAX_LIMIT)

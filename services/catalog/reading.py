@@ -1,6 +1,6 @@
 """What is read of a catalog."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from itertools import islice
 
 from services.catalog.facets import facets
@@ -12,7 +12,6 @@ from services.images.intake import Intake
 from services.index.vector_index import VectorIndex
 from services.kinds import Kinds
 from services.names import checked_product_id
-from services.paging import paginate
 from services.query.filters import Filter
 from services.records import CatalogSpec, Facet, FilterWarning, Point, Product
 
@@ -81,11 +80,6 @@ class Reading:
         """The most frequent values of an indexed attribute. Raises `AttributeNotIndexed`."""
         declared = self.spec.indexed_attributes
         return facets(self._index, declared, attribute, limit=checked_limit(limit), filter=filter)
-
-    def images(self) -> Iterator[str]:
-        """The hash of every product's image, in no order."""
-        points = paginate(lambda cursor: self._index.scroll(after=cursor, limit=MAX_LIMIT))
-        return (point.image for point in points if point.image)
 
     def _point(self, product_id: str, *, vectors: bool = False) -> Point:
         [point] = self._index.get([checked_product_id(product_id)], vectors=vectors)

@@ -9,7 +9,14 @@ from services.catalog.opening import CatalogOptions
 from services.descriptions import as_live, live, rfc3339
 from services.encoders.networks import network
 from services.encoders.specs import DEFAULT_WEIGHTS, checked_spec
-from services.errors import Conflict, GenerationExists, GenerationNotFound, GenerationUnchanged
+from services.errors import (
+    Conflict,
+    GenerationExists,
+    GenerationLive,
+    GenerationNotFound,
+    GenerationUnchanged,
+    IndexUnavailable,
+)
 from services.records import CatalogSpec, Generation, GenerationState
 
 BUILT = (GenerationState.NEXT, GenerationState.SWITCHING)
@@ -17,8 +24,13 @@ BUILT = (GenerationState.NEXT, GenerationState.SWITCHING)
 
 
 def switched(now: CatalogSpec, id: str, keep_seconds: float) -> CatalogSpec:
-    """The description with another live generation; the one that is live now is kept for so long."""
+    """The description with another live generation; the one that is live now is kept for so long.
+
+    Raises `IndexUnavailable` where it is not switching any more: changes may have counted as applied without it.
+    """
     moment = datetime.now(UTC)
+    if unless_dropped(now, id).state is not GenerationState.SWITCHING:
+        raise IndexUnavailable(f"Somebody else gave up switching to generation {id} of catalog {now.name}; try again.")
     old = replace(
         live(now),
         state=GenerationState.PREVIOUS,
@@ -28,14 +40,46 @@ def switched(now: CatalogSpec, id: str, keep_seconds: float) -> CatalogSpec:
     return replace(as_live(now, found(now, id)), generations=(*without(now, id).generations, old))
 
 
-def marked(now: CatalogSpec, id: str, state: GenerationState | None) -> CatalogSpec:
-    """The description with a generation in another state; None: the one that it had before it was switched to."""
+def switching(now: CatalogSpec, id: str) -> CatalogSpec:
+    """The description with a generation that is about to become the live one. Raises `GenerationNotFound`."""
+    return _marked(now, unless_dropped(now, id), GenerationState.SWITCHING)
 
-    def mark(each: Generation) -> Generation:
-        before = GenerationState.PREVIOUS if each.drop_at else GenerationState.NEXT
-        return replace(each, state=state or before, since=rfc3339(datetime.now(UTC)))
 
-    return replace(now, generations=tuple(mark(each) if each.id == id else each for each in now.generations))
+def given_up(now: CatalogSpec, id: str) -> CatalogSpec:
+    """The description with the state that a generation had before it was switched to, if it still is switching."""
+    for each in now.generations:
+        if each.id == id and each.state is GenerationState.SWITCHING:
+            return _marked(now, each, GenerationState.PREVIOUS if each.drop_at else GenerationState.NEXT)
+    return now
+
+
+def dropped(now: CatalogSpec, id: str) -> CatalogSpec:
+    """The description with a generation that is being removed. Raises `GenerationNotFound`, `GenerationLive`."""
+    if id == now.generation:
+        raise GenerationLive(
+            f"Generation {id} of catalog {now.name} is the live one: promote another one first, or remove the catalog."
+        )
+    return _marked(now, found(now, id), GenerationState.DROPPED)
+
+
+def is_due(generation: Generation, moment: str) -> bool:
+    """Whether a generation is to be removed by now, or was being removed."""
+    if generation.state is GenerationState.PREVIOUS:
+        return generation.drop_at is not None and generation.drop_at <= moment
+    return generation.state is GenerationState.DROPPED
+
+
+def unless_dropped(spec: CatalogSpec, id: str) -> Generation:
+    """One of the other generations that is not being removed. Raises `GenerationNotFound`, `Conflict`."""
+    generation = found(spec, id)
+    if generation.state is GenerationState.DROPPED:
+        raise GenerationNotFound(f"Generation {id} of catalog {spec.name} was dropped.")
+    return generation
+
+
+def _marked(now: CatalogSpec, generation: Generation, state: GenerationState) -> CatalogSpec:
+    marked = replace(generation, state=state, since=rfc3339(datetime.now(UTC)))
+    return replace(now, generations=tuple(marked if each.id == marked.id else each for each in now.generations))
 
 
 def is_wanted(generation: Generation, options: CatalogOptions) -> bool:
@@ -88,7 +132,8 @@ def check_differs(now: CatalogSpec, new: Generation) -> None:
     is_same = described if now.fingerprint is None else now.fingerprint == new.fingerprint
     if is_same and now.quantization == new.quantization:
         raise GenerationUnchanged(
-            f"The live generation of catalog {now.name} is made with {new.fingerprint} already: name another encoder, "
+            f"The live generation of catalog {now.name} is made with "
+            f"{new.fingerprint or f'{new.encoder} {new.weights} {new.resample}'} already: name another encoder, "
             "other weights, another resampling or quantization."
         )
 

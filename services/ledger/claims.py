@@ -46,13 +46,16 @@ class Claims:
         return Claimed(claim, suspects, bool(more))
 
     def claim_task(self) -> Claim | None:
-        """Claims a task until the lease ends, the one that was accepted first; a catalog's tasks go one by one."""
+        """Claims a task until the lease ends, the one that was accepted first; a catalog's tasks go one by one.
+
+        Its `done` is the most that it ever was.
+        """
         hit("claim_task")
         answer = self._store.run("claim_task", int(self.lease * 1000))
         if not answer:
             return None
-        id, catalog_id, job, kind, parameters, checkpoint, request = (each.decode() for each in answer)
-        task = Task(kind, json.loads(parameters), checkpoint=json.loads(checkpoint or "null"))
+        id, catalog_id, job, kind, parameters, checkpoint, request, most = (each.decode() for each in answer)
+        task = Task(kind, json.loads(parameters), int(most or 0), checkpoint=json.loads(checkpoint or "null"))
         hit("claimed_task")
         return Claim(id, catalog_id, [], [], [job], [request], task=task)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from workshop import Shop
 
+from services.catalog.generations import Generations
 from services.errors import DataCorrupt
 from services.records import Change, ChangeKind, StoredImage
 from services.storage.media import Media
@@ -63,6 +64,22 @@ def test_what_products_show_and_changes_need_stays(shop: Shop, stored: Callable[
     assert collect(shop.chores, shop.catalogs, older=DAY) == 2
     kept = {hash: media.exists(hash) for hash in (shown, waiting, failed, broken, removed, left, new)}
     assert kept == {shown: True, waiting: True, failed: True, broken: True, removed: False, left: False, new: True}
+
+
+def test_what_only_a_generation_beside_the_live_one_shows_stays(shop: Shop, stored: Callable[[int], str]) -> None:
+    media, name = shop.catalogs.intake.media, shop.catalog.spec.name
+    shown = stored(10)
+    shop.catalog.apply([Change("shown", image=StoredImage(shown))])
+    original = media.get(shown)
+    media.remove(shown)
+    found = Generations(shop.catalogs, name)
+    found.reindex({"quantization": "scalar"}, promote=True, allow_missing=True)
+    assert shop.catalogs.get(name).count() == 0
+    media.put(original)
+    age(shop)
+    assert collect(shop.chores, shop.catalogs, older=DAY) == 0
+    found.rollback()
+    assert shop.catalogs.get(name).count() == 1 and media.exists(shown)
 
 
 def test_nothing_is_removed_while_a_catalog_cannot_be_read(shop: Shop, stored: Callable[[int], str]) -> None:

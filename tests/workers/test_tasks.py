@@ -200,6 +200,24 @@ def test_an_error_that_passes_is_tried_again_and_another_ends_the_task(shop: Sho
     assert task(shop, job).code == error.code
 
 
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_a_task_that_goes_on_between_failures_is_not_given_up(shop: Shop, goes_on: bool) -> None:
+    tries = 0
+
+    def stumble(catalog: Catalog, run: TaskRun) -> Mapping[str, Any]:
+        nonlocal tries
+        tries += 1
+        run.report(tries if goes_on else 1)
+        if tries < 6:
+            raise IndexUnavailable("The index is away.")
+        return {"tries": tries}
+
+    job = shop.begin_task()
+    with working(shop.worker(kinds={"count": stumble}, give_up=1e-9, task_backoff=quick())):
+        until(has_ended(shop, job))
+    assert (shop.job(job).state, tries) == ((JobState.SUCCEEDED, 6) if goes_on else (JobState.FAILED, 2))
+
+
 def test_a_bug_ends_a_task_after_five_tries_and_no_worker(shop: Shop, logs: list[Any]) -> None:
     job = shop.begin_task()
     changes = shop.accept(shop.puts(2))

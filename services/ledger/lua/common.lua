@@ -17,7 +17,7 @@
 --                        removes at most, flt its filter, go once decided, rc K that has it, rx its crashes in a row; rl the first line that it
 --                        has appended, rm how many of those were applied, why not all of them
 --                        of a task: due when it can be done (ms), until it has ended; tk its kind, par its parameters (JSON), tc K
---                        that has it, tx its crashes in a row, td done of tt, ck its checkpoint, res its result (JSON), msg why it failed
+--                        that has it, tx its crashes in a row since tm, the most that it had done, td done of tt, ck its checkpoint, res its result (JSON), msg why it failed
 --   la:tasks:C           list of N that are tasks and have not ended, in the order in which they were accepted
 --   la:removals:C        list of N whose removal has not ended, in the order in which they were accepted
 --   la:names:N           list of digests of the products that N names, many in one
@@ -285,7 +285,7 @@ local function end_task(number, result, code, message)
   local key = 'la:job:' .. number
   local found = redis.call('HMGET', key, 'c', 'due')
   if not found[2] then return end
-  redis.call('HDEL', key, 'due', 'tc', 'tx', 'ck')
+  redis.call('HDEL', key, 'due', 'tc', 'tx', 'tm', 'ck')
   redis.call('HSET', key, 'n', 0)
   if result ~= '' then redis.call('HSET', key, 'res', result) end
   if code ~= '' then redis.call('HSET', key, 'why', code) end
@@ -294,7 +294,8 @@ local function end_task(number, result, code, message)
   finish_if_done(number)
 end
 
--- As a removal: without an end it would take down one worker after the other. Any step forward begins the count anew.
+-- As a removal: without an end it would take down one worker after the other. To be further than ever begins the count
+-- anew.
 local function task_crashed(number)
   if redis.call('HINCRBY', 'la:job:' .. number, 'tx', 1) >= GUILTY then
     end_task(number, '', 'worker_crashed',

@@ -6,10 +6,11 @@ local crashed = ARGV[3] == '1'     -- the worker failed unexpectedly, which coun
 
 if not redis.call('ZSCORE', 'la:leases', claim) then return 0 end
 local catalog = redis.call('HGET', 'la:claim:' .. claim, 'c')
+local is_task = redis.call('HEXISTS', 'la:claim:' .. claim, 'task') == 1
 local task = release(claim, crashed)
-if task then
+if is_task then
   -- Changes do not wait for what a task waits for.
-  if redis.call('HEXISTS', 'la:job:' .. task, 'due') == 1 then
+  if task and redis.call('HEXISTS', 'la:job:' .. task, 'due') == 1 then
     redis.call('HSET', 'la:job:' .. task, 'due', int(now + pause_ms))
   end
 elseif pause_ms > 0 then

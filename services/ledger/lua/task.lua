@@ -12,7 +12,11 @@ if step == 'progress' then
   redis.call('HSET', key, 'td', done)
   if total ~= '' then redis.call('HSET', key, 'tt', total) end
   if checkpoint ~= '' then redis.call('HSET', key, 'ck', checkpoint) end
-  redis.call('HDEL', key, 'tx')
+  -- A start that says where it goes on from is no step forward.
+  if tonumber(done) > tonumber(redis.call('HGET', key, 'tm') or -1) then
+    redis.call('HSET', key, 'tm', done)
+    redis.call('HDEL', key, 'tx')
+  end
 else
   local result, code, message = ARGV[3], ARGV[4], ARGV[5]
   end_claim(claim)

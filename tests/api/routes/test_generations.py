@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from services.catalog.generations import Generations
+from services.catalog.switching import dropped
+from services.errors import GenerationNotFound
 from workers.worker import Worker
 
 SHOES = "/v1/catalogs/shoes"
@@ -159,6 +162,16 @@ def test_a_generation_is_dropped_and_the_live_one_is_not(filled: Any) -> None:
         assert (answer.status_code, answer.json["code"]) == (404, "generation_not_found"), path
     refused = filled.client.delete(f"{GENERATIONS}/{first['id']}")
     assert (refused.status_code, refused.json["code"]) == (409, "generation_live")
+
+
+def test_what_is_being_dropped_is_listed_and_was_dropped(filled: Any) -> None:
+    id = ended(filled, GENERATIONS, **OTHER)["task"]["result"]["generation"]
+    catalogs = filled.catalogs
+    catalogs.describe(catalogs.get("shoes").spec, lambda now: dropped(now, id))
+    assert [(each[0], each[3]) for each in listed(filled)] == [("live", 12), ("dropped", None)]
+    found = Generations(catalogs, "shoes")
+    with pytest.raises(GenerationNotFound, match="was dropped"):
+        found.products(id)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from services import failpoints
 from services.catalog.catalogs import Catalogs
 from services.catalog.generations import Generations
 from services.catalog.passes import Pass
+from services.catalog.switching import dropped, switching
 from services.encoders.encoder import Encoder
 from services.errors import (
     Conflict,
@@ -298,7 +299,7 @@ def test_a_change_in_the_middle_of_a_switch_counts_when_both_have_it(catalogs: C
     def refuse() -> None:
         raise IndexUnavailable("away")
 
-    found._mark(id, GenerationState.SWITCHING)
+    catalogs.describe(catalogs.get("shop").spec, lambda now: switching(now, id))
     with failpoints.enabled("bring", refuse), pytest.raises(IndexUnavailable):
         catalogs.get("shop").apply([Change("p1", image=seen(2, 1), version=2)])
     # Applied again, it is as it was, and goes to the other one, too.
@@ -445,7 +446,7 @@ def test_a_drop_that_was_cut_off_is_done_by_upkeep(place: Place) -> None:
         first = catalogs.create(shop()).spec.generation
         found = generations(catalogs)
         second = found.begin({"encoder": SECOND}).id
-        found._mark(second, GenerationState.DROPPED)
+        catalogs.describe(catalogs.get("shop").spec, lambda now: dropped(now, second))
     with place.opened() as catalogs:
         assert generations(catalogs).tend() == [second]
         assert place.names(catalogs) == {first} and states(catalogs) == [(FIRST, "live")]
@@ -463,8 +464,10 @@ def test_a_previous_one_is_dropped_when_it_is_due(place: Place, catalogs: Catalo
 
 def test_one_next_generation_at_a_time_and_none_like_the_live_one(catalogs: Catalogs) -> None:
     catalogs.create(shop())
-    catalogs.get("shop").load_encoder()
     found = generations(catalogs)
+    with pytest.raises(GenerationUnchanged, match=f"is made with {FIRST} random:1 nearest already"):
+        found.check({})
+    catalogs.get("shop").load_encoder()
     for same in ({}, {"encoder": FIRST, "weights": "random:1"}, {"resample": "nearest"}):
         with pytest.raises(GenerationUnchanged):
             found.begin(same)  # type: ignore[arg-type]

@@ -117,7 +117,7 @@ def test_a_task_that_was_given_back_goes_on_from_its_checkpoint(
     assert claims.give_back(claim)
     assert not claims.progress(claim, 6) and not claims.end_task(claim)
     again = due()
-    assert again.task == Task("graph", checkpoint=["p5"])
+    assert again.task == Task("graph", done=5, checkpoint=["p5"])
     claims.progress(again, 7)
     assert ledger.job(job.id).task == Task("graph", done=7, checkpoint=["p5"])
 
@@ -143,7 +143,7 @@ def test_a_task_whose_worker_fell_silent_is_another_workers(
     crash(claim)
     assert not claims.extend(claim)
     again = due()
-    assert again.task == Task("graph", checkpoint=1)
+    assert again.task == Task("graph", done=1, checkpoint=1)
     assert not claims.end_task(claim, {"by": "the first"})
     assert claims.end_task(again, {"by": "the second"})
 
@@ -255,3 +255,28 @@ def test_a_task_does_not_wait_where_all_claims_end(claims: Claims, chores: Chore
     due()
     assert chores.expire(everything=True) == 1
     assert due().jobs == [job.id]
+
+
+def test_saying_where_it_goes_on_from_is_no_step_forward(
+    ledger: Ledger, claims: Claims, begin: Begin, due: Due, crash: Crash
+) -> None:
+    job = begin()
+    for _ in range(5):
+        assert ledger.job(job.id).finished_at is None
+        claim = due()
+        for done in (4, 5):  # each comes to the same place, and dies there
+            claims.progress(claim, done, 10, {"after": "p4"})
+        crash(claim)
+    ended = ledger.job(job.id)
+    assert ended.task and ended.task.code == "worker_crashed"
+
+
+def test_giving_back_what_was_canceled_meanwhile_holds_back_no_change(
+    ledger: Ledger, claims: Claims, begin: Begin, due: Due, accept: Accept, take: Take
+) -> None:
+    job = begin()
+    claim = due()
+    ledger.cancel(job.id)
+    claims.give_back(claim, pause=60)
+    accept(puts(1))
+    take()

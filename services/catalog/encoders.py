@@ -1,0 +1,48 @@
+"""The encoders of a process: those that its catalogs work with, each loaded once."""
+
+from collections.abc import Callable, Iterable
+
+from services.encoders.encoder import Encoder
+from services.encoders.shared import SharedEncoder
+from services.records import CatalogSpec, Generation, GenerationState
+
+_Key = tuple[str, str, str]
+
+
+class Encoders:
+    """Encoders by network, weights and resampling; catalogs with the same share one. Whoever calls it holds a lock.
+
+    Args:
+        load: Makes the encoder of a description.
+    """
+
+    def __init__(self, load: Callable[[CatalogSpec], Encoder]) -> None:
+        self._load = load
+        self._shared: dict[_Key, SharedEncoder] = {}
+
+    def of(self, spec: CatalogSpec) -> SharedEncoder:
+        """The encoder of a description's live generation; it is not loaded for this."""
+        return self._shared.setdefault(_key(spec), SharedEncoder(lambda: self._load(spec)))
+
+    def release(self, before: CatalogSpec, now: Iterable[CatalogSpec]) -> None:
+        """Forgets those of an earlier description that none of these works with: one is hundreds of MB of memory.
+
+        Calls in progress end on theirs, which is gone with the last of them.
+        """
+        used = {key for spec in now for key in _keys(spec)}
+        for key in _keys(before) - used:
+            self._shared.pop(key, None)
+
+    def close(self) -> None:
+        """Closes all."""
+        for encoder in self._shared.values():
+            encoder.close()
+
+
+def _key(spec: CatalogSpec | Generation) -> _Key:
+    return spec.encoder, spec.weights, spec.resample
+
+
+def _keys(spec: CatalogSpec) -> set[_Key]:
+    """Those of all generations of a catalog that are not being removed."""
+    return {_key(spec)} | {_key(each) for each in spec.generations if each.state is not GenerationState.DROPPED}
