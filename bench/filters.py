@@ -25,9 +25,10 @@ import numpy as np
 import numpy.typing as npt
 from results import keep
 
+from services.descriptions import AttributeKind, Quantization
 from services.index.edge import EdgeIndex
 from services.query.filters import Filter, parse
-from services.records import AttributeKind, Point, Quantization, Vectors
+from services.records import Point, Vectors
 
 SHARES = (0.001, 0.01, 0.025, 0.1, 0.5)
 LIMIT = 10

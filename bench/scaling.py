@@ -26,10 +26,11 @@ from results import keep
 from services import bootstrap, settings
 from services.catalog.catalogs import Catalogs
 from services.catalog.opening import new_spec
+from services.descriptions import Resample
 from services.encoders import networks
 from services.ledger import Chores, Ledger
 from services.queue.valkey import ValkeyServer
-from services.records import Change, Job, Lane, Pixels, Resample, StoredImage, Vectors
+from services.records import Change, Job, Lane, Pixels, StoredImage, Vectors
 from services.settings import Settings
 from services.storage.media import Media
 from services.telemetry import logs

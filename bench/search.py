@@ -25,9 +25,10 @@ import numpy.typing as npt
 from features import DIM, Features, features
 from results import keep
 
+from services.descriptions import AttributeKind, Quantization
 from services.index.edge import EdgeIndex
 from services.query.filters import parse
-from services.records import AttributeKind, Point, Quantization
+from services.records import Point
 
 LIMIT = 10
 COLOR = "blue"

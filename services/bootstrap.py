@@ -11,6 +11,7 @@ from services.catalog.catalog import Catalog
 from services.catalog.catalogs import Catalogs, Parts
 from services.catalog.registry import Registry
 from services.catalog.sharing import FRESH_SECONDS, Exclusive, OwnFolder, SharedServer, Sharing
+from services.descriptions import CatalogSpec, Resample
 from services.encoders.encoder import Encoder
 from services.encoders.keras.encoder import TensorFlowEncoder
 from services.encoders.keras.encoder import has_bfloat16 as has_bfloat16
@@ -24,7 +25,6 @@ from services.images.limits import Limits
 from services.index.edge import EdgeIndex
 from services.index.vector_index import VectorIndex
 from services.ledger import Claims, Ledger, connect
-from services.records import CatalogSpec, Resample
 from services.settings import Settings
 from services.storage.disk import check_space
 from services.storage.folder import DataFolder

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from services.descriptions import AttributeKind
 from services.errors import Conflict, InvalidAttributes
 from services.query.filters import Steps, steps
-from services.records import AttributeKind, Attributes
+from services.records import Attributes
 
 EXACT = 2**53
 """Up to here every integer is a float, too."""

@@ -9,12 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from services.descriptions import AttributeKind as AttributeKind
-from services.descriptions import CatalogSpec as CatalogSpec
-from services.descriptions import Generation as Generation
-from services.descriptions import GenerationState as GenerationState
-from services.descriptions import Quantization as Quantization
-from services.descriptions import Resample as Resample
+from services.descriptions import AttributeKind
 from services.errors import LookalikeError
 
 Attributes = Mapping[str, Any]

@@ -7,8 +7,8 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.descriptions import Resample as Resample
 from services.errors import InvalidSetting
-from services.records import Resample as Resample
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 MediaKeep = Literal["all", "none"]

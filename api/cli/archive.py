@@ -27,8 +27,9 @@ from services.archive.formats import formats, read
 from services.catalog.catalog import Catalog
 from services.catalog.catalogs import Catalogs
 from services.catalog.opening import new_spec
+from services.descriptions import CatalogSpec, Resample
 from services.encoders.specs import DEFAULT_ENCODER, DEFAULT_RESAMPLE, checked_spec
-from services.records import CatalogSpec, Outcome, Resample, State
+from services.records import Outcome, State
 
 
 @click.command("export")

@@ -14,11 +14,11 @@ from api.cli.search import show_neighbors
 from api.cli.sheet import write_sheet
 from api.cli.workspace import AnyCatalog, AnyCatalogs, open_or_create, opened_catalogs, product_ids
 from services import demo, settings
+from services.descriptions import AttributeKind
 from services.encoders.specs import DEFAULT_ENCODER
 from services.errors import WeightsUnreachable
 from services.feeds.source import Source
 from services.images.processes import Children
-from services.records import AttributeKind
 from services.settings import Settings
 
 if TYPE_CHECKING:

@@ -30,9 +30,9 @@ from services.catalog.catalogs import Catalogs
 from services.catalog.generations import Generations
 from services.catalog.opening import CatalogOptions
 from services.catalog.passes import Pass, Watch
+from services.descriptions import Generation, Quantization, Resample
 from services.encoders.specs import checked_spec, trained
 from services.errors import GenerationNotFound
-from services.records import Generation, Quantization, Resample
 
 if TYPE_CHECKING:
     from api.client.generations import RemoteGenerations

@@ -23,6 +23,7 @@ from api.cli.workspace import open_or_create, opened_catalogs, printable
 from services import settings
 from services.catalog.catalogs import Catalogs
 from services.catalog.removal import MAX_REMOVED
+from services.descriptions import Resample
 from services.encoders.specs import DEFAULT_ENCODER, DEFAULT_RESAMPLE
 from services.errors import InvalidInput
 from services.feeds.lists import attributes_table
@@ -30,7 +31,7 @@ from services.feeds.names import as_held
 from services.feeds.picking import Picking
 from services.feeds.source import IdRule
 from services.feeds.sources import check_there, sources
-from services.records import Resample, State
+from services.records import State
 from services.settings import Precision
 
 

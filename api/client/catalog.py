@@ -26,6 +26,7 @@ from api.client.wire import (
 )
 from services.catalog.removal import Removed
 from services.catalog.search import MAX_LIMIT, SearchOptions
+from services.descriptions import AttributeKind, CatalogSpec
 from services.encoders.specs import trained
 from services.errors import ImageError, ProductNotFound
 from services.images.decoder import Decoder
@@ -33,17 +34,7 @@ from services.images.limits import Limits
 from services.names import checked_product_id
 from services.paging import paginate
 from services.query.filters import Filter
-from services.records import (
-    AttributeKind,
-    CatalogSpec,
-    Change,
-    FilterWarning,
-    Neighbor,
-    OtherKinds,
-    Outcome,
-    Product,
-    Progress,
-)
+from services.records import Change, FilterWarning, Neighbor, OtherKinds, Outcome, Product, Progress
 from services.settings import Settings
 
 LOAD_SECONDS = 1000.0

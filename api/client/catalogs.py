@@ -10,9 +10,9 @@ from api.client.timings import TIMINGS, Timings
 from api.client.wire import CATALOGS, catalog_path, to_spec
 from api.errors import Forbidden
 from services.catalog.opening import CatalogOptions
+from services.descriptions import CatalogSpec
 from services.encoders.specs import IMAGENET, RANDOM, checked_spec
 from services.errors import CatalogNotFound, DataLocked
-from services.records import CatalogSpec
 from services.settings import Settings
 
 

@@ -11,8 +11,9 @@ from services.catalog.comparing import Comparison, Pair
 from services.catalog.opening import CatalogOptions
 from services.catalog.passes import Pass, Watch, from_json, watch_nothing
 from services.catalog.switching import candidate, previous
+from services.descriptions import Generation, GenerationState
 from services.errors import GenerationNotFound
-from services.records import Generation, GenerationState, Neighbor
+from services.records import Neighbor
 
 
 class RemoteGenerations:

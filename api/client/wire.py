@@ -5,10 +5,11 @@ from typing import Any
 from urllib.parse import quote
 
 from services.catalog.search import SearchOptions
+from services.descriptions import AttributeKind, CatalogSpec
 from services.errors import InvalidInput
 from services.names import checked_catalog_name, checked_product_id
 from services.query.filters import Filter
-from services.records import AttributeKind, CatalogSpec, FilterWarning, Neighbor, OtherKinds, Product
+from services.records import FilterWarning, Neighbor, OtherKinds, Product
 
 CATALOGS = "/v1/catalogs"
 

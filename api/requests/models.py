@@ -20,11 +20,12 @@ from pydantic import (
 
 from api.requests import strict_json
 from services.catalog.search import MAX_LIMIT
+from services.descriptions import Quantization, Resample
 from services.errors import InvalidFilter
 from services.hashes import SHA256
 from services.outbound.urls import MAX_URL
 from services.query.filters import Filter, parse
-from services.records import JobState, Quantization, Resample
+from services.records import JobState
 
 MAX_OFFSET = 100_000
 MAX_WAIT = 60

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from api.requests.models import Scopes
-from services.records import JobState, Quantization, Resample
+from services.descriptions import Quantization, Resample
+from services.records import JobState
 
 Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 Count = Annotated[int, Field(ge=0)]

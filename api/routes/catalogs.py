@@ -13,9 +13,9 @@ from api.requests.body import json_body
 from api.responses import schemas
 from services.catalog.catalog import Catalog
 from services.catalog.opening import open_or_create
+from services.descriptions import AttributeKind
 from services.errors import CatalogNotFound
 from services.query.filters import is_key
-from services.records import AttributeKind
 
 bp = APIBlueprint("catalogs", __name__, url_prefix="/v1/catalogs", tag="Catalogs")
 

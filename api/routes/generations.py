@@ -17,9 +17,10 @@ from api.requests.body import json_body, target_sha
 from api.responses import schemas
 from services.catalog.generations import Generations
 from services.catalog.opening import CatalogOptions
+from services.descriptions import Generation, GenerationState
 from services.encoders.specs import trained
 from services.errors import GenerationNotFound
-from services.records import Generation, GenerationState, Neighbor
+from services.records import Neighbor
 
 PAIRS = 20
 NEIGHBORS = 10

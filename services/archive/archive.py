@@ -10,11 +10,12 @@ from typing import Protocol
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
+from services.descriptions import AttributeKind, CatalogSpec, Resample
 from services.encoders.specs import DEFAULT_ENCODER, DEFAULT_RESAMPLE, DEFAULT_WEIGHTS
 from services.errors import EncoderMismatch, InvalidSource
 from services.hashes import PERCEPTUAL, SHA256
 from services.query.filters import is_key
-from services.records import AttributeKind, Attributes, CatalogSpec, Embedding, Resample
+from services.records import Attributes, Embedding
 
 
 class About(BaseModel):

@@ -31,8 +31,9 @@ from services.archive.archive import (
     reason,
 )
 from services.archive.staged import staged
+from services.descriptions import CatalogSpec
 from services.errors import DataCorrupt, InvalidProductID, InvalidSource
-from services.records import CatalogSpec, Embedding, Vector
+from services.records import Embedding, Vector
 
 NEEDED = ("product_id", "attributes", "image")
 TEXTS = ("url", "perceptual", *NEEDED)

@@ -21,8 +21,9 @@ from services.archive.archive import (
     reason,
 )
 from services.archive.staged import staged
+from services.descriptions import CatalogSpec
 from services.errors import InvalidSource
-from services.records import Attributes, CatalogSpec, Embedding, Vectors
+from services.records import Attributes, Embedding, Vectors
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -15,8 +15,9 @@ import numpy as np
 
 from services.archive.archive import Archive
 from services.archive.staged import staged
+from services.descriptions import CatalogSpec
 from services.errors import InvalidProductID, InvalidSource
-from services.records import CatalogSpec, Embedding, Vector
+from services.records import Embedding, Vector
 
 EMBEDDINGS = "img_embeddings.txt"
 INDEXES = "indexes.txt"

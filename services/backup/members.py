@@ -22,9 +22,10 @@ from typing import Annotated, Any, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from services.descriptions import AttributeKind, CatalogSpec, Quantization, Resample
 from services.errors import InvalidSource
 from services.hashes import PERCEPTUAL, SHA256
-from services.records import AttributeKind, CatalogSpec, ChangeKind, Lane, Quantization, Resample, Vectors
+from services.records import ChangeKind, Lane, Vectors
 
 FORMAT = 2
 """The version of the file format, increased by incompatible changes; v0.1 wrote 1, whose products have no perceptual

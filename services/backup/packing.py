@@ -22,9 +22,10 @@ from services.backup.members import (
     npy,
 )
 from services.catalog.catalogs import Catalogs
+from services.descriptions import CatalogSpec
 from services.errors import CatalogNotFound, Conflict, MediaNotFound
 from services.ledger import Ledger
-from services.records import CatalogSpec, Change, Lane, Point, RemoteImage, StoredImage
+from services.records import Change, Lane, Point, RemoteImage, StoredImage
 from services.storage.media import Media
 
 T = TypeVar("T")

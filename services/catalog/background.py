@@ -49,7 +49,10 @@ class Background:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _do(self, what: str, work: Callable[[], object]) -> None:
-        attempt(what, work)
+        try:
+            attempt(what, work)
+        except Exception:
+            log.exception(f"{what} failed")
 
     def _ended(self) -> None:
         with self._changed:

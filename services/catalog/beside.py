@@ -10,10 +10,10 @@ from services.catalog.background import Background, attempt
 from services.catalog.behind import behind
 from services.catalog.bringing import Bringing, Brought, Pictures
 from services.catalog.open_generation import OpenGeneration
+from services.descriptions import Generation, GenerationState
 from services.errors import IndexUnavailable
 from services.images.intake import Form, Intake
 from services.index.vector_index import VectorIndex
-from services.records import Generation, GenerationState
 
 SETTLING_SECONDS = 30.0
 """How long after a switch a process may go on as if the generation that was live before still were: it has an older

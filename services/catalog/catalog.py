@@ -18,6 +18,7 @@ from services.catalog.search import Searcher, SearchOptions
 from services.catalog.stream import applied
 from services.catalog.versions import Versions
 from services.catalog.writer import Finish, Writer
+from services.descriptions import CatalogSpec
 from services.encoders.shared import SharedEncoder
 from services.encoders.specs import trained
 from services.images.intake import Intake, Observe, Picture, nothing
@@ -26,7 +27,6 @@ from services.names import checked_product_id
 from services.query.filters import Filter
 from services.records import (
     Attributes,
-    CatalogSpec,
     Change,
     ChangeKind,
     Embedding,

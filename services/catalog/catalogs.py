@@ -16,14 +16,13 @@ from services.catalog.open_generation import OpenGeneration
 from services.catalog.registry import Registry
 from services.catalog.sharing import Sharing
 from services.catalog.versions import Versions
-from services.descriptions import as_live
+from services.descriptions import CatalogSpec, Generation, GenerationState, as_live
 from services.encoders.encoder import Encoder
 from services.encoders.networks import network
 from services.encoders.shared import SharedEncoder
 from services.errors import CatalogExists, CatalogNotFound, Closed, IndexUnavailable
 from services.images.intake import Intake
 from services.index.vector_index import VectorIndex
-from services.records import CatalogSpec, Generation, GenerationState
 
 Save = Callable[[CatalogSpec], None]
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable
 
+from services.descriptions import CatalogSpec, Generation, GenerationState
 from services.encoders.encoder import Encoder
 from services.encoders.shared import SharedEncoder
-from services.records import CatalogSpec, Generation, GenerationState
 
 _Key = tuple[str, str, str]
 

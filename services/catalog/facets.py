@@ -4,12 +4,13 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from services.descriptions import AttributeKind
 from services.errors import AttributeNotIndexed
 from services.index.vector_index import VectorIndex
 from services.kinds import leaves
 from services.paging import paginate
 from services.query.filters import Filter, is_key, steps
-from services.records import AttributeKind, Facet
+from services.records import Facet
 
 PAGE = 1000
 _COUNTED: Mapping[AttributeKind, type] = {

@@ -1,7 +1,7 @@
 """Which vectors may stand in a catalog: those of one encoder."""
 
+from services.descriptions import CatalogSpec
 from services.errors import EncoderMismatch
-from services.records import CatalogSpec
 
 
 def check_fingerprint(spec: CatalogSpec, fingerprint: str) -> None:

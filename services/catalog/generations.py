@@ -26,10 +26,9 @@ from services.catalog.switching import (
     wanted,
     without,
 )
-from services.descriptions import as_live, live, rfc3339
+from services.descriptions import CatalogSpec, Generation, GenerationState, as_live, live, rfc3339
 from services.errors import GenerationIncomplete
 from services.failpoints import hit
-from services.records import CatalogSpec, Generation, GenerationState
 
 KEEP_SECONDS = 86_400.0
 """How long a generation is kept after another one has become the live one."""

@@ -12,19 +12,12 @@ from services.catalog.bringing import Pictures
 from services.catalog.reading import Reading
 from services.catalog.search import MAX_LIMIT
 from services.catalog.tombstones import purge, read_tombstones
+from services.descriptions import AttributeKind, CatalogSpec, GenerationState
 from services.images.intake import Intake
 from services.index.vector_index import VectorIndex, checked_keys, never
 from services.kinds import extended
 from services.paging import paginate
-from services.records import (
-    AttributeKind,
-    CatalogSpec,
-    GenerationState,
-    Graph,
-    OtherKinds,
-    Point,
-    Tombstone,
-)
+from services.records import Graph, OtherKinds, Point, Tombstone
 from services.storage.media import Media
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 from services.catalog.fingerprint import check_fingerprint
+from services.descriptions import CatalogSpec
 from services.encoders.shared import SharedEncoder
 from services.images.intake import Form
 from services.index.vector_index import VectorIndex
-from services.records import CatalogSpec, Pixels, Vectors
+from services.records import Pixels, Vectors
 
 
 class OpenGeneration:

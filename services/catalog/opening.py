@@ -9,12 +9,11 @@ from typing import TypedDict, Unpack
 from services.catalog.catalog import Catalog
 from services.catalog.catalogs import Catalogs
 from services.catalog.fingerprint import check_fingerprint
-from services.descriptions import rfc3339
+from services.descriptions import CatalogSpec, Quantization, Resample, rfc3339
 from services.encoders.networks import network
 from services.encoders.specs import DEFAULT_ENCODER, DEFAULT_RESAMPLE, DEFAULT_WEIGHTS, checked_spec
 from services.errors import CatalogExists, EncoderMismatch
 from services.names import checked_catalog_name
-from services.records import CatalogSpec, Quantization, Resample
 
 
 class CatalogOptions(TypedDict, total=False):

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from services.records import CatalogSpec
+from services.descriptions import CatalogSpec
 
 
 class Registry(Protocol):

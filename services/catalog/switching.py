@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from services.catalog.opening import CatalogOptions
-from services.descriptions import as_live, live, rfc3339
+from services.descriptions import CatalogSpec, Generation, GenerationState, as_live, live, rfc3339
 from services.encoders.networks import network
 from services.encoders.specs import DEFAULT_WEIGHTS, checked_spec
 from services.errors import (
@@ -17,7 +17,6 @@ from services.errors import (
     GenerationUnchanged,
     IndexUnavailable,
 )
-from services.records import CatalogSpec, Generation, GenerationState
 
 BUILT = (GenerationState.NEXT, GenerationState.SWITCHING)
 """The states of a generation that has not been live yet."""

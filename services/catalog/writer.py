@@ -12,12 +12,13 @@ import numpy as np
 from services.catalog.features import normalized
 from services.catalog.plan import EncodedImage, PlannedChange, Stored, Write, check_change, image_failed, plan
 from services.catalog.versions import Versions
+from services.descriptions import Resample
 from services.errors import DuplicateProduct, ImageFeatureless, IndexUnavailable
 from services.failpoints import hit
 from services.images.intake import Form, Intake, Observe, Picture, Taken
 from services.index.vector_index import VectorIndex
 from services.kinds import Kinds
-from services.records import AttributeUpdate, Change, ImageSource, Outcome, Pixels, Resample, State, Vectors
+from services.records import AttributeUpdate, Change, ImageSource, Outcome, Pixels, State, Vectors
 
 ROUNDS = 10
 """How often a change is tried whose product another writer changes at the same time."""

@@ -4,8 +4,8 @@ import os
 import re
 from pathlib import Path
 
+from services.descriptions import Resample
 from services.errors import WeightsInvalid, WeightsNotFound
-from services.records import Resample
 
 IMAGENET = "imagenet"
 RANDOM = "random:"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from services.attributes import checked_attributes
+from services.descriptions import AttributeKind
 from services.errors import DuplicateProduct, InvalidChange, InvalidSource, LookalikeError
 from services.feeds.names import nfc
 from services.feeds.source import Source
@@ -14,7 +15,7 @@ from services.feeds.tables.options import Options, Role
 from services.feeds.tables.table import Record, Table
 from services.names import checked_new_product_id, checked_product_id
 from services.outbound.urls import checked_url
-from services.records import AttributeKind, Attributes, RemoteImage
+from services.records import Attributes, RemoteImage
 
 LISTS = (".csv", ".tsv", ".ndjson", ".jsonl")
 TABLES = (".csv", ".tsv")

@@ -16,6 +16,7 @@ from typing import Self
 import numpy as np
 from PIL import Image
 
+from services.descriptions import Resample
 from services.errors import ImageError
 from services.images.colors import over_white
 from services.images.faults import damaged
@@ -23,7 +24,7 @@ from services.images.limits import Limits
 from services.images.opening import upright
 from services.images.perceptual import perceptual_hash
 from services.images.processes import Children, out_of_memory
-from services.records import Pixels, Resample
+from services.records import Pixels
 
 THUMBNAIL_SIDE = 320
 MODULES = (__name__, "PIL.ImageCms", "pi_heif", "pyvips")

@@ -10,12 +10,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
+from services.descriptions import Resample
 from services.errors import Closed, FetchError, ImageError, InvalidInput, NotFound
 from services.failpoints import hit
 from services.images.budget import IN_HAND, RESERVE, ByteBudget
 from services.images.decoder import Decoder
 from services.images.files import read
-from services.records import ImageSource, Pixels, RemoteImage, Resample, StoredImage
+from services.records import ImageSource, Pixels, RemoteImage, StoredImage
 from services.storage.media import Media
 
 LATE = 32

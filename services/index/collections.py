@@ -15,7 +15,7 @@ from typing import Any
 
 from qdrant_client import models
 
-from services.descriptions import to_generations
+from services.descriptions import AttributeKind, CatalogSpec, to_generations
 from services.errors import CatalogNotFound, DataCorrupt, IndexRefused
 from services.formats import Format, Migration, Pending
 from services.index.client import WRITE_SECONDS, Client
@@ -23,7 +23,6 @@ from services.index.payload import VECTOR
 from services.index.server import ServerIndex, vectors_config
 from services.index.server_fields import field_indexes
 from services.names import checked_catalog_name
-from services.records import AttributeKind, CatalogSpec
 
 _METADATA = ("id", "encoder", "weights", "resample", "fingerprint", "created_at", "quantization")
 _ADDED = ("generation_created_at", "generations")

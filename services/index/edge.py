@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import qdrant_edge as qdrant
 
+from services.descriptions import AttributeKind, Quantization
 from services.errors import DataNotWritable
 from services.index import edge_filters, edge_points, field_indexes, payload
 from services.index.edge_fields import EdgeFields, create_own
@@ -32,19 +33,7 @@ from services.index.vector_index import (
 )
 from services.paging import paginate
 from services.query.filters import Filter
-from services.records import (
-    AttributeKind,
-    AttributeUpdate,
-    Facet,
-    Graph,
-    Neighbor,
-    OtherKinds,
-    Point,
-    Quantization,
-    Revision,
-    Tombstone,
-    Vector,
-)
+from services.records import AttributeUpdate, Facet, Graph, Neighbor, OtherKinds, Point, Revision, Tombstone, Vector
 
 FLUSH_SECONDS = 5.0
 """Seconds of writes that the log may hold to replay: Qdrant's default (storage.performance.flush_interval_sec)."""

@@ -5,9 +5,9 @@ from typing import Any
 
 import qdrant_edge as qdrant
 
+from services.descriptions import AttributeKind
 from services.index.field_indexes import FieldIndex
 from services.query.filters import steps
-from services.records import AttributeKind
 
 PREFIX = "attributes."
 

@@ -4,10 +4,11 @@ from typing import Any
 
 import qdrant_edge as qdrant
 
+from services.descriptions import Quantization
 from services.index import scan
 from services.index.payload import OVERSAMPLING, VECTOR, payload
 from services.index.vector_index import checked_vector, point_id
-from services.records import Point, Quantization, Tombstone
+from services.records import Point, Tombstone
 
 
 def config(dim: int, quantization: Quantization) -> qdrant.EdgeConfig:

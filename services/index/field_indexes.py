@@ -11,10 +11,11 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from services.descriptions import AttributeKind
 from services.kinds import Kinds, shown
 from services.paging import paginate
 from services.query.filters import Steps, is_key, steps
-from services.records import AttributeKind, Attributes, OtherKinds, Point
+from services.records import Attributes, OtherKinds, Point
 
 _PAGE = 1000
 EXAMPLES = 10

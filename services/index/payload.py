@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from services.records import AttributeUpdate, Neighbor, Point, Quantization, Tombstone
+from services.descriptions import Quantization
+from services.records import AttributeUpdate, Neighbor, Point, Tombstone
 
 # A named vector, so that other vectors of a product can be added without rewriting it.
 VECTOR = "image"

@@ -11,7 +11,7 @@ for itself, by `FULL_SCAN_KB`. It also holds for searches without a filter, so i
 
 from collections.abc import Callable, Mapping
 
-from services.records import Quantization
+from services.descriptions import Quantization
 
 DEFAULT_KB = 10_000
 """Kilobytes of vectors that Qdrant scans by itself where it is told nothing else."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from qdrant_client import models
 
+from services.descriptions import AttributeKind, Quantization
 from services.errors import IndexUnavailable
 from services.index import field_indexes, payload, scan, server_filters
 from services.index.client import WRITE_SECONDS, Client
@@ -24,19 +25,7 @@ from services.index.vector_index import (
 )
 from services.paging import paginate
 from services.query.filters import Filter
-from services.records import (
-    AttributeKind,
-    AttributeUpdate,
-    Facet,
-    Graph,
-    Neighbor,
-    OtherKinds,
-    Point,
-    Quantization,
-    Revision,
-    Tombstone,
-    Vector,
-)
+from services.records import AttributeUpdate, Facet, Graph, Neighbor, OtherKinds, Point, Revision, Tombstone, Vector
 
 _PAGE = 1000
 _WRITE_PAGE = 250

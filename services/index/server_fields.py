@@ -5,9 +5,9 @@ from typing import Any
 
 from qdrant_client import models
 
+from services.descriptions import AttributeKind
 from services.index.field_indexes import FieldIndex
 from services.index.server_filters import PREFIX
-from services.records import AttributeKind
 
 
 class ServerFields:

@@ -7,20 +7,10 @@ from typing import Protocol
 
 import numpy as np
 
+from services.descriptions import AttributeKind
 from services.errors import AttributeNotIndexed, InvalidInput, InvalidVector
 from services.query.filters import Filter, is_key
-from services.records import (
-    AttributeKind,
-    AttributeUpdate,
-    Facet,
-    Graph,
-    Neighbor,
-    OtherKinds,
-    Point,
-    Revision,
-    Tombstone,
-    Vector,
-)
+from services.records import AttributeUpdate, Facet, Graph, Neighbor, OtherKinds, Point, Revision, Tombstone, Vector
 
 _PRODUCTS = uuid.UUID("9d6a3f0e-6f0b-4c53-8f0f-4b7c1f4a5e21")
 

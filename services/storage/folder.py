@@ -17,11 +17,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Self
 
-from services.descriptions import to_generations
+from services.descriptions import AttributeKind, CatalogSpec, to_generations
 from services.errors import CatalogNotFound, DataCorrupt, DataLocked, DataNotWritable
 from services.formats import Migration
 from services.names import checked_catalog_name
-from services.records import AttributeKind, CatalogSpec
 from services.storage.disk import check_space, disk_errors
 from services.storage.format import MIGRATIONS, folder_format, write_format
 from services.storage.locks import open_locked, read_fields, try_lock, write_fields

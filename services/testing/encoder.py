@@ -5,8 +5,9 @@ import time
 
 import numpy as np
 
+from services.descriptions import Resample
 from services.encoders import networks
-from services.records import Pixels, Resample, Vectors
+from services.records import Pixels, Vectors
 from services.settings import Settings
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from services.descriptions import AttributeKind
 from services.index.vector_index import (
     anything,
     checked_cursor,
@@ -23,7 +24,6 @@ from services.index.vector_index import (
 from services.kinds import leaves_at, shown
 from services.query.filters import Filter, Steps, is_key, steps
 from services.records import (
-    AttributeKind,
     Attributes,
     AttributeUpdate,
     Facet,

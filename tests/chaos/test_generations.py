@@ -18,7 +18,7 @@ from shops import of_live, of_other
 from waiting import until
 
 from services import bootstrap
-from services.records import GenerationState
+from services.descriptions import GenerationState
 
 pytestmark = pytest.mark.long
 

@@ -8,13 +8,13 @@ import pytest
 from indexes import opened
 
 from services.catalog.catalog import Catalog
+from services.descriptions import CatalogSpec
 from services.encoders.encoder import Encoder
 from services.encoders.shared import SharedEncoder
 from services.images.decoder import Decoder
 from services.images.intake import QUIET_SECONDS, Fetches, Intake, Observe, nothing
 from services.images.limits import Limits
 from services.index.vector_index import VectorIndex
-from services.records import CatalogSpec
 from services.storage.media import Media
 from services.testing import StubEncoder, StubFetcher
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.descriptions import AttributeKind
 from services.errors import Conflict, InvalidAttributes
 from services.kinds import Kinds, extended, shown
-from services.records import AttributeKind
 
 K, N, F, B = AttributeKind.KEYWORD, AttributeKind.INTEGER, AttributeKind.FLOAT, AttributeKind.BOOL
 TAKEN: Mapping[AttributeKind, list[tuple[Any, Any]]] = {

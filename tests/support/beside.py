@@ -18,10 +18,10 @@ from api.app import create_app
 from api.servers.embedded import EmbeddedServer
 from services import bootstrap, settings
 from services.catalog.catalogs import Catalogs
+from services.descriptions import Resample
 from services.encoders.encoder import Encoder
 from services.ledger import Ledger
 from services.queue.valkey import ValkeyServer
-from services.records import Resample
 from services.settings import Settings
 from workers.worker import Worker
 

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from harness import children
 
+from services.descriptions import AttributeKind
 from services.errors import AttributeNotIndexed
 from services.index.vector_index import VectorIndex
-from services.records import AttributeKind, Facet, Point, Tombstone, Vectors
+from services.records import Facet, Point, Tombstone, Vectors
 
 DIM = 16
 COUNT = 300

@@ -8,11 +8,11 @@ from uuid import uuid4
 
 import pytest
 
+from services.descriptions import CatalogSpec, Quantization
 from services.index.client import Client
 from services.index.collections import Collections
 from services.index.edge import EdgeIndex
 from services.index.vector_index import VectorIndex
-from services.records import CatalogSpec, Quantization
 from services.testing import MemoryIndex
 
 QDRANT_URL = os.environ.get("QDRANT_URL", "")

@@ -13,11 +13,12 @@ from concurrent.futures import Future
 
 import stub_worker
 
+from services.descriptions import Resample
 from services.encoders import networks
 from services.images import decoder as images
 from services.images.decoder import Decoder
 from services.images.limits import Limits
-from services.records import Pixels, Resample, Vectors
+from services.records import Pixels, Vectors
 from services.testing import StubEncoder
 
 DEADLY = (1, 2, 3)

@@ -13,9 +13,10 @@ from services import bootstrap, settings
 from services.catalog.catalog import Catalog
 from services.catalog.catalogs import Catalogs
 from services.catalog.opening import new_spec
+from services.descriptions import CatalogSpec
 from services.images.decoder import Decoder
 from services.index.vector_index import VectorIndex
-from services.records import CatalogSpec, Change, ChangeKind, RemoteImage, State
+from services.records import Change, ChangeKind, RemoteImage, State
 from services.testing import StubFetcher, load_stub, picture
 
 FIRST, SECOND = "efficientnet_lite0", "inception_v3"

@@ -7,8 +7,8 @@ import signal
 import sys
 
 from services import bootstrap, settings
+from services.descriptions import Resample
 from services.ledger import Chores
-from services.records import Resample
 from services.settings import Settings
 from services.telemetry import logs
 from services.testing import StubEncoder, load_stub

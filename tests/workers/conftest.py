@@ -13,9 +13,9 @@ from workshop import Shop, Stub
 from services import bootstrap, settings
 from services.catalog.catalogs import Catalogs
 from services.catalog.opening import new_spec
+from services.descriptions import Resample
 from services.encoders.encoder import Encoder
 from services.ledger import Store, connect
-from services.records import Resample
 from services.settings import Settings
 
 _numbers = itertools.count()

@@ -21,11 +21,12 @@ from workshop import until
 
 from services import bootstrap, settings
 from services.catalog.opening import new_spec
+from services.descriptions import CatalogSpec
 from services.errors import LedgerUnavailable
 from services.ledger import Ledger, Store, connect
 from services.queue.broker import DRAIN, QUEUE, celery_config
 from services.queue.valkey import ValkeyServer
-from services.records import CatalogSpec, Change, Job, Lane, StoredImage
+from services.records import Change, Job, Lane, StoredImage
 from services.storage.media import Media
 from services.testing import load_stub, picture
 

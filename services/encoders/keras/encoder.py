@@ -7,13 +7,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from services.descriptions import Resample
 from services.encoders import specs
 from services.encoders.keras import weights as network_weights
 from services.encoders.keras.starting import starting
 from services.encoders.network import Network, Patience
 from services.encoders.pace import Pace, of_gpu, of_processors
 from services.errors import PrecisionUnavailable
-from services.records import Pixels, Resample, Vectors
+from services.records import Pixels, Vectors
 from services.settings import Precision
 
 _BFLOAT16 = "auto_mixed_precision_onednn_bfloat16"

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from services.descriptions import AttributeKind
 from services.errors import InvalidAttributes
 from services.feeds.tables.numbers import Number, number_of
 from services.kinds import EXACT
-from services.records import AttributeKind
 
 NO_VALUE = frozenset({"", "n/a", "#n/a", "na", "nan", "null", "none", "-", "--", "–", "—"})
 """Cells without a value where numbers or truth values are expected, in lower case."""

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
+from services.descriptions import AttributeKind
 from services.feeds.tables.cells import Tally
 from services.feeds.tables.columns import Cell, Column
 from services.feeds.tables.numbers import number_of
 from services.feeds.tables.options import ByHand
-from services.records import AttributeKind
 
 OUTLIERS = 10
 """Of so many cells one may be a mistake; where more are text, such as sizes, the column is one of texts."""

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from services.descriptions import AttributeKind
 from services.errors import InvalidSource
-from services.records import AttributeKind
 
 
 class Role(StrEnum):

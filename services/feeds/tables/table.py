@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
+from services.descriptions import AttributeKind
 from services.errors import InvalidAttributes, InvalidChange, InvalidSource, LookalikeError
 from services.feeds.tables.columns import Column, Missing, shown
 from services.feeds.tables.headers import KNOWN, Header, Use, plain
@@ -13,7 +14,6 @@ from services.feeds.tables.options import ByHand, Options, Role
 from services.feeds.tables.rows import Row, form_of, rows_of
 from services.feeds.tables.text import encoding_of
 from services.query.filters import key_of
-from services.records import AttributeKind
 
 MAX_COLUMNS = 1000
 NUMBERS = (AttributeKind.INTEGER, AttributeKind.FLOAT)

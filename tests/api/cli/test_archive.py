@@ -16,7 +16,8 @@ from click.testing import CliRunner, Result
 from api.cli.main import cli
 from services import bootstrap, settings
 from services.catalog.opening import new_spec
-from services.records import AttributeKind, CatalogSpec, Embedding
+from services.descriptions import AttributeKind, CatalogSpec
+from services.records import Embedding
 
 DIM = 1280
 FORMATS = ["script", "npz", "parquet"]

@@ -8,7 +8,7 @@ import pytest
 
 from services import bootstrap, settings
 from services.catalog.opening import new_spec
-from services.records import AttributeKind
+from services.descriptions import AttributeKind
 from services.testing import load_stub, picture
 
 Run = Callable[..., tuple[int, dict[str, Any]]]

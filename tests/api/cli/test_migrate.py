@@ -9,8 +9,9 @@ import pytest
 
 from services import bootstrap, settings
 from services.catalog.opening import new_spec
+from services.descriptions import AttributeKind
 from services.index.twin import QdrantTwin
-from services.records import AttributeKind, Embedding
+from services.records import Embedding
 from services.settings import Settings
 from services.testing import load_stub
 

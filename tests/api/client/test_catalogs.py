@@ -21,9 +21,10 @@ from api.client.catalog import PIXEL
 from api.client.catalogs import RemoteCatalogs
 from api.client.timings import Timings
 from services import settings
+from services.descriptions import AttributeKind
 from services.errors import CatalogNotFound
 from services.query.filters import parse
-from services.records import AttributeKind, Change, Progress, RemoteImage, State
+from services.records import Change, Progress, RemoteImage, State
 
 Run = Callable[..., tuple[int, dict[str, Any]]]
 Refused = Callable[..., str]

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from services.descriptions import AttributeKind
 from services.errors import IndexUnavailable
-from services.records import AttributeKind
 
 SHOES = "/v1/catalogs/shoes"
 

@@ -3,8 +3,9 @@ import hashlib
 import numpy as np
 import pytest
 
+from services.descriptions import AttributeKind, CatalogSpec
 from services.hashes import perceptual
-from services.records import AttributeKind, CatalogSpec, Embedding
+from services.records import Embedding
 
 DIM = 8
 

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from services.archive.archive import About, Archive, attributes_of, check_fit, checked, claimed
 from services.archive.formats import formats, read
+from services.descriptions import CatalogSpec
 from services.errors import EncoderMismatch, InvalidProductID, InvalidSource
-from services.records import CatalogSpec, Embedding
+from services.records import Embedding
 
 FORMATS = ["script", "npz", "parquet"]
 DIM = 8

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from services.catalog.catalog import Catalog
+from services.descriptions import AttributeKind, CatalogSpec
 from services.errors import (
     AttributeNotIndexed,
     DataFull,
@@ -26,18 +27,7 @@ from services.errors import (
 )
 from services.index.vector_index import VectorIndex
 from services.query.filters import key_of, parse
-from services.records import (
-    AttributeKind,
-    Attributes,
-    CatalogSpec,
-    Change,
-    Embedding,
-    Facet,
-    ImageSource,
-    Outcome,
-    Point,
-    State,
-)
+from services.records import Attributes, Change, Embedding, Facet, ImageSource, Outcome, Point, State
 from services.testing import StubEncoder, picture
 
 RED, GREEN, BLUE = (220, 30, 30), (30, 200, 40), (30, 40, 210)

@@ -16,6 +16,7 @@ import pytest
 from services import bootstrap
 from services.catalog.catalogs import Catalogs
 from services.catalog.opening import new_spec, open_or_create
+from services.descriptions import AttributeKind, CatalogSpec
 from services.errors import (
     CatalogExists,
     CatalogNotFound,
@@ -28,7 +29,7 @@ from services.errors import (
     InvalidCatalog,
     WeightsUnreachable,
 )
-from services.records import AttributeKind, CatalogSpec, Change, ChangeKind, RemoteImage, State
+from services.records import Change, ChangeKind, RemoteImage, State
 from services.settings import Settings
 from services.testing import StubEncoder, load_stub, picture
 
@@ -212,7 +213,8 @@ from services import bootstrap
 from services.catalog.opening import new_spec
 from services.errors import CatalogNotFound, IndexUnavailable
 from services.query.filters import parse
-from services.records import AttributeKind, Change, ChangeKind
+from services.descriptions import AttributeKind
+from services.records import Change, ChangeKind
 from services.settings import Settings
 from services.testing import load_stub, picture
 

@@ -15,10 +15,11 @@ from services.catalog.catalogs import Catalogs
 from services.catalog.generations import Generations
 from services.catalog.passes import Pass
 from services.catalog.switching import dropped
+from services.descriptions import GenerationState
 from services.encoders.encoder import Encoder
 from services.errors import GenerationLive, GenerationNotFound, IndexUnavailable
 from services.images.decoder import Decoder
-from services.records import Embedding, GenerationState, State
+from services.records import Embedding, State
 from services.testing import load_stub
 
 

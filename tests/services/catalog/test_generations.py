@@ -21,6 +21,7 @@ from services.catalog.catalogs import Catalogs
 from services.catalog.generations import Generations
 from services.catalog.passes import Pass
 from services.catalog.switching import dropped, switching
+from services.descriptions import AttributeKind, GenerationState
 from services.encoders.encoder import Encoder
 from services.errors import (
     Conflict,
@@ -35,7 +36,7 @@ from services.errors import (
     WeightsUnreachable,
 )
 from services.images.decoder import Decoder
-from services.records import AttributeKind, Change, ChangeKind, GenerationState, State
+from services.records import Change, ChangeKind, State
 from services.testing import load_stub
 
 MadeWith = Callable[[str, Sequence[Change]], dict[str, Any]]

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from services.catalog.catalog import Catalog
+from services.descriptions import AttributeKind
 from services.errors import AttributeNotIndexed, Conflict, InvalidAttributes, InvalidInput
 from services.query.filters import parse
-from services.records import AttributeKind, Change, ChangeKind, Embedding, Facet, OtherKinds, Pixels, Vectors
+from services.records import Change, ChangeKind, Embedding, Facet, OtherKinds, Pixels, Vectors
 from services.testing import StubEncoder, picture
 
 RED, BLUE = picture((220, 30, 30)), picture((30, 40, 210))

@@ -9,8 +9,8 @@ import pytest
 from services import bootstrap
 from services.catalog.catalogs import Catalogs
 from services.catalog.opening import new_spec, open_or_create
+from services.descriptions import CatalogSpec
 from services.errors import EncoderMismatch, EncoderUnknown, InvalidCatalog
-from services.records import CatalogSpec
 from services.settings import Settings
 from services.testing import load_stub
 

@@ -18,10 +18,11 @@ from services import bootstrap, settings
 from services.catalog.catalogs import Catalogs
 from services.catalog.opening import new_spec
 from services.catalog.sharing import FRESH_SECONDS, Exclusive
+from services.descriptions import AttributeKind, CatalogSpec, Resample
 from services.encoders.encoder import Encoder
 from services.errors import CatalogExists, CatalogNotFound, DataCorrupt, EncoderMismatch, IndexUnavailable
 from services.ledger import Ledger, Store
-from services.records import AttributeKind, CatalogSpec, Change, Resample
+from services.records import Change
 from services.settings import Settings
 from services.testing import StubEncoder, load_stub, picture
 

@@ -7,8 +7,9 @@ import pytest
 
 from services.catalog.catalog import Catalog
 from services.catalog.unknown_keys import MAX_CHECKED
+from services.descriptions import AttributeKind
 from services.query.filters import parse
-from services.records import AttributeKind, Embedding, FilterWarning
+from services.records import Embedding, FilterWarning
 
 ATTRIBUTES: list[dict[str, Any]] = [
     {"color": "red", "price": 9.5, "size": {"width": 3}, "a.b": 1, "tags": []},

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from services.descriptions import AttributeKind
 from services.errors import InvalidSource
 from services.feeds.lists import attributes_table
 from services.feeds.picking import Picking
 from services.feeds.source import IdRule, Source
 from services.feeds.sources import sources
-from services.records import AttributeKind, RemoteImage
+from services.records import RemoteImage
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from image_files import (
 )
 from PIL import Image
 
+from services.descriptions import Resample
 from services.errors import (
     ImageCorrupt,
     ImageDecodeCrashed,
@@ -33,7 +34,7 @@ from services.errors import (
 from services.images.decoder import MODULES, Decoder, decode, thumbnail
 from services.images.limits import Limits
 from services.images.processes import Children
-from services.records import Pixels, Resample
+from services.records import Pixels
 from services.signatures import READ, SIGNATURES
 
 # Pillow warns of broken metadata.

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from indexes import collections, new_client, new_spec
 
+from services.descriptions import CatalogSpec
 from services.errors import CatalogNotFound, FormatTooNew
 from services.formats import Migration
 from services.index.client import WRITE_SECONDS
 from services.index.collections import MIGRATIONS, Collections
-from services.records import CatalogSpec
 
 CURRENT = len(MIGRATIONS)
 

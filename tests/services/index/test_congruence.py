@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from indexes import SERVER, opened
 
+from services.descriptions import AttributeKind
 from services.index.vector_index import VectorIndex
 from services.query.filters import Filter, parse
-from services.records import AttributeKind, AttributeUpdate, Point, Tombstone
+from services.records import AttributeUpdate, Point, Tombstone
 from services.testing import MemoryIndex
 
 DIM = 16

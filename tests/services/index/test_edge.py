@@ -17,13 +17,14 @@ import numpy as np
 import pytest
 import qdrant_edge
 
+from services.descriptions import AttributeKind
 from services.errors import DataCorrupt, DataLocked, DataNotWritable, IndexUnavailable
 from services.index import edge_points
 from services.index.edge import EdgeIndex
 from services.index.edge_folder import ShardFolder
 from services.index.edge_shard import Shard
 from services.query.filters import parse
-from services.records import AttributeKind, AttributeUpdate, Facet, Point, Tombstone, Vectors
+from services.records import AttributeUpdate, Facet, Point, Tombstone, Vectors
 
 WRITER = """
 import sys

@@ -14,11 +14,12 @@ import pytest
 from graphs import BUILT, COUNT, DIM, DURING, PARTS, contents, filled, looks, points, shards
 from waiting import until
 
+from services.descriptions import AttributeKind, Quantization
 from services.errors import Conflict, DataCorrupt
 from services.failpoints import enabled
 from services.index.edge import EdgeIndex
 from services.index.vector_index import VectorIndex
-from services.records import AttributeKind, AttributeUpdate, Graph, Point, Quantization, Revision, Tombstone
+from services.records import AttributeUpdate, Graph, Point, Revision, Tombstone
 from services.testing import MemoryIndex
 
 Change = Callable[[VectorIndex], object]

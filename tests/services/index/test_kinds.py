@@ -10,12 +10,13 @@ import pytest
 import qdrant_edge as qdrant
 from indexes import SERVER, opened
 
+from services.descriptions import AttributeKind
 from services.errors import AttributeNotIndexed
 from services.index.edge import EdgeIndex
 from services.index.field_indexes import FieldIndex
 from services.index.vector_index import VectorIndex, point_id
 from services.query.filters import Filter, parse, steps
-from services.records import AttributeKind, AttributeUpdate, Facet, OtherKinds, Point
+from services.records import AttributeUpdate, Facet, OtherKinds, Point
 from services.testing import MemoryIndex
 
 LOOK = np.array([1, 0, 0, 0], np.float32)

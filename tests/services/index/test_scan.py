@@ -11,10 +11,11 @@ import qdrant_edge
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.descriptions import AttributeKind, Quantization
 from services.index import edge_filters, edge_points, scan
 from services.index.edge import EdgeIndex
 from services.query.filters import parse
-from services.records import AttributeKind, Point, Quantization, Vectors
+from services.records import Point, Vectors
 
 Places = npt.NDArray[np.float64]
 SHARES = [0.001, 0.01, 0.025, 0.1, 0.5]

@@ -16,6 +16,7 @@ from indexes import QDRANT_URL, SERVER, collections, new_client, new_spec
 from proxy import Proxy
 from qdrant_client import models
 
+from services.descriptions import AttributeKind
 from services.errors import (
     CatalogNotFound,
     DataCorrupt,
@@ -30,7 +31,7 @@ from services.index.scan import FULL_SCAN_KB
 from services.index.server import ServerIndex
 from services.index.twin import QdrantTwin
 from services.query.filters import parse
-from services.records import AttributeKind, Point, Tombstone
+from services.records import Point, Tombstone
 
 ROOT = Path(__file__).parents[3]
 LOOK = np.array([1, 0, 0, 0], np.float32)

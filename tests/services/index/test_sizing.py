@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from services.descriptions import Quantization
 from services.index.edge import EdgeIndex
-from services.records import Point, Quantization
+from services.records import Point
 
 PAGE = (Path(__file__).parents[3] / "docs" / "operations.md").read_text().partition("## Sizing")[2]
 QUANTIZATIONS: list[Quantization] = ["none", "scalar", "turbo"]

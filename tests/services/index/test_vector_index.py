@@ -15,20 +15,11 @@ from hypothesis import strategies as st
 from indexes import SERVER, opened
 
 from services.attributes import checked_attributes
+from services.descriptions import AttributeKind, Quantization
 from services.errors import AttributeNotIndexed, InvalidInput, InvalidVector
 from services.index.vector_index import VectorIndex, point_id
 from services.query.filters import parse
-from services.records import (
-    AttributeKind,
-    AttributeUpdate,
-    Facet,
-    Neighbor,
-    Point,
-    Quantization,
-    Revision,
-    Tombstone,
-    Vector,
-)
+from services.records import AttributeUpdate, Facet, Neighbor, Point, Revision, Tombstone, Vector
 
 RED, GREEN, BLUE = ([1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0])
 ODD_IDS = [

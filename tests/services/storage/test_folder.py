@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from services.descriptions import AttributeKind, CatalogSpec
 from services.errors import (
     CatalogNotFound,
     DataCorrupt,
@@ -21,7 +22,6 @@ from services.errors import (
     DataNotWritable,
     InvalidCatalog,
 )
-from services.records import AttributeKind, CatalogSpec
 from services.storage.folder import DataFolder, service_url
 
 SPEC = CatalogSpec(

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from services.descriptions import AttributeKind
 from services.errors import InvalidSource
 from services.feeds.tables.headers import ATTRIBUTES
 from services.feeds.tables.options import Options, parsed
 from services.feeds.tables.table import Table
-from services.records import AttributeKind
 
 
 def read(
