@@ -157,9 +157,9 @@ def _building(result: Result) -> Iterator[Line]:
     rounds = result["rounds"]
     built, fed, ratio = (_median(rounds, key) for key in ("build_p99_ms", "feed_p99_ms", "p99_ratio"))
     what = f"neighbors of {result['products']:,}, p99, during a feed and a build"
-    yield Line(what, f"{built:.1f} ms", f"during the feed, {fed:.1f} ms", ratio, 1.3, at_most=True, unit="x")
+    yield Line(what, f"{built:.1f} ms", f"during the feed, {fed:.1f} ms", round(ratio, 2), 1.3, at_most=True, unit="x")
     built, fed, ratio = (_median(rounds, f"feed_{key}") for key in ("while_built_per_second", "per_second", "ratio"))
-    yield Line("the feed, during a build", f"{built:.1f} images/s", f"without, {fed:.1f} images/s", ratio)
+    yield Line("the feed, during a build", f"{built:.1f} images/s", f"without, {fed:.1f} images/s", round(ratio, 3))
 
 
 def _start(result: Result) -> Iterator[Line]:
