@@ -16,6 +16,7 @@ from services.catalog.opening import new_spec
 from services.descriptions import CatalogSpec
 from services.images.decoder import Decoder
 from services.index.vector_index import VectorIndex
+from services.paging import paginate
 from services.records import Change, ChangeKind, RemoteImage, State
 from services.testing import StubFetcher, load_stub, picture
 
@@ -122,8 +123,7 @@ def applied(catalog: Callable[[], Catalog], changes: Sequence[Change]) -> None:
 
 def told(index: VectorIndex) -> dict[str, Any]:
     """All that an index has, but for when products were removed."""
-    points, cursor = index.scroll(limit=1000, vectors=True)
-    assert cursor is None
+    points = list(paginate(lambda cursor: index.scroll(after=cursor, limit=1000, vectors=True)))
     return {
         "removed": {each.product_id: each.version for each in index.tombstones(before=float("inf"))},
         "points": {
