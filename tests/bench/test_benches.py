@@ -55,7 +55,9 @@ def test_every_bench_is_tried() -> None:
     assert {*LITTLE, *LITTLE_BUT_LONG} == {*OPTIONS}
 
 
-@pytest.mark.parametrize("name", LITTLE)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long if name in ("search", "scaling") else ()) for name in LITTLE]
+)
 def test_a_bench_gives_the_figures_of_its_tables(tmp_path: Path, name: str) -> None:
     check_its_tables_are_full(name, ran(name, LITTLE[name], tmp_path / "result.json"))
 

@@ -130,6 +130,7 @@ def test_a_graph_is_built_of_it(data: Path) -> None:
             ]
 
 
+@pytest.mark.long
 def test_the_encoder_finds_the_product_of_each_original(data: Path) -> None:
     """The vectors that it makes now are compared with those that v0.1 made."""
     with bootstrap.catalogs(configured(data)) as catalogs:
@@ -210,6 +211,7 @@ def work(catalogs: Catalogs, ledger: Ledger) -> None:
         assert claims.record(claim, list(zip(claim.refs, outcomes, strict=True)))
 
 
+@pytest.mark.long
 def test_a_service_goes_on_where_v0_1_was_stopped(data: Path) -> None:
     service = Service(data)
     service.start()

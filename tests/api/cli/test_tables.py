@@ -100,6 +100,7 @@ READ: dict[str, tuple[dict[str, Any], dict[str, tuple[Any, ...]]]] = {
 }
 
 
+@pytest.mark.long
 def test_every_list_is_read_as_it_was_meant(run: Run, data: Path, shop: Path) -> None:
     for name, (expected, columns) in READ.items():
         catalog = name.removesuffix(".csv")

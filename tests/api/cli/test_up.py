@@ -274,6 +274,7 @@ def test_the_demo_needs_a_key_where_the_service_does_and_tells_none(tmp_path: Pa
     assert status == 0 and key not in "".join(said) + out + errors
 
 
+@pytest.mark.long
 def test_neighbors_are_answered_before_tensorflow_is_imported(service: Service) -> None:
     with bootstrap.catalogs(service.settings) as catalogs:
         catalog = catalogs.create(new_spec("products", "efficientnet_lite0", "imagenet", "nearest"))

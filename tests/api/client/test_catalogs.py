@@ -298,6 +298,7 @@ def test_a_service_that_asks_for_a_pause_gets_it(run: Run, service: Beside, data
         assert second - first > 0.8, "Retry-After says 1 s"
 
 
+@pytest.mark.long
 def test_a_service_that_is_away_for_a_moment_is_waited_for(
     run: Run, service: Beside, data: Path, tmp_path: Path
 ) -> None:

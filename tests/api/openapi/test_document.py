@@ -189,6 +189,7 @@ def next_generation(service: Any) -> str:
     return generations.begin({"quantization": "scalar" if generations.all()[0].quantization == "none" else "none"}).id
 
 
+@pytest.mark.long
 def test_no_answer_is_outside_the_schema(service: Any) -> None:
     # Thousands of filters are tried in the body of a search, by the next test; those of the other two routes are judged
     # by the same code.
@@ -213,6 +214,7 @@ def test_no_answer_is_outside_the_schema(service: Any) -> None:
     assert not {status for _, status in statuses} & {500, 502, 503, 504}
 
 
+@pytest.mark.long
 def test_no_answer_to_a_search_is_outside_the_schema(service: Any) -> None:
     others = {phase: {"enabled": False} for phase in ("examples", "fuzzing", "stateful")}
     wrong, statuses = run(load(stocked(service), config(10, phases=others)).include(path=SEARCH))

@@ -66,6 +66,7 @@ def test_all_is_well(service: Any) -> None:
     assert (answer.status_code, answer.json) == (200, {"status": "ok", "ledger": "ok", "index": "ok"})
 
 
+@pytest.mark.long
 def test_without_redis_what_needs_it_says_so_soon_and_the_rest_works(fragile: Any, valkey: ValkeyServer) -> None:
     assert valkey.pid
     os.kill(valkey.pid, signal.SIGSTOP)  # worse than dead: it takes connections and says nothing

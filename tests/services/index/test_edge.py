@@ -231,6 +231,7 @@ def test_a_power_cut_after_flush_loses_nothing(path: Path, tmp_path: Path, monke
     again.close()
 
 
+@pytest.mark.long
 def test_the_log_does_not_grow_for_ever(path: Path) -> None:
     """After a while a flush takes everything out of the log: I expect nothing to be replayed from it."""
     index = EdgeIndex.open(path, 512, flush_seconds=0.0)
