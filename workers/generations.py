@@ -7,6 +7,7 @@ from services.catalog.catalog import Catalog
 from services.catalog.generations import Generations
 from services.catalog.opening import CatalogOptions
 from services.catalog.passes import Pass, Watch, from_json, joined, to_json
+from services.errors import Conflict
 from workers.tasks import Do, TaskRun
 
 REINDEX = "reindex"
@@ -35,12 +36,17 @@ def reindex(keep_seconds: float) -> Do:
             run.report(done.products, total, {"generation": id, "after": done.after} | to_json(done))
 
         report(begun)
-        done = generations.build(
-            id, after=begun.after, watch=lambda now: report(joined(begun, now)), stopping=run.stopped
-        )
-        run.check()
-        if promotes:
-            _promoted(run, lambda watch: generations.promote(id, allow_missing=allow_missing, watch=watch))
+        try:
+            done = generations.build(
+                id, after=begun.after, watch=lambda now: report(joined(begun, now)), stopping=run.stopped
+            )
+            run.check()
+            if promotes:
+                _promoted(run, lambda watch: generations.promote(id, allow_missing=allow_missing, watch=watch))
+        except Conflict:
+            if not promotes or id != generations.live():
+                raise
+            done = Pass()  # whoever had this task until its lease was over has switched meanwhile
         return {"generation": id, "promoted": promotes} | to_json(joined(begun, done))
 
     return do
@@ -55,7 +61,12 @@ def promote(keep_seconds: float) -> Do:
         if id == generations.live():
             # Whoever had this task before has switched, and died before that was recorded.
             return {"generation": id, "promoted": True} | to_json(Pass())
-        done = _promoted(run, lambda watch: generations.promote(id, allow_missing=allow_missing, watch=watch))
+        try:
+            done = _promoted(run, lambda watch: generations.promote(id, allow_missing=allow_missing, watch=watch))
+        except Conflict:
+            if id != generations.live():
+                raise
+            done = Pass()  # whoever had this task until its lease was over has switched meanwhile
         return {"generation": id, "promoted": True} | to_json(done)
 
     return do

@@ -142,7 +142,8 @@ class Feed:
             if self._client.hurry.wait(pause):
                 raise Closed(f"What was accepted is not waited for any more: it goes on as job {job.id}.")
             if time.monotonic() - heard > self._timings.silence:
-                with suppress(Forbidden):  # this key may not search: the worker will say
+                # A key that may not search: the worker will say. A service that is away is waited for below.
+                with suppress(Forbidden, ServiceUnavailable):
                     self._load_encoder()
                 heard = time.monotonic()
             try:

@@ -168,7 +168,7 @@ def begun(service: Running, path: str, body: dict[str, Any]) -> str:
 
 def done(service: Running, job: str) -> dict[str, Any]:
     ended = service.finished(job)
-    assert ended["state"] == "succeeded", (ended, service.log[-3000:])
+    assert ended["state"] == "succeeded", f"{ended['task']}\n{service.log[-3000:]}"
     return ended
 
 
