@@ -5,9 +5,9 @@ import json
 import os
 import random
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import httpx2
 import pytest
 from harness import CATALOG, Pictures, Running, Service, StackService, answer, picture
 from shops import of_live, of_other
+from threads import Meanwhile
 from waiting import until
 
 from services import bootstrap
@@ -44,7 +45,7 @@ def service(
         yield service
 
 
-class Load:
+class Load(Meanwhile):
     """Callers that search 20 times a second and change 5 products a second, whatever happens.
 
     Attributes:
@@ -62,25 +63,10 @@ class Load:
         self.may_be_away = False
         self._service = service
         self._pictures = pictures
-        self._ended = threading.Event()
-        seeds = [rng.getrandbits(32) for _ in range(2)]
-        self._threads = [
-            threading.Thread(target=self._search, args=(random.Random(seeds[0]),)),
-            threading.Thread(target=self._change, args=(random.Random(seeds[1]),)),
-        ]
-
-    def __enter__(self) -> "Load":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        for thread in self._threads:
-            thread.join()
+        super().__init__(*(partial(each, random.Random(rng.getrandbits(32))) for each in (self._search, self._change)))
 
     def _search(self, rng: random.Random) -> None:
-        while not self._ended.wait(0.05):
+        while not self.ended.wait(0.05):
             question = rng.randrange(SEARCHED)
             answered = self._sent(lambda client, question=question: asked(client, question))  # type: ignore[misc]
             if answered is not None:
@@ -89,7 +75,7 @@ class Load:
 
     def _change(self, rng: random.Random) -> None:
         number = 0
-        while not self._ended.wait(0.2):
+        while not self.ended.wait(0.2):
             number += 1
             path = f"/catalogs/{CATALOG}/products/c{rng.randrange(CHANGED)}"
             kind = rng.choice(["PUT", "PUT", "PATCH", "DELETE"])

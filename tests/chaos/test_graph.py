@@ -2,7 +2,6 @@
 
 import random
 import signal
-import threading
 import time
 from collections.abc import Callable
 
@@ -10,6 +9,7 @@ import httpx2
 import numpy as np
 import pytest
 from harness import CATALOG, Pictures, Service, answer, picture
+from threads import Meanwhile
 from waiting import until
 
 from services import bootstrap
@@ -35,7 +35,7 @@ def fill(service: Service, count: int) -> None:
         assert {outcome.state for outcome in catalog.put_embeddings(made)} == {State.APPLIED}
 
 
-class Searches:
+class Searches(Meanwhile):
     """Searches without a pause; `wrong` says what was answered that should not have been."""
 
     def __init__(self, service: Service) -> None:
@@ -43,21 +43,12 @@ class Searches:
         self.wrong: list[str] = []
         self.may_be_away = False
         self._service = service
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._search)
-
-    def __enter__(self) -> "Searches":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
+        super().__init__(self._search)
 
     def _search(self) -> None:
         """A product's group is nearer to it than anything else."""
         rng = random.Random(1)
-        while not self._ended.wait(0.01):
+        while not self.ended.wait(0.01):
             number = rng.randrange(400)
             try:
                 with self._service.client() as client:

@@ -1,16 +1,17 @@
 """Redis and the index go away in every way a network knows: callers are told soon, nothing is lost, work goes on."""
 
 import random
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import httpx2
 import pytest
 from chaos import Callers, closed, differences
 from harness import CATALOG, Pictures, StackService
 from proxy import Proxy
+from threads import Meanwhile
 from waiting import until
 
 pytestmark = pytest.mark.long
@@ -40,7 +41,7 @@ def fault(proxy: Proxy, way: str) -> Iterator[None]:
         proxy.reset()  # connections of the time before are as dead as after a real outage
 
 
-class Asking:
+class Asking(Meanwhile):
     """Callers that ask all the time.
 
     `slowest` are the seconds of the slowest 503, `idle` those of the slowest answer that needs neither Redis nor the
@@ -52,23 +53,11 @@ class Asking:
         self.idle = 0.0
         self.statuses: dict[int, int] = {}
         self._service = service
-        self._ended = threading.Event()
-        self._threads = [threading.Thread(target=self._ask, args=(n,), daemon=True) for n in range(2)]
-        self._threads.append(threading.Thread(target=self._ask_for_nothing, daemon=True))
-
-    def __enter__(self) -> "Asking":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        for thread in self._threads:
-            thread.join()
+        super().__init__(*(partial(self._ask, n) for n in range(2)), self._ask_for_nothing)
 
     def _ask(self, number: int) -> None:
         with self._service.client() as client:
-            while not self._ended.wait(0.05):
+            while not self.ended.wait(0.05):
                 began = time.monotonic()
                 try:
                     if number:
@@ -84,7 +73,7 @@ class Asking:
 
     def _ask_for_nothing(self) -> None:
         with self._service.client() as client:
-            while not self._ended.wait(0.05):
+            while not self.ended.wait(0.05):
                 began = time.monotonic()
                 client.get(f"{self._service.url}/livez").raise_for_status()
                 self.idle = max(self.idle, time.monotonic() - began)

@@ -2,7 +2,6 @@
 
 import random
 import signal
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 from chaos import Supervisor, grid
 from harness import ENDS, Pictures, StackService, answer
+from threads import Meanwhile
 from waiting import until
 
 pytestmark = pytest.mark.long
@@ -35,7 +35,7 @@ def failing(numbers: range) -> int:
     return sum(number % 2 == 0 and number % PUTS_EVERY != 0 for number in numbers)
 
 
-class Watcher:
+class Watcher(Meanwhile):
     """Asks for the jobs all the time, and keeps what should not have been told."""
 
     def __init__(self, service: StackService, jobs: dict[str, int]) -> None:
@@ -44,19 +44,10 @@ class Watcher:
         self._service = service
         self._jobs = jobs
         self._before: dict[str, dict[str, Any]] = {}
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> "Watcher":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
+        super().__init__(self._watch)
 
     def _watch(self) -> None:
-        while not self._ended.wait(0.02):
+        while not self.ended.wait(0.02):
             for job in list(self._jobs):
                 if now := self._service.job(job):
                     self.look(job, now)

@@ -2,15 +2,16 @@
 
 import random
 import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
 
 import httpx2
 import pytest
 from harness import Pictures, StackService, answer, picture
+from threads import Meanwhile
 from waiting import until
 
 from services import bootstrap
@@ -77,7 +78,7 @@ def test_jobs_are_whole_after_kills_of_everything(
     assert stored(service).keys() == {f"p{n}" for n in range(PRODUCTS)}
 
 
-class Load:
+class Load(Meanwhile):
     """Callers that put products one by one and search, whatever happens; `accepted` are the 202s, by product."""
 
     def __init__(self, service: StackService, pictures: Pictures) -> None:
@@ -86,24 +87,12 @@ class Load:
         self.faults: list[str] = []
         self._service = service
         self._pictures = pictures
-        self._ended = threading.Event()
-        self._threads = [threading.Thread(target=self._put, args=(n,)) for n in range(3)]
-        self._threads.append(threading.Thread(target=self._search))
-
-    def __enter__(self) -> "Load":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        for thread in self._threads:
-            thread.join()
+        super().__init__(*(partial(self._put, n) for n in range(3)), self._search)
 
     def _put(self, caller: int) -> None:
         with self._service.client() as client:
             number = 0
-            while not self._ended.wait(0.03):
+            while not self.ended.wait(0.03):
                 number += 1
                 name = f"c{caller}-{number}"
                 self._pictures.answers[f"/{name}.jpg"] = self._pictures.answers["/one.jpg"]
@@ -114,7 +103,7 @@ class Load:
 
     def _search(self) -> None:
         with self._service.client() as client:
-            while not self._ended.wait(0.03):
+            while not self.ended.wait(0.03):
                 self._send(client, "GET", "/catalogs/products/products/first/neighbors")
 
     def _send(self, client: httpx2.Client, method: str, path: str, **options: object) -> httpx2.Response | None:

@@ -18,6 +18,7 @@ import httpx2
 import numpy as np
 from harness import CATALOG, ENDS, Pictures, StackService, answer
 from PIL import Image
+from threads import Meanwhile
 from waiting import until
 
 from services import bootstrap, settings
@@ -191,25 +192,16 @@ class Callers:
         self.log.unexpected.append(f"no 202 in three minutes to {method} {path}")
 
 
-class Supervisor:
+class Supervisor(Meanwhile):
     """Starts anew whatever of a stack has ended, as `restart: unless-stopped` does."""
 
     def __init__(self, service: StackService) -> None:
         self.restarts: Counter[str] = Counter()
         self._stack = service.stack
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> "Supervisor":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
+        super().__init__(self._watch)
 
     def _watch(self) -> None:
-        while not self._ended.wait(0.1):
+        while not self.ended.wait(0.1):
             for name, process in list(self._stack.processes.items()):
                 if process.poll() is not None:
                     self.restarts[name] += 1
