@@ -4,9 +4,9 @@
 
 Two `lookalike up`, one after the other, each on a copy of one data folder: a feed of URLs is embedded into another
 catalog, and neighbors of a product are asked for 20 times a second, at set times whatever the answers take. In the
-second one the graph of the catalog that is asked is built from the beginning of the feed on; with enough `--images`
-the feed takes longer. A round gives a ratio of the 99th percentiles over the whole feed, and one of its rates. Method
-and caveats are in bench/README.md.
+second one the graph of the catalog that is asked is built from the beginning of the feed on. The feed should be the
+shorter of both, so that all answers come during both. A round gives a ratio of the 99th percentiles and one of the
+feeds' rates. Method and caveats are in bench/README.md.
 """
 
 import argparse
