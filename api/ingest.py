@@ -63,11 +63,22 @@ def retried(job_id: str, digest: str) -> Answer:
     )
 
 
-def begun_task(catalog: Catalog, kind: str, parameters: Mapping[str, Any], digest: str) -> Answer:
-    """202 and the job of a task: a new one, or that of its kind which has not ended."""
+def begun_task(
+    catalog: Catalog,
+    kind: str,
+    parameters: Mapping[str, Any],
+    digest: str,
+    *,
+    check: Callable[[], object] = lambda: None,
+) -> Answer:
+    """202 and the job of a task: a new one, or the same one where that has not ended.
+
+    `check` is called where the request turns out to be a new one; what it raises ends this.
+    """
     here = context()
 
     def begin(key: str) -> Job:
+        check()
         job, _ = begin_task(
             here.ledger.store,
             catalog.spec.id,

@@ -86,6 +86,11 @@ class CatalogSpec:
     generation_created_at: str | None = None
     generations: tuple[Generation, ...] = ()
 
+    @property
+    def kept(self) -> tuple[Generation, ...]:
+        """The other generations, without those that are being removed."""
+        return tuple(each for each in self.generations if each.state is not GenerationState.DROPPED)
+
 
 def rfc3339(moment: datetime) -> str:
     """A moment in UTC, to the second."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from services.backoff import pauses
+from services.errors import CatalogNotFound, FormatTooNew, LookalikeError
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,17 @@ class _Failures:
     first: float
     last: float
     pauses: Iterator[float]
+
+
+def goes_on(error: LookalikeError, delay: Delay, give_up: float) -> bool:
+    """Whether work that met this error is tried again: where that may help, unless it has failed for `give_up` seconds.
+
+    A catalog that is not found may come back: this worker may have another data folder than the service, which whoever
+    started it can correct. One that a newer version has upgraded is for newer workers: this one never fails what they
+    can do.
+    """
+    may_come_back = error.retryable or isinstance(error, CatalogNotFound)
+    return isinstance(error, FormatTooNew) or (may_come_back and delay.failing_for < give_up)
 
 
 class Backoff:

@@ -6,7 +6,7 @@ from typing import Any, cast
 from services.catalog.catalog import Catalog
 from services.catalog.generations import Generations
 from services.catalog.opening import CatalogOptions
-from services.catalog.passes import Pass, Watch, from_json, joined, to_json
+from services.catalog.passes import Pass, from_json, joined, to_json
 from services.errors import Conflict
 from workers.tasks import Do, TaskRun
 
@@ -28,25 +28,24 @@ def reindex(keep_seconds: float) -> Do:
             id = generations.begin_or_go_on(cast(CatalogOptions, asked), lambda: run.report(0, total)).id
         # One that had come to the end looks at all products again.
         begun = from_json(told, told["after"]) if told.get("after") else Pass()
-        if promotes and id == generations.live():
-            # Whoever had this task before has switched, and died before that was recorded.
-            return {"generation": id, "promoted": True} | to_json(begun)
 
         def report(done: Pass) -> None:
             run.report(done.products, total, {"generation": id, "after": done.after} | to_json(done))
 
-        report(begun)
-        try:
+        def build() -> Pass:
+            report(begun)
             done = generations.build(
                 id, after=begun.after, watch=lambda now: report(joined(begun, now)), stopping=run.stopped
             )
             run.check()
-            if promotes:
-                _promoted(run, lambda watch: generations.promote(id, allow_missing=allow_missing, watch=watch))
-        except Conflict:
-            if not promotes or id != generations.live():
-                raise
-            done = Pass()  # whoever had this task until its lease was over has switched meanwhile
+            return done
+
+        def build_and_switch() -> Pass:
+            done = build()
+            _switch(generations, run, id, allow_missing)
+            return done
+
+        done = _unless_live(generations, id, build_and_switch) if promotes else build()
         return {"generation": id, "promoted": promotes} | to_json(joined(begun, done))
 
     return do
@@ -58,21 +57,24 @@ def promote(keep_seconds: float) -> Do:
     def do(catalog: Catalog, run: TaskRun) -> Mapping[str, Any]:
         id, allow_missing = run.task.parameters["generation"], run.task.parameters["allow_missing"]
         generations = Generations(run.catalogs, catalog.spec.name, keep_seconds=keep_seconds)
-        if id == generations.live():
-            # Whoever had this task before has switched, and died before that was recorded.
-            return {"generation": id, "promoted": True} | to_json(Pass())
-        try:
-            done = _promoted(run, lambda watch: generations.promote(id, allow_missing=allow_missing, watch=watch))
-        except Conflict:
-            if id != generations.live():
-                raise
-            done = Pass()  # whoever had this task until its lease was over has switched meanwhile
+        done = _unless_live(generations, id, lambda: _switch(generations, run, id, allow_missing))
         return {"generation": id, "promoted": True} | to_json(done)
 
     return do
 
 
-def _promoted(run: TaskRun, switch: Callable[[Watch], Pass]) -> Pass:
+def _switch(generations: Generations, run: TaskRun, id: str, allow_missing: bool) -> Pass:
     run.check()
     # It looks at all products twice, so it has no checkpoint: what it brought is not behind any more.
-    return switch(lambda now: run.report(now.products))
+    return generations.promote(id, allow_missing=allow_missing, watch=lambda now: run.report(now.products))
+
+
+def _unless_live(generations: Generations, id: str, switch: Callable[[], Pass]) -> Pass:
+    """What `switch` finds; nothing where the generation is the live one already: whoever had this task before has
+    switched and died before that was recorded, or whoever had it until its lease was over has switched meanwhile."""
+    try:
+        return switch()
+    except Conflict:
+        if id != generations.live():
+            raise
+        return Pass()

@@ -10,11 +10,11 @@ import structlog
 
 from services.catalog.catalog import Catalog
 from services.catalog.catalogs import Catalogs
-from services.errors import CatalogNotFound, FormatTooNew, LedgerUnavailable, LookalikeError
+from services.errors import LedgerUnavailable, LookalikeError
 from services.ledger import Claim, Claims
 from services.records import Task
 from workers.active import ActiveClaim, ActiveClaims
-from workers.backoff import Backoff
+from workers.backoff import Backoff, goes_on
 from workers.reporting import report
 
 UNKNOWN_SECONDS = 5.0
@@ -167,14 +167,10 @@ class Tasks:
             self._report(lambda: self._claims.end_task(claim, result))
 
     def _put_off(self, held: ActiveClaim, error: LookalikeError) -> None:
-        """Gives a task back where another try may help, and fails it where that cannot.
-
-        A catalog that a newer version has upgraded is for newer workers.
-        """
+        """Gives a task back where another try may help, and fails it where that cannot."""
         claim = held.claim
         delay = self._backoff.failed(claim.jobs[0], held.taken)
-        may_come_back = error.retryable or isinstance(error, CatalogNotFound)
-        if isinstance(error, FormatTooNew) or (may_come_back and delay.failing_for < self._give_up):
+        if goes_on(error, delay, self._give_up):
             log.warning("a task is put off", code=error.code, reason=str(error), seconds=delay.pause)
             self._report(lambda: self._claims.give_back(claim, pause=delay.pause))
             return

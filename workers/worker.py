@@ -14,12 +14,12 @@ import structlog
 from services.catalog.catalogs import Catalogs
 from services.catalog.generations import KEEP_SECONDS
 from services.catalog.writer import Finish
-from services.errors import CatalogNotFound, FormatTooNew, IndexUnavailable, LedgerUnavailable, LookalikeError
+from services.errors import CatalogNotFound, IndexUnavailable, LedgerUnavailable, LookalikeError
 from services.ledger import Claim, Claimed, Claims
 from services.records import Change, ChangeKind, Outcome, State, failed
 from services.settings import Settings
 from workers.active import ActiveClaim, ActiveClaims
-from workers.backoff import Backoff
+from workers.backoff import Backoff, goes_on
 from workers.kinds import kinds as all_kinds
 from workers.late import LateBatches
 from workers.removing import remove
@@ -272,9 +272,7 @@ class Worker:
     def _put_off(self, held: ActiveClaim, error: LookalikeError) -> None:
         """Requeues a claim whose backend is away, or fails its changes where another try cannot help.
 
-        A catalog that is not found has been removed, and then the ledger cancels its changes; or this worker has
-        another data folder than the service, which whoever started it can correct. A catalog that a newer version has
-        upgraded is for newer workers: this one never fails what they can apply.
+        A catalog that is not found has mostly been removed, and then the ledger cancels its changes.
         """
         claim = held.claim
         if isinstance(error, IndexUnavailable) and self._is_gone(claim.catalog_id):
@@ -283,8 +281,7 @@ class Worker:
             self._report(claim, lambda: self.claims.give_back(claim))
             return
         delay = self._backoff.failed(claim.catalog_id, held.taken)
-        may_come_back = error.retryable or isinstance(error, CatalogNotFound)
-        if isinstance(error, FormatTooNew) or (may_come_back and delay.failing_for < self._give_up):
+        if goes_on(error, delay, self._give_up):
             log.warning("a batch is put off", code=error.code, reason=str(error), seconds=delay.pause)
             self._report(claim, lambda: self.claims.give_back(claim, pause=delay.pause))
             return

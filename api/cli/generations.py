@@ -111,7 +111,7 @@ def reindex_command(
 def generations_command(catalog: str, data: str | None, as_json: bool) -> None:
     """List the live generation of a catalog and the kept ones."""
     with _opened(data, catalog) as (_, generations):
-        rows = [_row(each, generations.products(each.id)) for each in generations.all()]
+        rows = [_row(*each) for each in generations.counted()]
     if as_json:
         print_json({"catalog": catalog, "generations": rows})
         return
@@ -119,7 +119,7 @@ def generations_command(catalog: str, data: str | None, as_json: bool) -> None:
         # No table: an ID has to be copied in one piece, also from a narrow terminal.
         stdout().print(display(f"{row['id']}  {row['state']}"), soft_wrap=True)
         made = f"{row['encoder']}, {Path(row['weights']).name}, {row['resample']}, quantization {row['quantization']}"
-        stdout().print(display(f"  {row['products']} products, {made}"), soft_wrap=True)
+        stdout().print(display(f"  {row['products'] or 0} products, {made}"), soft_wrap=True)
         if row["drop_at"]:
             stdout().print(display(f"  kept until {row['drop_at']}"), soft_wrap=True)
 
@@ -213,7 +213,8 @@ def _switch(data: str | None, catalog: str, as_json: bool, switch: Callable[[Any
     with _opened(data, catalog) as (catalogs, generations):
         with _watched(catalogs, catalog, "Catching up") as watch:
             done = switch(generations, watch)
-        answer = _described(generations, generations.all()[0].id)
+        live, products = generations.counted()[0]
+        answer = _row(live, products)
     if as_json:
         print_json({"catalog": catalog} | answer | _told(done))
         return
@@ -248,13 +249,13 @@ def _watched(catalogs: AnyCatalogs, catalog: str, title: str) -> Iterator[Watch]
 
 
 def _described(generations: AnyGenerations, id: str) -> dict[str, Any]:
-    for each in generations.all():
+    for each, products in generations.counted():
         if each.id == id:
-            return _row(each, generations.products(id))
+            return _row(each, products)
     raise GenerationNotFound(f"Generation {id} was dropped meanwhile.")
 
 
-def _row(generation: Generation, products: int) -> dict[str, Any]:
+def _row(generation: Generation, products: int | None) -> dict[str, Any]:
     return asdict(generation) | {
         "state": generation.state.value,
         "trained": trained(generation.weights),

@@ -73,10 +73,8 @@ class RemoteCatalogs:
         return catalog
 
     def generations(self, name: str) -> RemoteGenerations:
-        """The generations of a catalog. Raises `CatalogNotFound`, `InvalidCatalog`."""
-        path = catalog_path(name)
-        self._client.json("GET", path)
-        return RemoteGenerations(self._client, name, path, self._timings)
+        """The generations of a catalog; nothing is asked yet. Raises `InvalidCatalog`."""
+        return RemoteGenerations(self._client, name, catalog_path(name), self._timings)
 
     def remove(self, name: str) -> None:
         """Removes a catalog with its vectors. Raises `CatalogNotFound`, `InvalidCatalog`."""

@@ -2,18 +2,16 @@
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 from api.client.connection import Client
 from api.client.tasks import done_task
 from api.client.timings import Timings
+from api.client.wire import generation_path, to_neighbor
 from services.catalog.comparing import Comparison, Pair
 from services.catalog.opening import CatalogOptions
 from services.catalog.passes import Pass, Watch, from_json, watch_nothing
 from services.catalog.switching import candidate, previous
-from services.descriptions import Generation, GenerationState
-from services.errors import GenerationNotFound
-from services.records import Neighbor
+from services.descriptions import Generation, to_generations
 
 
 class RemoteGenerations:
@@ -29,19 +27,18 @@ class RemoteGenerations:
         """
         self._client = client
         self._name = name
-        self._path = f"{path}/generations"
+        self._path = path
         self._timings = timings
 
     def all(self) -> list[Generation]:
         """The live one, and the others that are kept."""
-        return [_to_generation(each) for each in self._listed()]
+        return [generation for generation, _ in self.counted()]
 
-    def products(self, id: str) -> int:
-        """How many products one of them has. Raises `GenerationNotFound`."""
-        for each in self._listed():
-            if each["id"] == id:
-                return int(each["products"] or 0)
-        raise GenerationNotFound(f"Generation {id} of catalog {self._name} was dropped.")
+    def counted(self) -> list[tuple[Generation, int | None]]:
+        """All, each with how many products it has; None where it is being dropped."""
+        listed = self._client.json("GET", f"{self._path}/generations")["generations"]
+        described = [{name: each[name] for name in each if name not in ("products", "trained")} for each in listed]
+        return [*zip(to_generations(described), (each["products"] for each in listed), strict=True)]
 
     def candidate(self) -> str:
         """The next generation, or the only other one. Raises `GenerationNotFound` where there is none, or several."""
@@ -58,21 +55,23 @@ class RemoteGenerations:
         """Has the service build the next generation, and with `promote` switch to it; see `Generations.reindex`."""
         wanted = {name: value for name, value in options.items() if value is not None}
         body = wanted | {"promote": promote, "allow_missing": allow_missing}
-        result = self._done("", "The next generation", body, watch)
+        result = self._done(f"{self._path}/generations", "The next generation", body, watch)
         return result["generation"], from_json(result)
 
     def compare(self, id: str, *, sample: int = 100) -> Comparison:
         """Compares what the live generation and another one find for some products."""
-        found = self._client.json("GET", f"{self._of(id)}/compare", params={"sample": sample})
+        path = f"{generation_path(self._path, id)}/compare"
+        found = self._client.json("GET", path, params={"sample": sample})
         pairs = [
-            Pair(each["product_id"], *(_neighbors(each[name]) for name in ("live", "other"))) for each in found["pairs"]
+            Pair(each["product_id"], *([to_neighbor(one) for one in each[name]] for name in ("live", "other")))
+            for each in found["pairs"]
         ]
         common = {int(rank): share for rank, share in found["common"].items()}
         return Comparison(found["sample"], found["missing"], common, pairs)
 
     def promote(self, id: str | None = None, *, allow_missing: bool = False, watch: Watch = watch_nothing) -> Pass:
         """Has the service switch to another generation; see `Generations.promote`."""
-        path = f"/{quote(self.candidate() if id is None else id, safe='')}/promote"
+        path = f"{generation_path(self._path, self.candidate() if id is None else id)}/promote"
         return from_json(self._done(path, "The switch", {"allow_missing": allow_missing}, watch))
 
     def rollback(self, *, allow_missing: bool = False, watch: Watch = watch_nothing) -> Pass:
@@ -81,27 +80,11 @@ class RemoteGenerations:
 
     def drop(self, id: str) -> None:
         """Removes a generation with its vectors."""
-        self._client.ask("DELETE", self._of(id))
-
-    def _of(self, id: str) -> str:
-        return f"{self._path}/{quote(id, safe='')}"
-
-    def _listed(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self._client.json("GET", self._path)["generations"]
-        return found
+        self._client.ask("DELETE", generation_path(self._path, id))
 
     def _done(self, path: str, what: str, body: Mapping[str, Any], watch: Watch) -> Mapping[str, Any]:
         return done_task(
-            *(self._client, f"{self._path}{path}", what, self._timings),
+            *(self._client, path, what, self._timings),
             body=body,
             watch=lambda task: watch(Pass(products=task["done"])),
         )
-
-
-def _to_generation(described: Mapping[str, Any]) -> Generation:
-    fields = {name: value for name, value in described.items() if name not in ("products", "trained")}
-    return Generation(**fields | {"state": GenerationState(described["state"])})
-
-
-def _neighbors(found: list[Mapping[str, Any]]) -> list[Neighbor]:
-    return [Neighbor(each["product_id"], each["score"], each["attributes"]) for each in found]

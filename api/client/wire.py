@@ -24,6 +24,11 @@ def product_path(catalog: str, product_id: str) -> str:
     return f"{catalog}/products/{_segment(checked_product_id(product_id))}"
 
 
+def generation_path(catalog: str, generation: str) -> str:
+    """The path of a generation under that of its catalog."""
+    return f"{catalog}/generations/{_segment(generation)}"
+
+
 def to_spec(catalog: Mapping[str, Any]) -> CatalogSpec:
     """A catalog as the API describes it; `id` and `generation` are the service's own and empty here."""
     names = ("name", "encoder", "weights", "resample", "dim", "fingerprint", "created_at", "quantization")

@@ -1,7 +1,6 @@
 """Routes of generations: another encoder for a catalog, without a stop."""
 
-from collections.abc import Sequence
-from contextlib import suppress
+from dataclasses import asdict
 from typing import cast
 
 from apiflask import APIBlueprint
@@ -15,12 +14,11 @@ from api.openapi.document import more
 from api.requests import models
 from api.requests.body import json_body, target_sha
 from api.responses import schemas
+from api.responses.neighbors import to_schemas
 from services.catalog.generations import Generations
 from services.catalog.opening import CatalogOptions
-from services.descriptions import Generation, GenerationState
+from services.descriptions import Generation
 from services.encoders.specs import trained
-from services.errors import GenerationNotFound
-from services.records import Neighbor
 
 PAIRS = 20
 NEIGHBORS = 10
@@ -37,12 +35,7 @@ def scroll(catalog: str) -> schemas.Generations:
 
     The live one is first, then those that are kept beside it.
     """
-    generations = _generations(catalog)
-    listed = []
-    for each in generations.all():
-        with suppress(GenerationNotFound):  # it was dropped at this moment
-            listed.append(_to_schema(generations, each))
-    return schemas.Generations(generations=listed)
+    return schemas.Generations(generations=[_to_schema(*each) for each in _generations(catalog).counted()])
 
 
 @bp.post("/generations")
@@ -67,10 +60,13 @@ def post(catalog: str) -> Answer:
     digest = target_sha()
     wanted = json_body(models.NewGeneration)
     options = wanted.model_dump(include={"encoder", "weights", "resample", "quantization"}, exclude_none=True)
-    _generations(catalog).check(cast(CatalogOptions, options))
+    generations = _generations(catalog)
     asked = options | {"promote": wanted.promote, "allow_missing": wanted.allow_missing}
     digest.update(repr(sorted(asked.items())).encode())
-    return begun_task(context().catalog(catalog), "reindex", asked, digest.hexdigest())
+    return begun_task(
+        *(context().catalog(catalog), "reindex", asked, digest.hexdigest()),
+        check=lambda: generations.check(cast(CatalogOptions, options)),
+    )
 
 
 @bp.get("/generations/<segment:generation>/compare")
@@ -86,7 +82,11 @@ def compare(catalog: str, generation: str, asked: models.Sample) -> schemas.Comp
     found = _generations(catalog).compare(generation, sample=asked.sample)
     common = {str(rank): round(share, 6) for rank, share in found.common.items()}
     pairs = [
-        schemas.Pair(product_id=each.product_id, live=_neighbors(each.live), other=_neighbors(each.other))
+        schemas.Pair(
+            product_id=each.product_id,
+            live=to_schemas(each.live[:NEIGHBORS]),
+            other=to_schemas(each.other[:NEIGHBORS]),
+        )
         for each in found.pairs[:PAIRS]
     ]
     return schemas.Comparison(sample=found.sample, common=common, missing=list(found.missing), pairs=pairs)
@@ -127,10 +127,13 @@ def promote(catalog: str, generation: str) -> Answer:
     """
     digest = target_sha()
     wanted = json_body(models.Promotion)
-    _generations(catalog).find(generation)
+    generations = _generations(catalog)
     asked = {"generation": generation, "allow_missing": wanted.allow_missing}
     digest.update(repr(wanted.allow_missing).encode())
-    return begun_task(context().catalog(catalog), "promote", asked, digest.hexdigest())
+    return begun_task(
+        *(context().catalog(catalog), "promote", asked, digest.hexdigest()),
+        check=lambda: generations.find(generation),
+    )
 
 
 @bp.delete("/generations/<segment:generation>")
@@ -152,26 +155,6 @@ def _generations(catalog: str) -> Generations:
     return Generations(here.catalogs, catalog, keep_seconds=here.settings.generation_keep)
 
 
-def _neighbors(found: Sequence[Neighbor]) -> list[schemas.Neighbor]:
-    return [
-        schemas.Neighbor(product_id=each.product_id, score=each.score, attributes=dict(each.attributes))
-        for each in found[:NEIGHBORS]
-    ]
-
-
-def _to_schema(generations: Generations, each: Generation) -> schemas.Generation:
-    return schemas.Generation(
-        id=each.id,
-        state=each.state.value,
-        products=None if each.state is GenerationState.DROPPED else generations.products(each.id),
-        encoder=each.encoder,
-        weights=each.weights,
-        resample=each.resample,
-        quantization=each.quantization,
-        dim=each.dim,
-        fingerprint=each.fingerprint,
-        trained=trained(each.weights),
-        created_at=each.created_at,
-        since=each.since,
-        drop_at=each.drop_at,
-    )
+def _to_schema(generation: Generation, products: int | None) -> schemas.Generation:
+    described = asdict(generation) | {"state": generation.state.value, "trained": trained(generation.weights)}
+    return schemas.Generation(**described, products=products)

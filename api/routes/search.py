@@ -21,6 +21,7 @@ from api.requests import models, strict_json
 from api.requests.body import MAX_JSON, checked, json_body, unsupported
 from api.requests.images import is_picture, picture_body, picture_form
 from api.responses import schemas
+from api.responses.neighbors import to_schemas
 from api.responses.warnings import warned
 from services.catalog.catalog import Catalog
 from services.catalog.search import MAX_LIMIT
@@ -122,10 +123,7 @@ def _page(by: str, catalog: Catalog, options: Options, find: Callable[..., list[
     is_empty = not found and options.filter is not None and not (offset and catalog.count(options.filter))
     goes_on = len(found) >= limit and end <= models.MAX_OFFSET
     return schemas.Neighbors(
-        neighbors=[
-            schemas.Neighbor(product_id=each.product_id, score=each.score, attributes=dict(each.attributes))
-            for each in found[: options.limit]
-        ],
+        neighbors=to_schemas(found[: options.limit]),
         next=_cursor(end, catalog.spec) if goes_on else None,
         warnings=warned(catalog, options.filter) if is_empty else [],
     )

@@ -55,8 +55,8 @@ class Beside:
         return self._others[generation].index
 
     def indexes(self, kept: Sequence[Generation]) -> Iterator[VectorIndex]:
-        """Those of generations that are not being removed."""
-        return (self._others[each.id].index for each in kept if each.id in self._others and _is_kept(each))
+        """Those of generations, where they are among these."""
+        return (self._others[each.id].index for each in kept if each.id in self._others)
 
     def bring(
         self, generation: str, product_ids: Sequence[str], pictures: Pictures | None = None, *, fetches: bool = True
@@ -103,7 +103,7 @@ class Beside:
         if written != self.live.id:
             self._catch_up(written, product_ids, pictures)
         for each in kept:
-            if each.id not in self._others or not _is_kept(each) or each.id == written:
+            if each.id not in self._others or each.id == written:
                 continue
             has_to_have = _has_to_have(each)
             # A URL that answers late must not keep what waits after it; a build fetches it.
@@ -130,10 +130,6 @@ class Beside:
         if back.bring(product_ids, pictures).faults:
             # Applied again, the change meets the generation that is live now, and has its own image at hand.
             raise again
-
-
-def _is_kept(generation: Generation) -> bool:
-    return generation.state is not GenerationState.DROPPED
 
 
 def _has_to_have(generation: Generation) -> bool:

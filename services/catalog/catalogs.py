@@ -16,7 +16,7 @@ from services.catalog.open_generation import OpenGeneration
 from services.catalog.registry import Registry
 from services.catalog.sharing import Sharing
 from services.catalog.versions import Versions
-from services.descriptions import CatalogSpec, Generation, GenerationState, as_live
+from services.descriptions import CatalogSpec, Generation, as_live
 from services.encoders.encoder import Encoder
 from services.encoders.networks import network
 from services.encoders.shared import SharedEncoder
@@ -253,7 +253,7 @@ class Catalogs:
             index=self._index(spec),
             encoder=self.encoder(spec),
             save=self.save,
-            others=[self._other(spec, each) for each in spec.generations if each.state is not GenerationState.DROPPED],
+            others=[self._other(spec, each) for each in spec.kept],
             versions=before.versions if before and before.spec.id == spec.id else None,
             renew=partial(self.renewed, spec.name),
             background=self.background,
@@ -306,5 +306,4 @@ def _key(spec: CatalogSpec) -> tuple[str, str, str]:
 
 def _generations(spec: CatalogSpec) -> list[tuple[str, str]]:
     """The generations of a description that are kept, the live one first, each with the catalog's ID."""
-    kept = [each.id for each in spec.generations if each.state is not GenerationState.DROPPED]
-    return [(spec.id, each) for each in (spec.generation, *kept)]
+    return [(spec.id, each) for each in (spec.generation, *(other.id for other in spec.kept))]

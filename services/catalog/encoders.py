@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from services.descriptions import CatalogSpec, Generation, GenerationState
+from services.descriptions import CatalogSpec, Generation
 from services.encoders.encoder import Encoder
 from services.encoders.shared import SharedEncoder
 
@@ -45,4 +45,4 @@ def _key(spec: CatalogSpec | Generation) -> _Key:
 
 def _keys(spec: CatalogSpec) -> set[_Key]:
     """Those of all generations of a catalog that are not being removed."""
-    return {_key(spec)} | {_key(each) for each in spec.generations if each.state is not GenerationState.DROPPED}
+    return {_key(spec)} | {_key(each) for each in spec.kept}

@@ -1,6 +1,7 @@
 """The generations of a catalog: the next one is built beside the live one, switched to, gone back from, dropped."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -27,15 +28,12 @@ from services.catalog.switching import (
     without,
 )
 from services.descriptions import CatalogSpec, Generation, GenerationState, as_live, live, rfc3339
-from services.errors import GenerationIncomplete
+from services.errors import GenerationIncomplete, GenerationNotFound
 from services.failpoints import hit
+from services.index.vector_index import never
 
 KEEP_SECONDS = 86_400.0
 """How long a generation is kept after another one has become the live one."""
-
-
-def _never() -> bool:
-    return False
 
 
 class Generations:
@@ -63,13 +61,14 @@ class Generations:
         """The ID of the live one at this moment. Raises `CatalogNotFound`."""
         return self._catalogs.renewed(self._name).spec.generation
 
-    def products(self, id: str) -> int:
-        """How many products one of them has. Raises `GenerationNotFound`, `IndexUnavailable`."""
-        catalog = self._catalogs.renewed(self._name)
-        if id == catalog.spec.generation:
-            return catalog.count()
-        self._prepare(catalog, unless_dropped(catalog.spec, id))
-        return catalog.beside.index_of(id).count()
+    def counted(self) -> list[tuple[Generation, int | None]]:
+        """All, each with how many products it has; None where it is being dropped. Raises `CatalogNotFound`,
+        `IndexUnavailable`."""
+        counted: list[tuple[Generation, int | None]] = []
+        for each in self.all():
+            with suppress(GenerationNotFound):  # it was dropped at this moment
+                counted.append((each, None if each.state is GenerationState.DROPPED else self._products(each.id)))
+        return counted
 
     def candidate(self) -> str:
         """The next generation, or the only other one. Raises `GenerationNotFound` where there is none, or several."""
@@ -92,7 +91,7 @@ class Generations:
             new = replace(new, fingerprint=now.fingerprint if new.resample == now.resample else None)
             check_differs(now, live(new))
 
-    def begin_or_go_on(self, options: CatalogOptions, check: Callable[[], object] = _never) -> Generation:
+    def begin_or_go_on(self, options: CatalogOptions, check: Callable[[], object] = never) -> Generation:
         """The next generation that is being built, where it has what the options say; else `begin`.
 
         Raises what `begin` does, also where the next generation has something else.
@@ -102,7 +101,7 @@ class Generations:
                 return each
         return self.begin(options, check)
 
-    def begin(self, options: CatalogOptions, check: Callable[[], object] = _never) -> Generation:
+    def begin(self, options: CatalogOptions, check: Callable[[], object] = never) -> Generation:
         """Begins the next generation, empty: from now on every change goes to it, too.
 
         Args:
@@ -138,7 +137,7 @@ class Generations:
         *,
         after: str | None = None,
         watch: Watch = watch_nothing,
-        stopping: Callable[[], bool] = _never,
+        stopping: Callable[[], bool] = never,
     ) -> Pass:
         """Brings whatever a generation lacks of the live one, page by page; again, it only finds what is behind.
 
@@ -276,6 +275,13 @@ class Generations:
                 self._finish_drop(described, id)
                 gone.append(id)
         return gone
+
+    def _products(self, id: str) -> int:
+        catalog = self._catalogs.renewed(self._name)
+        if id == catalog.spec.generation:
+            return catalog.count()
+        self._prepare(catalog, unless_dropped(catalog.spec, id))
+        return catalog.beside.index_of(id).count()
 
     def _other(self, id: str) -> tuple[Catalog, Generation]:
         """The catalog as it is described now, and one of its other generations."""

@@ -12,7 +12,7 @@ from services.catalog.bringing import Pictures
 from services.catalog.reading import Reading
 from services.catalog.search import MAX_LIMIT
 from services.catalog.tombstones import purge, read_tombstones
-from services.descriptions import AttributeKind, CatalogSpec, GenerationState
+from services.descriptions import AttributeKind, CatalogSpec
 from services.images.intake import Intake
 from services.index.vector_index import VectorIndex, checked_keys, never
 from services.kinds import extended
@@ -57,7 +57,7 @@ class Keeping(Reading):
         with self._describing:
             declared = extended(self.spec.indexed_attributes, attributes)
             self._describe(replace(self.spec, indexed_attributes=declared))
-        for other in self.beside.indexes(self.spec.generations):
+        for other in self.beside.indexes(self.spec.kept):
             other.declare(attributes)
         return self._index.declare(attributes)
 
@@ -66,15 +66,14 @@ class Keeping(Reading):
 
         From then on an older change of one would bring it back.
         """
-        kept = [each for each in self.spec.generations if each.state is not GenerationState.DROPPED]
 
         def going(product_ids: Sequence[str]) -> None:
             # Where a removal is forgotten here and has not come there, the product would stay there.
-            for each in kept:
+            for each in self.spec.kept:
                 self.beside.bring(each.id, product_ids)
 
         count = purge(self._index, before, below, going)
-        for other in self.beside.indexes(kept):
+        for other in self.beside.indexes(self.spec.kept):
             purge(other, before, below)
         return count
 
@@ -84,7 +83,7 @@ class Keeping(Reading):
 
     def images(self) -> Iterator[str]:
         """The hash of every product's image, in no order, those among them that only another generation has."""
-        for index in (self._index, *self.beside.indexes(self.spec.generations)):
+        for index in (self._index, *self.beside.indexes(self.spec.kept)):
             for point in paginate(partial(_page_of, index)):
                 if point.image:
                     yield point.image
@@ -134,10 +133,10 @@ class Keeping(Reading):
         """Takes what was written to where else it has to be by the description as it is now, after the write."""
         if product_ids:
             now = self._renew()
-            now.beside.follow(self.spec.generation, now.spec.generations, product_ids, pictures or {})
+            now.beside.follow(self.spec.generation, now.spec.kept, product_ids, pictures or {})
 
     def _max_version(self) -> int:
-        others = self.beside.indexes(self.spec.generations)
+        others = self.beside.indexes(self.spec.kept)
         return max(self._index.max_version(), *(other.max_version() for other in others), 0)
 
     def _describe(self, spec: CatalogSpec) -> None:

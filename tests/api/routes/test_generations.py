@@ -143,6 +143,24 @@ def test_products_without_an_original_are_named_before_anything_is_switched(fill
     assert done["task"]["result"]["promoted"] and live(filled) == NEW | {"products": 9}
 
 
+def test_a_repeated_request_gets_its_task_also_when_what_it_asked_for_is_so_by_then(filled: Any) -> None:
+    def sent(path: str, body: dict[str, Any], key: str) -> Any:
+        return filled.client.post(path, json=body, headers={"Idempotency-Key": key})
+
+    job = sent(GENERATIONS, OTHER | {"promote": True}, "build").json
+    work(filled)
+    [live, other] = filled.client.get(GENERATIONS).json["generations"]
+    again = sent(GENERATIONS, OTHER | {"promote": True}, "build")
+    assert (again.status_code, again.json["id"], again.headers["Idempotent-Replayed"]) == (202, job["id"], "true")
+    assert sent(GENERATIONS, OTHER | {"promote": True}, "another").json["code"] == "generation_unchanged"
+    path = f"{GENERATIONS}/{other['id']}/promote"
+    job = sent(path, {}, "switch").json
+    work(filled)
+    assert filled.client.get(GENERATIONS).json["generations"][0]["id"] == other["id"] != live["id"]
+    assert sent(path, {}, "switch").json["id"] == job["id"]
+    assert sent(path, {}, "another").json["code"] == "conflict"
+
+
 def test_a_generation_is_compared(filled: Any) -> None:
     id = ended(filled, GENERATIONS, **OTHER)["task"]["result"]["generation"]
     found = filled.client.get(f"{GENERATIONS}/{id}/compare?sample=5").json
@@ -171,7 +189,7 @@ def test_what_is_being_dropped_is_listed_and_was_dropped(filled: Any) -> None:
     assert [(each[0], each[3]) for each in listed(filled)] == [("live", 12), ("dropped", None)]
     found = Generations(catalogs, "shoes")
     with pytest.raises(GenerationNotFound, match="was dropped"):
-        found.products(id)
+        found.compare(id)
 
 
 @pytest.mark.parametrize(
