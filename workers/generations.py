@@ -34,11 +34,7 @@ def reindex(keep_seconds: float) -> Do:
 
         def build() -> Pass:
             report(begun)
-            done = generations.build(
-                id, after=begun.after, watch=lambda now: report(joined(begun, now)), stopping=run.stopped
-            )
-            run.check()
-            return done
+            return generations.build(id, after=begun.after, watch=lambda now: report(joined(begun, now)))
 
         def build_and_switch() -> Pass:
             done = build()

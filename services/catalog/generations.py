@@ -148,7 +148,8 @@ class Generations:
             stopping: Ends the pass after a page.
 
         Raises:
-            GenerationNotFound: It was dropped, or is live now.
+            GenerationNotFound: It was dropped.
+            Conflict: It is the live one.
             IndexUnavailable, EncoderError, EncoderMismatch, DataFull, DecodingUnavailable, Closed: See `Catalog.apply`.
         """
         catalog, generation = self._other(id)

@@ -103,3 +103,18 @@ def test_a_switch_that_another_worker_made_meanwhile_is_done(shop: Shop, kind: s
     assert switched == [id] == [generations.live()]
     assert (shop.job(job).state, found.code) == (JobState.SUCCEEDED, None)
     assert found.result is not None and (found.result["generation"], found.result["promoted"]) == (id, True)
+
+
+def test_a_build_whose_worker_stops_is_not_done_and_goes_on_in_another(shop: Shop) -> None:
+    shop.catalog.apply(shop.puts(130))
+    job = reindexing(shop)
+    first = shop.worker()
+    with enabled("brought", first.stop):
+        first.drain()
+        first.finish_task(30)
+    assert shop.job(job).state is JobState.PROCESSING
+    found = ended(shop, job)
+    assert found.result is not None
+    assert (found.result["products"], found.result["missing"]) == (130, 0)
+    [_, (_, products)] = Generations(shop.catalogs, shop.catalog.spec.name).counted()
+    assert products == 130

@@ -484,6 +484,21 @@ def test_an_encoder_that_cannot_be_loaded_ends_the_run_that_waits_for_it(
     assert job.canceled + service.ledger.counts().in_flight == 1, "what waits is not left behind by what is refused"
 
 
+def test_a_service_that_is_away_when_its_encoder_is_looked_for_ends_no_run(service: Beside, data: Path) -> None:
+    """It may have been killed just then; the next question waits for it."""
+    service.working.clear()
+    looked = between(service.app, lambda environ: away() if environ["PATH_INFO"].endswith("/search") else None)
+
+    def away() -> str:
+        service.working.set()
+        return "503 Restarting"
+
+    with RemoteCatalogs(service.url, settings.load(data=data), Timings(silence=0.1)) as catalogs:
+        steps = list(catalogs.get("products").feed([Change("a", image=picture(1))]))
+    assert counts(steps)[State.APPLIED] == 1
+    assert any(environ["PATH_INFO"].endswith("/search") for environ in looked)
+
+
 def test_the_pixel_is_a_picture(catalogs: RemoteCatalogs) -> None:
     assert len(catalogs.get("products").search_image(PIXEL, limit=3)) == 3
 

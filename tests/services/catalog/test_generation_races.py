@@ -15,7 +15,7 @@ from services.catalog.catalogs import Catalogs
 from services.catalog.generations import Generations
 from services.catalog.passes import Pass
 from services.catalog.switching import dropped
-from services.descriptions import GenerationState
+from services.descriptions import AttributeKind, GenerationState, as_live
 from services.encoders.encoder import Encoder
 from services.errors import GenerationLive, GenerationNotFound, IndexUnavailable
 from services.images.decoder import Decoder
@@ -73,6 +73,19 @@ def test_one_that_is_due_stays_where_somebody_goes_back_to_it_at_that_moment(cat
     with failpoints.enabled("drop", once(kept.rollback)):
         assert found.tend() == []
     assert (found.live(), states(catalogs)) == (first, [GenerationState.LIVE, GenerationState.PREVIOUS])
+
+
+def test_what_is_being_dropped_gets_no_change_and_leaves_nothing(place: Place, catalogs: Catalogs) -> None:
+    """Whoever drops it was cut off when its vectors were gone."""
+    id = Generations(catalogs, "shop").candidate()
+    spec = catalogs.describe(catalogs.get("shop").spec, lambda now: dropped(now, id)).spec
+    catalogs.remove_vectors(as_live(spec, spec.generations[0]))
+    applied(lambda: catalogs.get("shop"), script(2, 10, first=100))
+    catalogs.get("shop").declare({"color": AttributeKind.INTEGER})
+    catalogs.get("shop").purge(float("inf"), below=None)
+    assert catalogs.background.wait(20)
+    assert place.names(catalogs) == {spec.generation}
+    assert Generations(catalogs, "shop").tend() == [id] and catalogs.get("shop").spec.generations == ()
 
 
 def test_nothing_is_switched_to_what_is_dropped_meanwhile(catalogs: Catalogs) -> None:
