@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from services.catalog.background import Background
 from services.catalog.catalog import Catalog
-from services.catalog.encoders import Encoders
+from services.catalog.encoders import CatalogEncoder, Encoders
 from services.catalog.fingerprint import check_fingerprint
 from services.catalog.open_generation import OpenGeneration
 from services.catalog.registry import Registry
@@ -32,7 +32,7 @@ class Parts:
     """What a `Catalog` is made of besides its description: see there."""
 
     index: VectorIndex
-    encoder: SharedEncoder
+    encoder: CatalogEncoder
     save: Save
     others: Sequence[OpenGeneration]
     versions: Versions | None
@@ -53,7 +53,7 @@ class Catalogs:
         intake: Where images come from.
         open: Makes the `Catalog` of a description.
         open_index: Opens the index of a description's live generation.
-        load: Makes the encoder of a description.
+        load: Makes the encoder of a description; of `tuned` features, the one that gives the layers.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Catalogs:
         self._indexes: dict[tuple[str, str, str], VectorIndex] = {}
         self.background = Background()
         self._read_at: dict[str, float] = {}
-        self._encoders = Encoders(load)
+        self._encoders = Encoders(load, intake.media.read_object)
 
     def specs(self) -> list[CatalogSpec]:
         """The descriptions of all catalogs, by name. Raises `DataCorrupt`."""
@@ -192,10 +192,20 @@ class Catalogs:
                 self._release_encoders(gone.spec)
             self.registry.remove(name)
 
-    def encoder(self, spec: CatalogSpec) -> SharedEncoder:
+    def encoder(self, spec: CatalogSpec) -> CatalogEncoder:
         """The encoder that a catalog of this description works with; it is not loaded for this."""
         with self._lock:
             return self._encoders.of(spec)
+
+    def network(self, spec: CatalogSpec) -> SharedEncoder:
+        """What gives the layers of `tuned` features, of which something is to be learned yet."""
+        with self._lock:
+            return self._encoders.network(spec)
+
+    def release(self, spec: CatalogSpec) -> None:
+        """Lets go of an encoder that was needed for a while, unless a catalog works with it."""
+        with self._lock:
+            self._release_encoders(spec)
 
     def close(self) -> None:
         """Closes every catalog and encoder, and lets other processes work on the data. Idempotent."""
