@@ -1,0 +1,1 @@
+"""Tuned features: several layers and color, in few numbers."""
