@@ -42,12 +42,13 @@ def model_of(network: Network) -> Any:
         if len(weight.shape) == 1:
             positive = weight.path.endswith(("gamma", "variance")) or "layer_scale" in weight.path
             weight.assign(random.uniform(0.7, 1.3, weight.shape) if positive else random.normal(0, 0.1, weight.shape))
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Dropout):
-            layer.rate = 0.0
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.0
-    model(network.preprocess(pictures(network.size).astype(np.float32)), training=True)
+    for dropout in (layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)):
+        dropout.rate = 0.0
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    for norm in norms:
+        norm.momentum = 0.0
+    if norms:
+        model(network.preprocess(pictures(network.size).astype(np.float32)), training=True)
     return model
 
 
