@@ -144,8 +144,8 @@ def workspace(tmp_path: Path) -> Path:
     keras_models = tmp_path / "keras" / "models"
     keras_models.mkdir(parents=True)
     code = (
-        "from services.encoders.keras import inception_v3, weights\n"
-        "model = inception_v3.network().build(True)\nweights.randomize(model, 1)\n"
+        "from services.encoders.keras import applications, weights\n"
+        "model = applications.inception_v3().build(True)\nweights.randomize(model, 1)\n"
         f"model.save({str(keras_models / 'inception_v3_weights_tf_dim_ordering_tf_kernels.h5')!r})\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -74,11 +74,13 @@ def _service(configured: Settings) -> dict[str, Any] | None:
 
 
 def _problems(answer: dict[str, Any], gpus: Gpus, configured: Settings) -> list[str]:
-    problems = [
-        f"The ImageNet weights of {name} are not here: they are fetched at the first use, or give --weights FILE."
-        for name, at_hand in answer["weights"].items()
-        if not at_hand
-    ]
+    problems = []
+    missing = [name for name, at_hand in answer["weights"].items() if not at_hand]
+    if missing:
+        problems.append(
+            f"The ImageNet weights of {', '.join(missing)} are not here: they are fetched at the first use, or give "
+            "--weights FILE."
+        )
     problems += gpu_problems(gpus, configured.precision)
     if not answer["data"]["writable"]:
         problems.append(f"The data folder {answer['data']['folder']} cannot be written: take another with --data.")

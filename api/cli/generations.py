@@ -50,7 +50,7 @@ generation_argument = click.argument("generation", required=False)
 
 @click.command("reindex")
 @catalog_option
-@click.option("--encoder", metavar="NAME", help="inception_v3 or efficientnet_lite0.  [default: the catalog's]")
+@click.option("--encoder", metavar="NAME", help="A network of docs/models.md.  [default: the catalog's]")
 @weights_option
 @click.option(
     "--resample",

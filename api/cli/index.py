@@ -39,7 +39,7 @@ from services.settings import Precision
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @catalog_option
 @data_option
-@click.option("--encoder", metavar="NAME", help=f"inception_v3 or efficientnet_lite0.  [default: {DEFAULT_ENCODER}]")
+@click.option("--encoder", metavar="NAME", help=f"A network of docs/models.md.  [default: {DEFAULT_ENCODER}]")
 @weights_option
 @click.option("--precision", type=click.Choice(get_args(Precision)), help="[default: auto]")
 @click.option(

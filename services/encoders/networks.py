@@ -2,15 +2,15 @@
 
 from services.descriptions import CatalogSpec, Features, Form
 from services.encoders import recipes
-from services.encoders.keras import efficientnet_lite0, inception_v3
+from services.encoders.keras import efficientnet_lite0
+from services.encoders.keras.applications import applications
 from services.encoders.network import Network
 from services.errors import EncoderUnknown
 
 
 def networks() -> dict[str, Network]:
     """Every network there is an encoder for, by name."""
-    entries = [inception_v3.network(), efficientnet_lite0.network()]
-    return {entry.name: entry for entry in entries}
+    return {entry.name: entry for entry in [*applications(), efficientnet_lite0.network()]}
 
 
 def network(name: str) -> Network:

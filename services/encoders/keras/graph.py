@@ -1,6 +1,8 @@
 """Conversion of a Keras model for inference: one TensorFlow graph with constant weights."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -8,9 +10,9 @@ import numpy as np
 from services.encoders.network import Network, Tap
 from services.errors import PrecisionUnavailable
 
-Folded = dict[str, tuple[Any, Any]]
-"""Kernel and bias of each convolution, by the name of its layer."""
-
+Kernels = dict[str, tuple[Any, Any]]
+"""Kernel and bias of each convolution, by the name of its layer. A depthwise kernel is (height, width, channels, 1),
+any other (height, width, in, out)."""
 
 GEM = 3.0
 """The power of the generalized mean: the value that Radenovic et al. begin with, and mostly end near."""
@@ -23,40 +25,55 @@ def compile(network: Network, model: Any, *, half: bool = False, taps: Sequence[
 
     The size is that of the model. With `taps`, the numbers of these layers come before those of the last one.
 
-    With `half`, weights and activations are float16; only means over the image are float32, so that features keep
-    its precision. This modifies the model, which must not be used afterwards. Raises `PrecisionUnavailable` if the
-    weights are out of the range of float16.
+    With `half`, weights and activations are float16. float32 are: what scales pixels, means over the image and what
+    normalizes them, so that features keep its precision. This modifies the model, which must not be used afterwards.
+    Raises `PrecisionUnavailable` if the weights are out of the range of float16.
 
-    Batch normalization is folded into the convolution before it and weights become constants, so that oneDNN reorders
+    Batch normalization is folded into the convolution before it and kernels become constants, so that oneDNN reorders
     them only once: twice the images per second in bfloat16, and half the start-up time of having TensorFlow's
     optimizer do it (docs/decisions.md).
     """
     import tensorflow as tf
 
-    folded, absorbed = _fold(model)
-    dtype = "float16" if half else "float32"
+    kernels, absorbed = _fold(model)
     if half:
-        folded = {name: (_halved(kernel), _halved(bias)) for name, (kernel, bias) in folded.items()}
+        kernels = {name: (_halved(kernel), _halved(bias)) for name, (kernel, bias) in kernels.items()}
         _take_halves(model)
-
-    def layer_call(layer: Any) -> Callable[..., Any]:
-        if layer.name in folded:
-            return lambda x: _convolve(layer, x, *folded[layer.name])
-        if layer.name in absorbed:
-            return lambda x, **_: x
-        return layer  # type: ignore[no-any-return]
-
     tapped = _tapped(model, taps)
 
     def encode(pixels: Any) -> Any:
-        inputs = tf.cast(network.preprocess(tf.cast(pixels, tf.float32)), dtype)
-        *layers, last = tapped._run_through_graph([inputs], operation_fn=layer_call)
+        inputs = network.preprocess(tf.cast(pixels, tf.float32))
+        *layers, last = tapped._run_through_graph([inputs], operation_fn=lambda op: _operation(op, kernels, absorbed))
         pooled = [_pooled(layer, tap) for layer, tap in zip(layers, taps, strict=True)]
         return tf.concat([*pooled, tf.cast(last, tf.float32)], axis=1) if pooled else tf.cast(last, tf.float32)
 
     signature = tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)
     traced = tf.function(encode, input_signature=[signature], autograph=False)
     return traced.get_concrete_function()  # type: ignore[no-any-return]
+
+
+def _operation(layer: Any, kernels: Kernels, absorbed: set[str]) -> Callable[..., Any]:
+    """What computes a layer."""
+    import keras
+
+    if layer.name in kernels:
+        return lambda x: _convolve(layer, x, *kernels[layer.name])
+    if layer.name in absorbed:
+        return lambda x, **_: x
+    if isinstance(layer, keras.Sequential):
+        return lambda x, **_: reduce(lambda y, inner: _operation(inner, kernels, absorbed)(y), layer.layers, x)
+    return layer  # type: ignore[no-any-return]
+
+
+def _layers(model: Any) -> Iterator[Any]:
+    """The layers of a model, with those inside its sequences in place of these."""
+    import keras
+
+    for layer in model.layers:
+        if isinstance(layer, keras.Sequential):
+            yield from _layers(layer)
+        else:
+            yield layer
 
 
 def _tapped(model: Any, taps: Sequence[Tap]) -> Any:
@@ -86,72 +103,103 @@ def _halved(array: Any) -> Any:
 
 
 def _take_halves(model: Any) -> None:
-    """Switches all layers to float16, except those that pool over the whole image."""
+    """Switches the layers to float16, except those that scale pixels, pool over the whole image, or normalize."""
     import keras
 
-    for layer in model.layers:
-        if not isinstance(layer, keras.layers.GlobalAveragePooling2D):
+    kept = (
+        keras.layers.Rescaling,
+        keras.layers.Normalization,
+        keras.layers.GlobalAveragePooling2D,
+        keras.layers.LayerNormalization,
+    )
+    for layer in _layers(model):
+        if not isinstance(layer, kept):
             layer.dtype_policy = "mixed_float16"
 
 
-def _fold(model: Any) -> tuple[Folded, set[str]]:
-    """Folds each normalization into the convolution before it; also returns the names of the layers made redundant."""
+def _fold(model: Any) -> tuple[Kernels, set[str]]:
+    """The kernels, with each normalization folded into the convolution before it; and the names of the layers made
+    redundant."""
     import keras
 
-    folded: Folded = {}
+    kernels = {layer.name: _kernel(layer) for layer in _layers(model) if _is_convolution(layer)}
     absorbed = set()
-    for norm in model.layers:
+    for norm in _layers(model):
         if not isinstance(norm, keras.layers.BatchNormalization):
             continue
         before = norm.input._keras_history.operation
-        if _foldable(before):
-            folded[before.name] = _absorb(before, norm)
+        if before.name in kernels and _foldable(before):
+            kernels[before.name] = _absorb(before, *kernels[before.name], norm)
             absorbed.add(norm.name)
-    return folded, absorbed
+    return kernels, absorbed
+
+
+def _is_convolution(layer: Any) -> bool:
+    """Whether `_convolve` can compute it."""
+    import keras
+
+    if type(layer) is keras.layers.Dense:
+        return all(len(node.input_tensors[0].shape) == 4 for node in layer._inbound_nodes)
+    return (
+        type(layer) in (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+        and layer.data_format == "channels_last"
+        and (getattr(layer, "groups", 1) == 1 or _depthwise(layer))
+    )
 
 
 def _foldable(layer: Any) -> bool:
     import keras
 
-    return (
-        type(layer) in (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
-        and layer.activation is keras.activations.linear
-        and layer.data_format == "channels_last"
-        and getattr(layer, "groups", 1) == 1
-        and len(layer._inbound_nodes) == 1
-        and len(layer._outbound_nodes) == 1
-    )
+    linear = layer.activation is keras.activations.linear
+    return linear and len(layer._inbound_nodes) == 1 and len(layer._outbound_nodes) == 1
 
 
-def _absorb(convolution: Any, norm: Any) -> tuple[Any, Any]:
+def _kernel(layer: Any) -> tuple[Any, Any]:
+    import keras
+
+    kernel = layer.kernel.numpy()
+    if isinstance(layer, keras.layers.Dense):
+        kernel = kernel[np.newaxis, np.newaxis]
+    elif _depthwise(layer) and not isinstance(layer, keras.layers.DepthwiseConv2D):
+        # With a group for each channel it is (height, width, 1, channels).
+        kernel = kernel.transpose(0, 1, 3, 2)
+    outputs = math.prod(kernel.shape[2:]) if _depthwise(layer) else kernel.shape[3]
+    return kernel, layer.bias.numpy() if layer.use_bias else np.zeros(outputs, np.float32)
+
+
+def _absorb(convolution: Any, kernel: Any, bias: Any, norm: Any) -> tuple[Any, Any]:
     """gamma * (conv(x) + b - mean) / sqrt(var + eps) + beta, as one kernel and one bias."""
-    kernel = convolution.kernel.numpy()
     scale = 1.0 / np.sqrt(norm.moving_variance.numpy() + norm.epsilon)
     if norm.scale:
         scale = scale * norm.gamma.numpy()
-    bias = -norm.moving_mean.numpy() * scale
-    if convolution.use_bias:
-        bias = bias + convolution.bias.numpy() * scale
+    bias = (bias - norm.moving_mean.numpy()) * scale
     if norm.center:
         bias = bias + norm.beta.numpy()
-    # A depthwise kernel is (height, width, channels, 1), any other (height, width, in, out).
-    shape = (*kernel.shape[2:],) if _depthwise(convolution) else (1, kernel.shape[3])
+    shape = kernel.shape[2:] if _depthwise(convolution) else (1, kernel.shape[3])
     return (kernel * scale.reshape(shape)).astype(np.float32), bias.astype(np.float32)
 
 
 def _convolve(layer: Any, x: Any, kernel: Any, bias: Any) -> Any:
+    import keras
     import tensorflow as tf
 
-    padding = layer.padding.upper()
-    if _depthwise(layer):
+    x = tf.cast(x, kernel.dtype)
+    if isinstance(layer, keras.layers.Dense):
+        y = tf.nn.conv2d(x, tf.constant(kernel), 1, "VALID")
+    elif _depthwise(layer):
         strides = (1, *layer.strides, 1)
-        y = tf.nn.depthwise_conv2d(x, tf.constant(kernel), strides, padding, dilations=layer.dilation_rate)
+        y = tf.nn.depthwise_conv2d(
+            x, tf.constant(kernel), strides, layer.padding.upper(), dilations=layer.dilation_rate
+        )
     else:
-        y = tf.nn.conv2d(x, tf.constant(kernel), layer.strides, padding, dilations=layer.dilation_rate)
-    return tf.nn.bias_add(y, tf.constant(bias))
+        y = tf.nn.conv2d(x, tf.constant(kernel), layer.strides, layer.padding.upper(), dilations=layer.dilation_rate)
+    return layer.activation(tf.nn.bias_add(y, tf.constant(bias)))
 
 
 def _depthwise(layer: Any) -> bool:
+    """Whether each channel of the output sees one channel of the input."""
     import keras
 
-    return isinstance(layer, keras.layers.DepthwiseConv2D)
+    if isinstance(layer, keras.layers.DepthwiseConv2D):
+        return True
+    return isinstance(layer, keras.layers.Conv2D) and layer.groups == layer.filters and layer.kernel.shape[2] == 1

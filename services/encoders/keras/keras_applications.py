@@ -16,37 +16,50 @@ from services.encoders.network import Network, Patience, Tap
 from services.errors import WeightsUnreachable
 
 
-def application(*, name: str, function: str, size: int, dim: int, file: str, taps: tuple[Tap, ...] = ()) -> Network:
+def application(
+    *,
+    name: str,
+    module: str,
+    function: str,
+    size: int,
+    dim: int,
+    headless: str,
+    whole: str,
+    taps: tuple[Tap, ...] = (),
+) -> Network:
     """Makes the registry entry of a network.
 
     Args:
-        name: The module of `keras.applications`, which is also the name of the network.
-        function: The function of that module that builds it.
+        name: The name of the network.
+        module: The module of `keras.applications` whose `preprocess_input` it takes; that changes nothing where the
+            network preprocesses pixels itself.
+        function: The function of `keras.applications` that builds it.
         size: Width and height of its input in pixels.
         dim: Numbers in its feature vectors.
-        file: The name under which Keras caches its ImageNet weights without classifier.
+        headless: The name under which Keras caches its ImageNet weights without classifier.
+        whole: The name under which Keras caches those with classifier.
         taps: The layers that `tuned` features take besides the last one.
     """
     own = size
-    headless, whole = cached(file), cached(file.replace("_notop", ""))
+    headless_file, whole_file = cached(headless), cached(whole)
 
     def build(top: bool, size: int | None = None) -> Any:
-        return _build(name, function, size or own, top=top, weights=None)
+        return _build(function, size or own, top=top, weights=None)
 
     def imagenet(patience: Patience) -> Any:
-        if whole.exists() and not headless.exists():
-            return load_file(network, whole)
-        with _explained(name, headless), _patient(patience):
-            return _build(name, function, size, top=False, weights="imagenet")
+        if whole_file.exists() and not headless_file.exists():
+            return load_file(network, whole_file)
+        with _explained(name, headless_file), _patient(patience):
+            return _build(function, size, top=False, weights="imagenet")
 
     network = Network(
         name=name,
         size=size,
         dim=dim,
         build=build,
-        preprocess=lambda pixels: _module(name).preprocess_input(pixels),
+        preprocess=lambda pixels: import_module(f"keras.applications.{module}").preprocess_input(pixels),
         imagenet=imagenet,
-        imagenet_at_hand=lambda: headless.exists() or whole.exists(),
+        imagenet_at_hand=lambda: headless_file.exists() or whole_file.exists(),
         taps=taps,
     )
     return network
@@ -58,12 +71,8 @@ def cached(file: str) -> Path:
     return (Path(home) if home else Path.home() / ".keras") / "models" / file
 
 
-def _module(name: str) -> Any:
-    return import_module(f"keras.applications.{name}")
-
-
-def _build(name: str, function: str, size: int, *, top: bool, weights: str | None) -> Any:
-    build = getattr(_module(name), function)
+def _build(function: str, size: int, *, top: bool, weights: str | None) -> Any:
+    build = getattr(import_module("keras.applications"), function)
     if top:
         return build(weights=weights)
     return build(weights=weights, include_top=False, pooling="avg", input_shape=(size, size, 3))

@@ -67,11 +67,16 @@ def digest(model: Any) -> str:
 
 
 def randomize(model: Any, seed: int) -> None:
-    """Sets He-normal kernels (He et al., 2015: standard deviation sqrt(2 / fan in)); the rest stays as initialized."""
+    """Sets He-normal kernels (He et al., 2015: standard deviation sqrt(2 / fan in)); the rest stays as initialized.
+
+    Except the scales of residual branches in ConvNeXt, which become 1: they begin at 1e-6, which no branch survives.
+    """
     random = np.random.default_rng(seed)
     for weight in model.weights:
+        if "layer_scale" in weight.path:
+            weight.assign(np.ones(weight.shape, np.float32))
         if len(weight.shape) >= 2:
             # A depthwise kernel is (height, width, channels, 1), and each of its outputs sees one channel.
-            fan_in = float(np.prod(weight.shape[:2] if "depthwise" in weight.path else weight.shape[:-1]))
+            fan_in = float(np.prod(weight.shape[:2] if weight.shape[-1] == 1 else weight.shape[:-1]))
             kernel = random.standard_normal(weight.shape, dtype=np.float32)
             weight.assign(kernel * np.float32(np.sqrt(2.0 / fan_in)))

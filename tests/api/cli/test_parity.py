@@ -23,8 +23,8 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """InceptionV3 with its classifier and He-normal weights of a fixed seed, as Keras saves it."""
     path = tmp_path_factory.mktemp("weights") / "inception_v3.h5"
     code = (
-        "from services.encoders.keras import inception_v3, weights\n"
-        "model = inception_v3.network().build(True)\n"
+        "from services.encoders.keras import applications, weights\n"
+        "model = applications.inception_v3().build(True)\n"
         "weights.randomize(model, 11)\n"
         f"model.save({str(path)!r})\n"
     )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.encoders.keras import efficientnet_lite0, graph, inception_v3, weights
+from services.encoders.keras import applications, efficientnet_lite0, graph, weights
 from services.encoders.keras import encoder as tensorflow
 from services.encoders.keras.encoder import TensorFlowEncoder
 from services.encoders.network import Network, Patience
@@ -161,7 +161,7 @@ def test_float16_gives_the_same_directions(network: Network, encoder: TensorFlow
 
 @pytest.mark.long
 def test_float16_gives_the_same_directions_in_inception_v3() -> None:
-    network = inception_v3.network()
+    network = applications.inception_v3()
     first, second = (
         TensorFlowEncoder(network, "random:7", precision=precision).encode(extremes(299))
         for precision in ("float32", "float16")
@@ -228,10 +228,10 @@ def test_a_process_has_one_precision(network: Network, encoder: TensorFlowEncode
 def test_bad_weights_are_refused_before_tensorflow_starts(spec: str) -> None:
     code = (
         "import sys\n"
-        "from services.encoders.keras import inception_v3\n"
+        "from services.encoders.keras import applications\n"
         "from services.encoders.keras.encoder import TensorFlowEncoder\n"
         "from services.errors import WeightsError\n"
-        f"try: TensorFlowEncoder(inception_v3.network(), {spec!r})\n"
+        f"try: TensorFlowEncoder(applications.inception_v3(), {spec!r})\n"
         "except WeightsError: print('tensorflow' in sys.modules)\n"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from services.encoders.keras import inception_v3, weights
+from services.encoders import networks
+from services.encoders.keras import applications, weights
 from services.encoders.keras.keras_applications import cached
 from services.encoders.network import Patience
 from services.errors import WeightsUnreachable
@@ -54,7 +55,7 @@ def unreachable(patience: Patience) -> tuple[str, float]:
     """What is said when InceptionV3's weights cannot be had, and after how many seconds of trying."""
     started = time.monotonic()
     with pytest.raises(WeightsUnreachable) as caught:
-        inception_v3.network().imagenet(patience)
+        applications.inception_v3().imagenet(patience)
     return str(caught.value), time.monotonic() - started
 
 
@@ -92,7 +93,7 @@ def test_a_download_that_never_ends_is_cut(keras_home: Path, monkeypatch: pytest
 
 def test_a_file_with_the_wrong_bytes_is_not_taken(keras_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given the start of the file from an interrupted download, I expect Keras to ask for it again by its hash."""
-    network = inception_v3.network()
+    network = applications.inception_v3()
     path = cached("inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5")
     path.parent.mkdir()
     path.write_bytes(b"half a file")
@@ -103,9 +104,60 @@ def test_a_file_with_the_wrong_bytes_is_not_taken(keras_home: Path, monkeypatch:
     assert "timed out" in message
 
 
+class Asked(Exception):
+    """Keras asked for a file: the path at which it would keep it."""
+
+
+FUNCTIONS = {
+    "inception_v3": "InceptionV3",
+    "mobilenet_v3_large": "MobileNetV3Large",
+    "resnet50_v2": "ResNet50V2",
+    "efficientnet_v2_b0": "EfficientNetV2B0",
+    "convnext_tiny": "ConvNeXtTiny",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        pytest.param(*each, marks=() if each[0] == "mobilenet_v3_large" else pytest.mark.long)
+        for each in FUNCTIONS.items()
+    ],
+)
+def test_the_files_of_a_network_are_those_that_keras_looks_for(
+    keras_home: Path, monkeypatch: pytest.MonkeyPatch, name: str, function: str
+) -> None:
+    import keras
+
+    def get_file(fname: str, origin: str, cache_subdir: str, **_: Any) -> None:
+        raise Asked(keras_home / cache_subdir / fname)
+
+    monkeypatch.setattr("keras.src.utils.file_utils.get_file", get_file)
+    network = networks.network(name)
+    with pytest.raises(WeightsUnreachable, match="--weights FILE") as caught:
+        network.imagenet(Patience())
+    headless = caught.value.__cause__
+    with pytest.raises(Asked) as whole:
+        getattr(keras.applications, function)()
+    assert isinstance(headless, Asked)
+    assert f"The ImageNet weights of {name} are not at {headless} " in str(caught.value)
+    assert str(headless) != str(whole.value)
+    for asked in (headless, whole.value):
+        path = Path(str(asked))
+        assert not network.imagenet_at_hand()
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        assert network.imagenet_at_hand()
+        path.unlink()
+
+
+def test_every_network_of_keras_has_its_files_tested() -> None:
+    assert {entry.name for entry in applications.applications()} == set(FUNCTIONS)
+
+
 def test_the_file_of_the_replaced_script_is_found(keras_home: Path) -> None:
     """The script loads the network with its classifier, so Keras has kept that file, not the headless one."""
-    network = inception_v3.network()
+    network = applications.inception_v3()
     assert not network.imagenet_at_hand()
     whole: Any = network.build(True)
     path = cached("inception_v3_weights_tf_dim_ordering_tf_kernels.h5")

@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
+from services.encoders import networks
 from services.encoders.keras import efficientnet_lite0, weights
 from services.encoders.keras.keras_applications import application
 from services.encoders.network import Network, Patience
@@ -19,7 +20,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 def network() -> Network:
     """A small network of keras.applications, by the same entry that InceptionV3 has."""
     return application(
-        name="mobilenet_v2", function="MobileNetV2", size=96, dim=1280, file="mobilenet_v2_test_notop.h5"
+        name="mobilenet_v2",
+        module="mobilenet_v2",
+        function="MobileNetV2",
+        size=96,
+        dim=1280,
+        headless="mobilenet_v2_test_notop.h5",
+        whole="mobilenet_v2_test.h5",
     )
 
 
@@ -38,8 +45,8 @@ def headless(network: Network, whole: Any) -> Any:
     return keras.Model(whole.inputs, whole.layers[-2].output)
 
 
-def digest_of(network: Network, path: Path) -> str:
-    return weights.digest(weights.load(network, str(path), Patience()))
+def digest_of(network: Network, spec: Path | str) -> str:
+    return weights.digest(weights.load(network, str(spec), Patience()))
 
 
 @pytest.mark.parametrize("name", ["w.h5", "w.weights.h5", "w.keras"])
@@ -51,6 +58,20 @@ def test_the_same_weights_have_one_hash_in_every_kind_of_file(
     path = tmp_path / name
     model.save_weights(path) if name == "w.weights.h5" else model.save(path)
     assert digest_of(network, path) == weights.digest(headless)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["w.h5", "w.weights.h5", "w.keras"])
+def test_a_network_of_sequences_and_layers_of_its_own_comes_back_from_a_file_with_classifier(
+    tmp_path: Path, name: str
+) -> None:
+    """ConvNeXt, whose headless form is no mere beginning of the whole one: names of layers differ."""
+    network = networks.network("convnext_tiny")
+    whole = network.build(True)
+    weights.randomize(whole, 5)
+    path = tmp_path / name
+    whole.save_weights(path) if name == "w.weights.h5" else whole.save(path)
+    assert digest_of(network, path) == digest_of(network, "random:5")
 
 
 def test_other_weights_have_another_hash(network: Network) -> None:
