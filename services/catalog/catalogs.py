@@ -189,13 +189,18 @@ class Catalogs:
             gone = self._open.pop(name, None)
             self._close_indexes(name)
             if gone:
-                self._release_encoders(gone.spec)
+                self.release_encoders(gone.spec)
             self.registry.remove(name)
 
     def encoder(self, spec: CatalogSpec) -> SharedEncoder:
         """The encoder that a catalog of this description works with; it is not loaded for this."""
         with self._lock:
             return self._encoders.of(spec)
+
+    def release_encoders(self, before: CatalogSpec) -> None:
+        """Forgets those of a description that no open catalog works with now."""
+        with self._lock:
+            self._encoders.release(before, [each.spec for each in self._open.values()])
 
     def close(self) -> None:
         """Closes every catalog and encoder, and lets other processes work on the data. Idempotent."""
@@ -231,7 +236,7 @@ class Catalogs:
                 if name in self._open and self._read_at[name] <= started:
                     gone = self._open.pop(name)
                     self._close_indexes(name)
-                    self._release_encoders(gone.spec)
+                    self.release_encoders(gone.spec)
             raise
         with self._lock:
             opened = self._open.get(name)
@@ -243,7 +248,7 @@ class Catalogs:
                 self._open[name] = self._opened(spec, opened)
                 self._close_indexes(name, {(name, *each) for each in _generations(spec)})
                 if opened:
-                    self._release_encoders(opened.spec)
+                    self.release_encoders(opened.spec)
             self._read_at[name] = started
             return self._open[name]
 
@@ -283,10 +288,6 @@ class Catalogs:
         """Closes the indexes of a catalog that are not to be kept."""
         for key in [key for key in self._indexes if key[0] == name and key not in kept]:
             self._indexes.pop(key).close()
-
-    def _release_encoders(self, before: CatalogSpec) -> None:
-        """Forgets those of an earlier description that no open catalog works with now."""
-        self._encoders.release(before, [each.spec for each in self._open.values()])
 
     def _check_open(self, name: str) -> None:
         if self._closed:
