@@ -19,12 +19,13 @@ from pydantic import (
 )
 
 from api.requests import strict_json
+from services.catalog.question import MAX_GENERATIONS, MAX_LABELS, MAX_SAMPLE, MIN_SAMPLE, SAMPLE
 from services.catalog.search import MAX_LIMIT
 from services.descriptions import Quantization, Resample
 from services.errors import InvalidFilter
 from services.hashes import SHA256
 from services.outbound.urls import MAX_URL
-from services.query.filters import Filter, parse
+from services.query.filters import MAX_KEY, Filter, parse
 from services.records import JobState
 
 MAX_OFFSET = 100_000
@@ -206,6 +207,43 @@ class NewGeneration(_Request):
 
 class Promotion(_Request):
     allow_missing: AllowMissing = False
+
+
+Key = Annotated[str, Field(min_length=1, max_length=MAX_KEY)]
+
+
+class Evaluation(_Request):
+    """`encoder`, `weights` and `resample` are a recipe that no generation has: what is different from the live one."""
+
+    labels: Annotated[
+        list[Key],
+        Field(
+            min_length=1,
+            max_length=MAX_LABELS,
+            description="Attributes whose values say what is alike; an evaluation for each. `size.width`, `tags[]`.",
+            examples=[["color"]],
+        ),
+    ]
+    group: (
+        Annotated[
+            Key, Field(description="An attribute that variants of one product share: they are left out of its answers.")
+        ]
+        | None
+    ) = None
+    generations: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=64)]],
+        Field(
+            max_length=MAX_GENERATIONS,
+            description="IDs of those to compare with the live one. Left out, and without a recipe: the next one, or "
+            "the only other one, if there is one.",
+        ),
+    ] = []
+    encoder: Annotated[str, Field(max_length=64)] | None = None
+    weights: Weights | None = None
+    resample: Resample | None = None
+    sample: Annotated[int, Field(ge=MIN_SAMPLE, le=MAX_SAMPLE, description="Products that are looked at, at most.")] = (
+        SAMPLE
+    )
 
 
 class Sample(_Query):

@@ -160,10 +160,11 @@ class Evaluating:
         check()
         label, queries = self._question.labels[at], sample.queries(at)
         if len(queries.asked) < 2:
+            outside = f" outside its {self._question.group}" if self._question.group else ""
             raise LabelUnusable(
                 f"Of {sample.looked_at} products of catalog {self._name}, {len(queries.product_ids)} have a value at "
-                f"{label} and vectors to compare, and {len(queries.asked)} share it with another: take another label, "
-                "or a larger sample."
+                f"{label} and vectors to compare, and {len(queries.asked)} share it with another{outside}: take "
+                "another label, or a larger sample."
             )
         found = reported(label, queries, sample.of(queries), check)
         found["unlabeled"] += sample.unlabeled
