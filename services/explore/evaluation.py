@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from services.explore.queries import Marks, Queries, Rows
+from services.explore.queries import Marks, Queries, Rows, ranked
 from services.records import Vectors
 
 RANKS = (1, 5, 10)
@@ -49,14 +49,16 @@ def scores(queries: Queries, vectors: Vectors, check: Callable[[], object] = not
     found = [np.zeros((0, len(METRICS)))]
     for some in queries.chunks:
         check()
-        order, _ = queries.ranked(vectors, some)
+        order = ranked(queries.cosines(vectors, some))
         found.append(_scores(np.take_along_axis(queries.relevant(some), order, axis=1)))
     return np.concatenate(found)
 
 
 def answers(queries: Queries, vectors: Vectors, some: Rows, limit: int) -> list[list[Answer]]:
     """The first `limit` answers to some of the products; the other arguments are those of `scores`."""
-    order, cosines = queries.ranked(vectors, some)
+    cosines = queries.cosines(vectors, some)
+    order = ranked(cosines)[:, :limit]
+    scores = np.take_along_axis(cosines, order, axis=1)
     marks = np.take_along_axis(queries.relevant(some), order, axis=1)
     return [
         [
@@ -64,7 +66,7 @@ def answers(queries: Queries, vectors: Vectors, some: Rows, limit: int) -> list[
             for row, cosine, mark in zip(rows, theirs, right, strict=True)
             if np.isfinite(cosine)
         ]
-        for rows, theirs, right in zip(order[:, :limit], cosines[:, :limit], marks[:, :limit], strict=True)
+        for rows, theirs, right in zip(order, scores, marks, strict=True)
     ]
 
 

@@ -12,6 +12,8 @@ from services.records import Vectors
 Rows = npt.NDArray[np.int64]
 Marks = npt.NDArray[np.bool_]
 
+Cosines = npt.NDArray[np.float32]
+
 CELLS = 1 << 21
 """Cosines that are in memory at a time, so that memory does not grow with the square of the products."""
 
@@ -60,25 +62,33 @@ class Queries:
                 found[at, self.members[value]] = True
         return found & self._candidates(some)
 
-    def ranked(self, vectors: Vectors, some: Rows) -> tuple[Rows, npt.NDArray[np.float32]]:
-        """For some of the n products, the n in the order of their cosines, largest first; equal ones by ID.
+    def cosines(self, vectors: Vectors, some: Rows) -> Cosines:
+        """How alike some of the n products are to each: float32 (len(some), n), minus infinity for what is no candidate.
 
         Args:
             vectors: Of the n products, in their order: float32 (n, dim), each of length one.
             some: Which are asked.
-
-        Returns:
-            The order, int64 (len(some), n), and the cosines in this order. What is no candidate comes last, with minus
-            infinity.
         """
-        cosines = vectors[some] @ vectors.T
+        cosines: Cosines = vectors[some] @ vectors.T
         cosines[~self._candidates(some)] = -np.inf
-        order = np.argsort(-cosines, axis=1, kind="stable")
-        return order, np.take_along_axis(cosines, order, axis=1)
+        return cosines
 
     def _candidates(self, some: Rows) -> Marks:
         marks: Marks = self.groups[some][:, None] != self.groups[None, :]
         return marks
+
+
+def ranked(cosines: Cosines) -> Rows:
+    """The columns of each row in the order of their cosines, largest first, equal ones by column: int64, same shape."""
+    # One number has both, the cosine above the column: sorting these takes a third of the time of a stable argsort. The
+    # bits of a float are ordered as it is, once those of negative ones are turned around; 0.0 - x is never -0.0.
+    bits = (0.0 - cosines).view(np.int32)
+    bits ^= (bits >> 31) & 0x7FFFFFFF
+    keys = bits.astype(np.int64) << 32
+    keys |= np.arange(cosines.shape[1])
+    keys.sort(axis=1)
+    keys &= 0xFFFFFFFF
+    return keys
 
 
 def queries_of(product_ids: Sequence[str], values: Sequence[frozenset[str]], groups: Sequence[str | None]) -> Queries:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from services.explore import queries as queries_module
 from services.explore.evaluation import METRICS, RANKS, answers, scores
-from services.explore.queries import Queries, queries_of
+from services.explore.queries import Queries, queries_of, ranked
 from services.records import Vectors
 
 HALF = 0.5
@@ -176,3 +176,9 @@ def test_there_may_be_no_queries() -> None:
     queries = asked([One("1", UNIT[0], frozenset("a")), One("2", UNIT[0], frozenset("b"))])
     assert (len(queries.asked), queries.alone) == (0, 2)
     assert scores(queries, np.zeros((2, 4), np.float32)).shape == (0, len(METRICS))
+
+
+@given(st.lists(st.sampled_from([-np.inf, -1.0, -0.25, -0.0, 0.0, 1e-30, 0.25, 1.0]), min_size=1, max_size=9))
+def test_a_ranking_is_a_stable_order(cosines: list[float]) -> None:
+    row = np.array([cosines], np.float32)
+    assert ranked(row).tolist() == [sorted(range(len(cosines)), key=lambda at: -cosines[at])]
