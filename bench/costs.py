@@ -27,7 +27,7 @@ from results import keep
 from service import make_catalog, picture_server, put_feed, serving
 
 from services import bootstrap, settings
-from services.encoders import networks
+from services.encoders import networks, recipes
 from services.images.decoder import Decoder
 from services.images.limits import Limits
 from services.index.edge import EdgeIndex
@@ -84,11 +84,12 @@ def alone(images: Sequence[bytes], work: Path, arguments: argparse.Namespace) ->
         stages = {"fetch": per_image(fetch, len(images))}
     media = Media(work / "media")
     stages["keep the original"] = per_image(lambda: [media.put(image) for image in images], len(images))
+    form = recipes.form(network, "nearest", "head")
     with Decoder(1, 60.0, 4 << 30, limits) as decoder:
-        decoder.submit(images[0], network.size, "nearest").result()
+        decoder.submit(images[0], form).result()
 
         def decode() -> list[Any]:
-            return [each.result() for each in [decoder.submit(image, network.size, "nearest") for image in images]]
+            return [each.result() for each in [decoder.submit(image, form) for image in images]]
 
         stages["decode in a child"] = per_image(decode, len(images), family(os.getpid()) - {os.getpid()})
         pixels = np.stack(decode())

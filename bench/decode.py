@@ -25,12 +25,14 @@ from PIL import Image
 from results import keep
 
 from services import settings
+from services.descriptions import Form
 from services.images.decoder import Decoder
 from services.images.limits import Limits
 from services.images.processes import Children
 
 BLOCK = 50
 SIZE = 299
+FORM = Form(SIZE, "nearest")
 
 
 def main() -> None:
@@ -48,11 +50,11 @@ def main() -> None:
         Children(1, timeout=timeout, memory=memory, modules=["decode"]) as children,
     ):
         sides: dict[str, Callable[[bytes], Future[Any]]] = {
-            "product": lambda data: decoder.submit(data, SIZE, "nearest"),
+            "product": lambda data: decoder.submit(data, FORM),
             "pillow": lambda data: children.submit(plain, data),
         }
         if arguments.hash:
-            sides = {"hashed": lambda data: decoder.submit_hashed(data, SIZE, "nearest"), "product": sides["product"]}
+            sides = {"hashed": lambda data: decoder.submit_hashed(data, FORM), "product": sides["product"]}
         for side in sides.values():
             seconds(side, images[:BLOCK])  # a child starts, and imports
         rounds = [measured(sides, images) for _ in range(arguments.rounds)]

@@ -26,7 +26,7 @@ from results import keep
 from services import bootstrap, settings
 from services.catalog.catalogs import Catalogs
 from services.catalog.opening import new_spec
-from services.descriptions import Resample
+from services.descriptions import Features, Resample
 from services.encoders import networks
 from services.ledger import Chores, Ledger
 from services.queue.valkey import ValkeyServer
@@ -103,7 +103,7 @@ def work(redis_url: str, seconds: float) -> None:
 
 
 def catalogs(configured: Settings, seconds: float) -> Catalogs:
-    def load(name: str, weights: str, resample: Resample, settings: Settings) -> SlowDevice:
+    def load(name: str, weights: str, resample: Resample, settings: Settings, features: Features) -> SlowDevice:
         network = networks.network(name)
         return SlowDevice(network.size, network.dim, seconds)
 

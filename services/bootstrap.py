@@ -11,13 +11,13 @@ from services.catalog.catalog import Catalog
 from services.catalog.catalogs import Catalogs, Parts
 from services.catalog.registry import Registry
 from services.catalog.sharing import FRESH_SECONDS, Exclusive, OwnFolder, SharedServer, Sharing
-from services.descriptions import CatalogSpec, Resample
+from services.descriptions import CatalogSpec, Features, Resample
 from services.encoders.encoder import Encoder
 from services.encoders.keras.encoder import TensorFlowEncoder
 from services.encoders.keras.encoder import has_bfloat16 as has_bfloat16
 from services.encoders.keras.gpus import gpus as gpus
 from services.encoders.network import Patience
-from services.encoders.networks import network
+from services.encoders.networks import dim_of, form_of, network
 from services.errors import DataCorrupt
 from services.images.decoder import Decoder
 from services.images.intake import Intake, Observe, nothing
@@ -36,15 +36,18 @@ if TYPE_CHECKING:
     from services.outbound.fetcher import Fetcher
     from services.outbound.headers import HostHeaders
 
-Load = Callable[[str, str, Resample, Settings], Encoder]
+Load = Callable[[str, str, Resample, Settings, Features], Encoder]
 
 
-def load_encoder(name: str, weights_spec: str, resample: Resample, settings: Settings) -> Encoder:
+def load_encoder(
+    name: str, weights_spec: str, resample: Resample, settings: Settings, features: Features = "head"
+) -> Encoder:
     """Raises `EncoderError`s."""
     encoder = TensorFlowEncoder(
         network(name),
         weights_spec,
         resample=resample,
+        features=features,
         precision=settings.precision,
         patience=Patience(settings.download_timeout, settings.download_seconds),
     )
@@ -80,7 +83,7 @@ def catalogs(
         settings: What to open, and how.
         create: Make the data folder where it is not there.
         folder: The data folder, where the caller has it open.
-        load: Makes an encoder of its name, weights, resampling and the settings.
+        load: Makes an encoder of its name, weights, resampling, the settings and its features.
         observe: Called with the stages of every batch.
         exclusive: `Ledger.exclusive`, where other processes change the catalogs of the server, too.
         fresh_seconds: How long a description counts that was read from the server.
@@ -112,17 +115,18 @@ def _catalogs(
     observe: Observe,
 ) -> Catalogs:
     def open_catalog(spec: CatalogSpec, parts: Parts) -> Catalog:
-        if spec.dim != network(spec.encoder).dim:
+        dim = dim_of(spec.encoder, spec.features)
+        if spec.dim != dim:
             raise DataCorrupt(
                 f"Catalog {spec.name} holds vectors of {spec.dim} numbers, and {spec.encoder} makes "
-                f"{network(spec.encoder).dim}: it is damaged, or not ours."
+                f"{dim}: it is damaged, or not ours."
             )
         return Catalog(
             spec,
             parts.index,
             intake,
             parts.encoder,
-            input_size=network(spec.encoder).size,
+            form=form_of(spec),
             save=parts.save,
             check_space=registry.check_space,
             batch_size=settings.batch_size,
@@ -134,7 +138,7 @@ def _catalogs(
         )
 
     def load_of(spec: CatalogSpec) -> Encoder:
-        return load(spec.encoder, spec.weights, spec.resample, settings)
+        return load(spec.encoder, spec.weights, spec.resample, settings, spec.features)
 
     return Catalogs(registry, sharing, intake, open=open_catalog, open_index=open_index, load=load_of)
 

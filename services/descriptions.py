@@ -4,10 +4,28 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Resample = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 """How an image is brought to the size the encoder takes. Part of the fingerprint."""
+
+Features = Literal["head", "tuned"]
+"""The recipe by which a network's layers become a vector. Part of the fingerprint.
+
+`head` is the network's last layer, as the script took it. `tuned` joins several layers, of the whole picture instead of
+one stretched to a square, and colors, in 128 numbers, by what is learned from the catalog's own pictures.
+"""
+
+Fit = Literal["stretch", "pad"]
+"""How an image becomes a square: its sides are stretched, or it is padded with white."""
+
+
+class Form(NamedTuple):
+    """What pixels an encoder takes: the side of the square, and how an image is brought to it."""
+
+    size: int
+    resample: Resample
+    fit: Fit = "stretch"
 
 
 Quantization = Literal["none", "scalar", "turbo"]
@@ -58,6 +76,8 @@ class Generation:
     created_at: str
     since: str
     drop_at: str | None = None
+    features: Features = "head"
+    learned: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +88,9 @@ class CatalogSpec:
 
     `encoder`, `weights` (`imagenet`, `random:SEED` or a file), `resample`, `dim`, `fingerprint` (None only while no
     encoder has been loaded for the catalog), `quantization`, `generation` (the folder or collection that holds the
-    vectors) and `generation_created_at` (None: when the catalog was) are those of the live generation. `generations`
-    are the others that are kept, in the order in which they got their states.
+    vectors), `generation_created_at` (None: when the catalog was), `features` and `learned` (what `tuned` features have
+    learned: the SHA-256 of an object in media) are those of the live generation. `generations` are the others that are
+    kept, in the order in which they got their states.
     """
 
     name: str
@@ -85,6 +106,8 @@ class CatalogSpec:
     quantization: Quantization = "none"
     generation_created_at: str | None = None
     generations: tuple[Generation, ...] = ()
+    features: Features = "head"
+    learned: str | None = None
 
     @property
     def kept(self) -> tuple[Generation, ...]:
@@ -111,6 +134,8 @@ def live(spec: CatalogSpec) -> Generation:
         state=GenerationState.LIVE,
         created_at=at,
         since=at,
+        features=spec.features,
+        learned=spec.learned,
     )
 
 
@@ -127,6 +152,8 @@ def as_live(spec: CatalogSpec, generation: Generation) -> CatalogSpec:
         generation=generation.id,
         generation_created_at=generation.created_at,
         generations=(),
+        features=generation.features,
+        learned=generation.learned,
     )
 
 

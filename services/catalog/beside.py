@@ -10,9 +10,9 @@ from services.catalog.background import Background, attempt
 from services.catalog.behind import behind
 from services.catalog.bringing import Bringing, Brought, Pictures
 from services.catalog.open_generation import OpenGeneration
-from services.descriptions import Generation, GenerationState
+from services.descriptions import Form, Generation, GenerationState
 from services.errors import IndexUnavailable
-from services.images.intake import Form, Intake
+from services.images.intake import Intake
 from services.index.vector_index import VectorIndex
 
 SETTLING_SECONDS = 30.0

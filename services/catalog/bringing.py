@@ -13,9 +13,10 @@ import numpy as np
 from services.catalog.behind import Behind, behind
 from services.catalog.features import normalized
 from services.catalog.open_generation import OpenGeneration
+from services.descriptions import Form
 from services.errors import ImageCorrupt, ImageFeatureless, IndexUnavailable, LookalikeError, MediaNotFound
 from services.failpoints import hit
-from services.images.intake import Fault, Form, Intake, Picture, nothing
+from services.images.intake import Fault, Intake, Picture
 from services.records import ImageSource, Outcome, Point, RemoteImage, Revision, StoredImage, Tombstone, failed
 
 ROUNDS = 10
@@ -190,7 +191,7 @@ class Bringing:
         if not wanted:
             return {}
         taken: dict[str, Picture | Fault] = {}
-        found = self.intake.pictures([(source, None) for _, source in wanted], *form, nothing, others=others)
+        found = self.intake.pictures([(source, None) for _, source in wanted], form, others=others)
         for (each, _), picture in zip(wanted, found, strict=True):
             assert not isinstance(picture, Future) and picture is not None, "neither late nor known"
             taken[each.product_id] = picture

@@ -18,7 +18,7 @@ from services.catalog.search import Searcher, SearchOptions
 from services.catalog.stream import applied
 from services.catalog.versions import Versions
 from services.catalog.writer import Finish, Writer
-from services.descriptions import CatalogSpec
+from services.descriptions import CatalogSpec, Form
 from services.encoders.shared import SharedEncoder
 from services.encoders.specs import trained
 from services.images.intake import Intake, Observe, Picture, nothing
@@ -46,7 +46,7 @@ class Catalog(Keeping):
 
     The encoder is loaded when an image first needs it: reading and `neighbors` never load it.
 
-    `index` keeps the products and `intake` brings images as pixels, `input_size` squared; `save` keeps a changed
+    `index` keeps the products and `intake` brings images as pixels of this `form`; `save` keeps a changed
     description, `check_space` raises `DataFull` where so many bytes should not be written, and `observe` is called with
     the stages of every batch. `batch_size` products are written or read at a time.
 
@@ -62,7 +62,7 @@ class Catalog(Keeping):
         intake: Intake,
         encoder: SharedEncoder,
         *,
-        input_size: int,
+        form: Form,
         save: Callable[[CatalogSpec], None],
         check_space: Callable[[int], None],
         batch_size: int,
@@ -72,7 +72,7 @@ class Catalog(Keeping):
         renew: Callable[[], "Catalog"] | None = None,
         background: Background | None = None,
     ) -> None:
-        live = OpenGeneration(spec, lambda: index, encoder, input_size)
+        live = OpenGeneration(spec, lambda: index, encoder, form)
         beside = Beside(live, {each.id: each for each in others}, intake, check_space, background)
         super().__init__(
             spec, index, intake, beside, save=save, check_space=check_space, batch_size=batch_size, renew=renew
@@ -84,8 +84,7 @@ class Catalog(Keeping):
             index,
             spec.name,
             intake,
-            size=input_size,
-            resample=spec.resample,
+            form=form,
             encode=self._encode,
             kinds=lambda: self.kinds,
             versions=self.versions,
@@ -97,7 +96,7 @@ class Catalog(Keeping):
         self._searcher = Searcher(
             index,
             spec.name,
-            decode=lambda image: intake.decode_now(image, input_size, spec.resample),
+            decode=lambda image: intake.decode_now(image, form),
             load_encoder=self.load_encoder,
             encode=partial(encoder.encode, urgent=True),
         )

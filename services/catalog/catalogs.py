@@ -18,7 +18,7 @@ from services.catalog.sharing import Sharing
 from services.catalog.versions import Versions
 from services.descriptions import CatalogSpec, Generation, as_live
 from services.encoders.encoder import Encoder
-from services.encoders.networks import network
+from services.encoders.networks import form_of
 from services.encoders.shared import SharedEncoder
 from services.errors import CatalogExists, CatalogNotFound, Closed, IndexUnavailable
 from services.images.intake import Intake
@@ -276,7 +276,7 @@ class Catalogs:
                     raise IndexUnavailable(f"Generation {generation.id} of catalog {spec.name} was dropped.")
                 return self._index(its_own)
 
-        return OpenGeneration(its_own, open_index, self.encoder(its_own), network(generation.encoder).size)
+        return OpenGeneration(its_own, open_index, self.encoder(its_own), form_of(its_own))
 
     def _index(self, spec: CatalogSpec) -> VectorIndex:
         key = _key(spec)

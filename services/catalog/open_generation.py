@@ -3,9 +3,8 @@
 from collections.abc import Callable
 
 from services.catalog.fingerprint import check_fingerprint
-from services.descriptions import CatalogSpec
+from services.descriptions import CatalogSpec, Form
 from services.encoders.shared import SharedEncoder
-from services.images.intake import Form
 from services.index.vector_index import VectorIndex
 from services.records import Pixels, Vectors
 
@@ -13,17 +12,17 @@ from services.records import Pixels, Vectors
 class OpenGeneration:
     """One generation of a catalog. Thread-safe.
 
-    `spec` describes the catalog as if this generation were the live one, and `size` is the side of the square that its
+    `spec` describes the catalog as if this generation were the live one, and `form` is that of the pixels that its
     encoder takes. `open_index` gives its index, which is opened at the first use.
     """
 
     def __init__(
-        self, spec: CatalogSpec, open_index: Callable[[], VectorIndex], encoder: SharedEncoder, size: int
+        self, spec: CatalogSpec, open_index: Callable[[], VectorIndex], encoder: SharedEncoder, form: Form
     ) -> None:
         self.spec = spec
         self._open_index = open_index
         self._encoder = encoder
-        self._size = size
+        self.form = form
 
     @property
     def id(self) -> str:
@@ -33,11 +32,6 @@ class OpenGeneration:
     def index(self) -> VectorIndex:
         """Raises `IndexUnavailable` where the generation was dropped, and what opening an index raises."""
         return self._open_index()
-
-    @property
-    def form(self) -> Form:
-        """The form of pixels that its encoder takes."""
-        return self._size, self.spec.resample
 
     def encode(self, pixels: Pixels) -> Vectors:
         """Raw features of pixels in its form. Raises `EncoderError`s, `EncoderMismatch`."""

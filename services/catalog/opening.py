@@ -10,7 +10,7 @@ from services.catalog.catalog import Catalog
 from services.catalog.catalogs import Catalogs
 from services.catalog.fingerprint import check_fingerprint
 from services.descriptions import CatalogSpec, Quantization, Resample, rfc3339
-from services.encoders.networks import network
+from services.encoders.networks import dim_of
 from services.encoders.specs import DEFAULT_ENCODER, DEFAULT_RESAMPLE, DEFAULT_WEIGHTS, checked_spec
 from services.errors import CatalogExists, EncoderMismatch
 from services.names import checked_catalog_name
@@ -75,7 +75,7 @@ def new_spec(
         encoder=encoder,
         weights=weights or DEFAULT_WEIGHTS,
         resample=resample or DEFAULT_RESAMPLE,
-        dim=network(encoder).dim,
+        dim=dim_of(encoder, "head"),
         fingerprint=fingerprint,
         generation=uuid.uuid4().hex,
         created_at=rfc3339(datetime.now(UTC)),

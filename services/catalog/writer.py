@@ -12,10 +12,10 @@ import numpy as np
 from services.catalog.features import normalized
 from services.catalog.plan import EncodedImage, PlannedChange, Stored, Write, check_change, image_failed, plan
 from services.catalog.versions import Versions
-from services.descriptions import Resample
+from services.descriptions import Form
 from services.errors import DuplicateProduct, ImageFeatureless, IndexUnavailable
 from services.failpoints import hit
-from services.images.intake import Form, Intake, Observe, Picture, Taken
+from services.images.intake import Intake, Observe, Picture, Taken
 from services.index.vector_index import VectorIndex
 from services.kinds import Kinds
 from services.records import AttributeUpdate, Change, ImageSource, Outcome, Pixels, State, Vectors
@@ -62,8 +62,7 @@ class Writer:
         index: Where products are read and written.
         catalog: The catalog's name, for error messages.
         intake: Where images come from, as pixels.
-        size: The side of the square that the encoder takes, in pixels.
-        resample: How images are brought to that size.
+        form: What pixels the encoder takes.
         encode: Pixels to raw features.
         kinds: What the catalog declares now for the values of attributes.
         versions: Numbers the changes that have no version.
@@ -79,8 +78,7 @@ class Writer:
         catalog: str,
         intake: Intake,
         *,
-        size: int,
-        resample: Resample,
+        form: Form,
         encode: Callable[[Pixels], Vectors],
         kinds: Callable[[], Kinds],
         versions: Versions,
@@ -92,8 +90,7 @@ class Writer:
         self._index = index
         self._catalog = catalog
         self._intake = intake
-        self._size = size
-        self._resample = resample
+        self._form = form
         self._encode = encode
         self._kinds = kinds
         self._versions = versions
@@ -211,9 +208,7 @@ class Writer:
                 wanted.append((each, each.image))
         if wanted:
             images = [(image, each.stored_image) for each, image in wanted]
-            found = self._intake.pictures(
-                images, self._size, self._resample, self._observe, early=early, others=self._forms()
-            )
+            found = self._intake.pictures(images, self._form, self._observe, early=early, others=self._forms())
             taken += zip((each for each, _ in wanted), found, strict=True)
         pictures = {}
         for each, picture in taken:

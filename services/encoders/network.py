@@ -2,7 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, Protocol
+
+Pooling = Literal["average", "gem"]
+"""How a layer's output becomes a number for each channel: the mean over the picture, or the generalized mean with p = 3
+(Radenovic et al., Fine-tuning CNN Image Retrieval with No Human Annotation, 2018)."""
 
 
 @dataclass(frozen=True)
@@ -14,11 +18,29 @@ class Patience:
 
 
 @dataclass(frozen=True)
+class Tap:
+    """A layer in the middle of a network that `tuned` features take: its name in the Keras model, its channels, and how
+    it is pooled."""
+
+    layer: str
+    dim: int
+    pooling: Pooling = "gem"
+
+
+class Build(Protocol):
+    """Builds the Keras model of a network."""
+
+    def __call__(self, top: bool, size: int | None = None) -> Any:
+        """The model with fresh weights; with `top` its classifier comes last, for weight files that hold one. Without
+        it, `size` is the side of the pictures that it takes; None: the network's own."""
+
+
+@dataclass(frozen=True)
 class Network:
     """A network up to its features: pictures of size x size to `dim` numbers each.
 
-    `build(top)` gives the Keras model with fresh weights; with `top` its classifier comes last, for weight files that
-    hold one. `preprocess` takes a float tensor of 0..255 to what the network was trained on.
+    `preprocess` takes a float tensor of 0..255 to what the network was trained on. `taps` are the layers that `tuned`
+    features take besides the last one.
 
     `imagenet` gives the model without top with its trained weights; it raises `WeightsNotFound` or, when its patience
     ends, `WeightsUnreachable`. `imagenet_at_hand` returns whether that works without a download. Neither
@@ -28,7 +50,8 @@ class Network:
     name: str
     size: int
     dim: int
-    build: Callable[[bool], Any]
+    build: Build
     preprocess: Callable[[Any], Any]
     imagenet: Callable[[Patience], Any]
     imagenet_at_hand: Callable[[], bool]
+    taps: tuple[Tap, ...] = ()

@@ -1,5 +1,7 @@
 """Every network there is an encoder for."""
 
+from services.descriptions import CatalogSpec, Features, Form
+from services.encoders import recipes
 from services.encoders.keras import efficientnet_lite0, inception_v3
 from services.encoders.network import Network
 from services.errors import EncoderUnknown
@@ -17,3 +19,13 @@ def network(name: str) -> Network:
     if name not in known:
         raise EncoderUnknown(f"There is no encoder {name!r}; there are {', '.join(known)}.")
     return known[name]
+
+
+def dim_of(encoder: str, features: Features) -> int:
+    """How many numbers the vectors have that an encoder makes by a recipe. Raises `EncoderUnknown`."""
+    return recipes.dim(network(encoder), features)
+
+
+def form_of(spec: CatalogSpec) -> Form:
+    """What pixels the encoder of a description takes. Raises `EncoderUnknown`."""
+    return recipes.form(network(spec.encoder), spec.resample, spec.features)

@@ -16,7 +16,7 @@ from typing import Self
 import numpy as np
 from PIL import Image
 
-from services.descriptions import Resample
+from services.descriptions import Fit, Form, Resample
 from services.errors import ImageError
 from services.images.colors import over_white
 from services.images.faults import damaged
@@ -43,11 +43,11 @@ class Decoder:
         self._limits = limits
         self._children = Children(self.processes, timeout=timeout, memory=memory, modules=MODULES)
 
-    def submit(self, data: bytes, size: int, resample: Resample) -> Future[Pixels]:
-        return self._children.submit(decode, data, size, resample, self._limits)
+    def submit(self, data: bytes, form: Form) -> Future[Pixels]:
+        return self._children.submit(decode, data, form.size, form.resample, self._limits, form.fit)
 
-    def submit_hashed(self, data: bytes, size: int, resample: Resample) -> Future[tuple[Pixels, str]]:
-        return self._children.submit(decode_hashed, data, size, resample, self._limits)
+    def submit_hashed(self, data: bytes, form: Form) -> Future[tuple[Pixels, str]]:
+        return self._children.submit(decode_hashed, data, form.size, form.resample, self._limits, form.fit)
 
     def submit_thumbnail(self, data: bytes) -> Future[bytes]:
         return self._children.submit(thumbnail, data, self._limits)
@@ -63,24 +63,27 @@ class Decoder:
         self.close()
 
 
-def decode(data: bytes, size: int, resample: Resample, limits: Limits) -> Pixels:
-    """Decodes an image and resizes it to a square, ignoring its aspect ratio: RGB, uint8, shape (size, size, 3).
+def decode(data: bytes, size: int, resample: Resample, limits: Limits, fit: Fit = "stretch") -> Pixels:
+    """Decodes an image to a square: RGB, uint8, shape (size, size, 3).
 
-    For RGB, gray and opaque palette images without orientation or profile, "nearest" returns exactly the pixels of
-    `keras.utils.load_img(path, target_size=(size, size))`.
+    Stretched, its aspect ratio is ignored: for RGB, gray and opaque palette images without orientation or profile,
+    "nearest" returns exactly the pixels of `keras.utils.load_img(path, target_size=(size, size))`. Padded, its longer
+    side is resized to the square's, and white is on both sides of the shorter one.
 
     Raises:
         ImageError: The image is damaged, too large or not supported; a subclass says which.
     """
     with _faults():
-        return _pixels(upright(data, limits), size, resample)
+        return _pixels(upright(data, limits), Form(size, resample, fit))
 
 
-def decode_hashed(data: bytes, size: int, resample: Resample, limits: Limits) -> tuple[Pixels, str]:
+def decode_hashed(
+    data: bytes, size: int, resample: Resample, limits: Limits, fit: Fit = "stretch"
+) -> tuple[Pixels, str]:
     """Decodes an image as `decode`, and gives its perceptual hash, too. Raises `ImageError`."""
     with _faults():
         image = upright(data, limits)
-        return _pixels(image, size, resample), perceptual_hash(image)
+        return _pixels(image, Form(size, resample, fit)), perceptual_hash(image)
 
 
 def thumbnail(data: bytes, limits: Limits) -> bytes:
@@ -93,12 +96,23 @@ def thumbnail(data: bytes, limits: Limits) -> bytes:
         return out.getvalue()
 
 
-def _pixels(image: Image.Image, size: int, resample: Resample) -> Pixels:
+def _pixels(image: Image.Image, form: Form) -> Pixels:
+    square = (form.size, form.size)
+    if form.fit == "stretch":
+        return np.array(_resized(image, square, form.resample))
+    whole = max(image.size)
+    width, height = (max(1, round(side * form.size / whole)) for side in image.size)
+    padded = Image.new("RGB", square, "white")
+    padded.paste(_resized(image, (width, height), form.resample), ((form.size - width) // 2, (form.size - height) // 2))
+    return np.array(padded)
+
+
+def _resized(image: Image.Image, size: tuple[int, int], resample: Resample) -> Image.Image:
     method = Image.Resampling[resample.upper()]
     if method is Image.Resampling.NEAREST:
         # "nearest" selects pixels and computes no new ones, so it is enough to convert the colors of those few.
-        return np.array(over_white(image.resize((size, size), method)))
-    return np.array(over_white(image).resize((size, size), method))
+        return over_white(image.resize(size, method))
+    return over_white(image).resize(size, method)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
-from services.descriptions import Resample
+from services.descriptions import Form
 from services.errors import Closed, FetchError, ImageError, InvalidInput, NotFound
 from services.failpoints import hit
 from services.images.budget import IN_HAND, RESERVE, ByteBudget
@@ -40,10 +40,6 @@ class Fetches(Protocol):
 
     def fetch(self, url: str) -> bytes: ...
     def close(self) -> None: ...
-
-
-Form = tuple[int, Resample]
-"""What pixels are for: the side of the square, and how the image was brought to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +99,8 @@ class Intake:
     def pictures(
         self,
         images: Sequence[tuple[ImageSource, str | None]],
-        size: int,
-        resample: Resample,
-        observe: Observe,
+        form: Form,
+        observe: Observe = nothing,
         *,
         early: bool = False,
         others: Collection[Form] = (),
@@ -114,8 +109,7 @@ class Intake:
 
         Args:
             images: Where each image is, and the hash of the one that is stored already (None: none is).
-            size: The side of the pixels in the result.
-            resample: How an image is resized to that.
+            form: What the pixels in the result are to be.
             observe: Called with the seconds of the stages fetch and decode.
             early: Whether to return without images that are late, unless too many are: see `LATE`.
             others: Other forms in which the pixels are needed.
@@ -131,7 +125,7 @@ class Intake:
         spent: list[tuple[float, float]] = []
         pool = ThreadPoolExecutor(self._threads, thread_name_prefix="intake")
         try:
-            futures = [pool.submit(self._take, *image, (size, resample), others, spent) for image in images]
+            futures = [pool.submit(self._take, *image, form, others, spent) for image in images]
             late = self._late_of(futures) if early else frozenset()
             taken = [future if future in late else future.result() for future in futures]
         except BaseException:
@@ -142,13 +136,13 @@ class Intake:
         _observe(observe, list(spent), time.perf_counter() - started)
         return taken
 
-    def decode_now(self, data: bytes, size: int, resample: Resample) -> Pixels:
+    def decode_now(self, data: bytes, form: Form) -> Pixels:
         """Decodes a picture for whose pixels someone waits, within the budget of bytes and ahead of batches.
 
         Raises `ImageError`s, `DecodingUnavailable`, `Closed`.
         """
         with self._closing(), self._budget.hold(len(data), urgent=True):
-            return self.decoder.submit(data, size, resample).result()
+            return self.decoder.submit(data, form).result()
 
     def thumbnail(self, data: bytes) -> bytes:
         """A small WebP of an image, within the budget and ahead of batches. Raises what `decode_now` does."""
@@ -226,7 +220,7 @@ class Intake:
             return None
         hit("decode")
         with self._decoding:
-            pixels, perceptual = self.decoder.submit_hashed(data, *form).result()
+            pixels, perceptual = self.decoder.submit_hashed(data, form).result()
             more = {each: self._other(data, each) for each in others if each != form}
         self.check_space(len(data))
         self.media.put(data, hash)
@@ -237,7 +231,7 @@ class Intake:
         """The pixels of an image in another form; None where they cannot be made, which is no fault of the image's
         product: it has its pixels."""
         try:
-            return self.decoder.submit(data, *form).result()
+            return self.decoder.submit(data, form).result()
         except ImageError:
             return None
 

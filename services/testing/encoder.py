@@ -2,11 +2,12 @@
 
 import threading
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
-from services.descriptions import Resample
-from services.encoders import networks
+from services.descriptions import Features, Resample
+from services.encoders import networks, recipes
 from services.records import Pixels, Vectors
 from services.settings import Settings
 
@@ -52,7 +53,27 @@ class StubEncoder:
         """Nothing to close."""
 
 
-def load_stub(name: str, weights: str, resample: Resample, settings: Settings) -> StubEncoder:
+class StubLayers(StubEncoder):
+    """A `StubEncoder` for `tuned` features: each of its layers sees the colors, an earlier one of fewer cells."""
+
+    def __init__(self, fingerprint: str, *, size: int, dims: Sequence[int]) -> None:
+        super().__init__(fingerprint, size=size, dim=sum(dims))
+        self._dims = dims
+
+    def encode(self, pixels: Pixels) -> Vectors:
+        cells = super().encode(pixels)[:, :48]
+        seen = [cells[:, : 12 * min(number, 4)] for number in range(1, len(self._dims) + 1)]
+        return np.hstack(
+            [np.pad(part, ((0, 0), (0, dim - part.shape[1]))) for part, dim in zip(seen, self._dims, strict=True)]
+        )
+
+
+def load_stub(
+    name: str, weights: str, resample: Resample, settings: Settings, features: Features = "head"
+) -> StubEncoder:
     """For `bootstrap.catalogs(load=...)`: a stub in the place of the encoder of that name."""
     network = networks.network(name)
-    return StubEncoder(f"stub/{name}/{weights}/{resample}", size=network.size, dim=network.dim)
+    size = recipes.form(network, resample, features).size
+    if features == "head":
+        return StubEncoder(f"stub/{name}/{weights}/{resample}", size=size, dim=network.dim)
+    return StubLayers(f"stub/{name}/{weights}/{resample}/{features}", size=size, dims=recipes.layer_dims(network))

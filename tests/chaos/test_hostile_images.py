@@ -21,6 +21,7 @@ from picture_matrix import cases
 from PIL import Image
 
 from services import settings
+from services.descriptions import Form
 from services.errors import ImageError
 from services.hashes import PERCEPTUAL
 from services.images.decoder import Decoder
@@ -188,7 +189,7 @@ def test_every_file_has_an_outcome_within_the_limits(
     outcomes: Counter[str] = Counter()
     slowest, largest = (0.0, ""), (0, "")
     with Decoder(1, given.decode_timeout, given.decode_memory, limits) as decoder:
-        as_pixels = partial(decoder.submit_hashed, size=299, resample="bicubic")
+        as_pixels = partial(decoder.submit_hashed, form=Form(299, "bicubic"))
         for name, data in files(rng, count):
             for submit in (as_pixels, decoder.submit_thumbnail):
                 began = time.monotonic()
@@ -201,7 +202,7 @@ def test_every_file_has_an_outcome_within_the_limits(
                     outcomes[error.code] += 1
                 slowest = max(slowest, (time.monotonic() - began, name))
                 largest = max(largest, *((peak(pid), name) for pid in decoder._children.pids()))
-        sound = decoder.submit(saved(photo(), "PNG"), 299, "nearest").result()
+        sound = decoder.submit(saved(photo(), "PNG"), Form(299, "nearest")).result()
     record_property("outcomes", dict(outcomes))
     record_property("slowest", slowest)
     record_property("most memory", largest)

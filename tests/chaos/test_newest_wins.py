@@ -27,6 +27,7 @@ from services import settings as configuration
 from services.attributes import merged
 from services.catalog.opening import new_spec
 from services.catalog.removal import Since
+from services.descriptions import Form
 from services.failpoints import enabled
 from services.ledger import Claim, Named, Removal, connect
 from services.records import Change, ChangeKind, Job, Lane, Outcome, State, StoredImage
@@ -377,7 +378,7 @@ def test_the_index_is_what_a_dict_would_be(shop: Shop, rng: random.Random, scale
     for color in COLORS:
         data = picture(color)
         images.append(media.put(data))
-        pixels = shop.catalogs.intake.decoder.submit(data, SIZE, "nearest").result()
+        pixels = shop.catalogs.intake.decoder.submit(data, Form(SIZE, "nearest")).result()
         features = encoder.encode(pixels[np.newaxis])[0]
         vectors[images[-1]] = features / np.linalg.norm(features)
 

@@ -8,7 +8,7 @@ import pytest
 from indexes import opened
 
 from services.catalog.catalog import Catalog
-from services.descriptions import CatalogSpec
+from services.descriptions import CatalogSpec, Form
 from services.encoders.encoder import Encoder
 from services.encoders.shared import SharedEncoder
 from services.images.decoder import Decoder
@@ -118,7 +118,7 @@ def make(
             index,
             intake or make_intake(fetcher=fetcher, check_space=check_space),
             encoders[-1],
-            input_size=32,
+            form=Form(32, spec.resample),
             save=save,
             check_space=check_space,
             batch_size=8,

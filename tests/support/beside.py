@@ -18,7 +18,7 @@ from api.app import create_app
 from api.servers.embedded import EmbeddedServer
 from services import bootstrap, settings
 from services.catalog.catalogs import Catalogs
-from services.descriptions import Resample
+from services.descriptions import Features, Resample
 from services.encoders.encoder import Encoder
 from services.ledger import Ledger
 from services.queue.valkey import ValkeyServer
@@ -55,8 +55,8 @@ def _loaded(name: str, weights: str, resample: Resample) -> Any:
     return Kept(bootstrap.load_encoder(name, weights, resample, settings.load(precision="float32", download_timeout=1)))
 
 
-def load(name: str, weights: str, resample: Resample, settings: Settings) -> Any:
-    return _loaded(name, weights, resample)
+def load(name: str, weights: str, resample: Resample, settings: Settings, features: Features) -> Any:
+    return _loaded(name, weights, resample, features)
 
 
 @contextmanager

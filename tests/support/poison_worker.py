@@ -13,7 +13,7 @@ from concurrent.futures import Future
 
 import stub_worker
 
-from services.descriptions import Resample
+from services.descriptions import Features, Fit, Form, Resample
 from services.encoders import networks
 from services.images import decoder as images
 from services.images.decoder import Decoder
@@ -47,11 +47,11 @@ POISONS: dict[bytes, tuple[Callable[[], object], str]] = {
 """What a poison does, and the code that tells of it."""
 
 
-def decode_hashed(data: bytes, size: int, resample: Resample, limits: Limits) -> Decoded:
+def decode_hashed(data: bytes, size: int, resample: Resample, limits: Limits, fit: Fit) -> Decoded:
     """Runs in the child."""
     if data[-4:] in POISONS:
         POISONS[data[-4:]][0]()
-    return images.decode_hashed(data, size, resample, limits)
+    return images.decode_hashed(data, size, resample, limits, fit)
 
 
 class Deadly(StubEncoder):
@@ -69,11 +69,13 @@ def main() -> None:
     stub_worker.main()
 
 
-def _submit(decode: Callable[..., Decoded]) -> Callable[[Decoder, bytes, int, Resample], Future[Decoded]]:
-    return lambda self, data, size, resample: self._children.submit(decode, data, size, resample, self._limits)
+def _submit(decode: Callable[..., Decoded]) -> Callable[[Decoder, bytes, Form], Future[Decoded]]:
+    return lambda self, data, form: self._children.submit(
+        decode, data, form.size, form.resample, self._limits, form.fit
+    )
 
 
-def _load(name: str, weights: str, resample: Resample, settings: object) -> StubEncoder:
+def _load(name: str, weights: str, resample: Resample, settings: object, features: Features) -> StubEncoder:
 
     network = networks.network(name)
     return Deadly(f"stub/{name}", size=network.size, dim=network.dim)

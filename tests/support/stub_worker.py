@@ -7,7 +7,7 @@ import signal
 import sys
 
 from services import bootstrap, settings
-from services.descriptions import Resample
+from services.descriptions import Features, Resample
 from services.ledger import Chores
 from services.settings import Settings
 from services.telemetry import logs
@@ -23,8 +23,8 @@ def main() -> None:
         signal.signal(number, signal.SIG_DFL)
     redis_url, seconds, patience = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
 
-    def load(name: str, weights: str, resample: Resample, settings: Settings) -> StubEncoder:
-        encoder = load_stub(name, weights, resample, settings)
+    def load(name: str, weights: str, resample: Resample, settings: Settings, features: Features) -> StubEncoder:
+        encoder = load_stub(name, weights, resample, settings, features)
         encoder.seconds_per_batch = seconds
         return encoder
 

@@ -13,7 +13,7 @@ from workshop import Shop, Stub
 from services import bootstrap, settings
 from services.catalog.catalogs import Catalogs
 from services.catalog.opening import new_spec
-from services.descriptions import Resample
+from services.descriptions import Features, Resample
 from services.encoders.encoder import Encoder
 from services.ledger import Store, connect
 from services.settings import Settings
@@ -26,7 +26,7 @@ _loads: dict[str, Callable[[], Encoder]] = {}
 def catalogs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogs]:
     """One for all tests, each of which has catalogs of its own in it: a decoding child takes its time to start."""
 
-    def load(name: str, weights: str, resample: Resample, settings: Settings) -> Encoder:
+    def load(name: str, weights: str, resample: Resample, settings: Settings, features: Features) -> Encoder:
         return _loads[weights]()
 
     given = settings.load(data=tmp_path_factory.mktemp("catalogs"), decode_processes=1)

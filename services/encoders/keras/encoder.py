@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from services.descriptions import Resample
-from services.encoders import specs
+from services.descriptions import Features, Resample
+from services.encoders import recipes, specs
 from services.encoders.keras import weights as network_weights
 from services.encoders.keras.starting import starting
 from services.encoders.network import Network, Patience
@@ -23,7 +23,9 @@ _BFLOAT16 = "auto_mixed_precision_onednn_bfloat16"
 class TensorFlowEncoder:
     """A network on TensorFlow, compiled once, on the first GPU visible to the process, or else on the CPU.
 
-    `pace` sets threads and batch sizes; None chooses them for the device. bfloat16 is a setting of the whole process.
+    With `tuned` features it gives the numbers of several layers, the last one at the end, of which
+    `services.encoders.tuned` makes a vector. `pace` sets threads and batch sizes; None chooses them for the device.
+    bfloat16 is a setting of the whole process.
 
     Raises:
         WeightsError: The weights cannot be loaded; a subclass says why.
@@ -37,26 +39,27 @@ class TensorFlowEncoder:
         weights: str,
         *,
         resample: Resample = "nearest",
+        features: Features = "head",
         precision: Precision = "auto",
         patience: Patience = Patience(),  # noqa: B008  frozen
         pace: Pace | None = None,
     ) -> None:
         self.name = network.name
-        self.size = network.size
-        self.dim = network.dim
+        self.size = recipes.form(network, resample, features).size
+        self.dim = sum(recipes.layer_dims(network)) if features == "tuned" else network.dim
         self.trained = specs.trained(weights)
         specs.checked_spec(weights)
         on_gpu = _grow_on_gpus()
         self.precision = resolved(precision, on_gpu)
         start_tensorflow(self.precision)
         model = network_weights.load(network, weights, patience)
-        self.fingerprint = fingerprint(network, network_weights.digest(model), resample)
-        self._compiled = compiled(network, model, self.precision)
+        self.fingerprint = fingerprint(network, network_weights.digest(model), resample, features)
+        self._compiled = compiled(network, model, self.precision, features)
         self._pace = pace or (of_gpu() if on_gpu else of_processors(len(os.sched_getaffinity(0))))
         self.lanes, self.turn = self._pace.lanes, self._pace.turn
         # Compile each batch size now, so that no request waits for the first call of a size.
         for shape in self._pace.shapes or (1,):
-            self._encoded(np.zeros((shape, network.size, network.size, 3), np.uint8))
+            self._encoded(np.zeros((shape, self.size, self.size, 3), np.uint8))
 
     def encode(self, pixels: Pixels) -> Vectors:
         """Returns raw features, float32 (n, dim), of RGB pixels, uint8 (n, size, size, 3); n may be 0."""
@@ -74,9 +77,12 @@ class TensorFlowEncoder:
         return features
 
 
-def fingerprint(network: Network, weights_digest: str, resample: Resample) -> str:
-    """Identifies network, weights and preprocessing: vectors are comparable if their fingerprints are equal."""
-    return f"{network.name}/{weights_digest}/{network.size}-{resample}"
+def fingerprint(network: Network, weights_digest: str, resample: Resample, features: Features = "head") -> str:
+    """Identifies network, weights, preprocessing and layers: vectors are comparable if their fingerprints are equal."""
+    if features == "head":
+        return f"{network.name}/{weights_digest}/{network.size}-{resample}"
+    size, _, fit = recipes.form(network, resample, features)
+    return f"{network.name}/{weights_digest}/{size}-{resample}-{fit}/{features}"
 
 
 def resolved(precision: Precision, on_gpu: bool) -> Literal["float32", "bfloat16", "float16"]:
@@ -125,8 +131,13 @@ def start_tensorflow(precision: str) -> None:
     tf.config.optimizer.set_experimental_options({_BFLOAT16: precision == "bfloat16", "constant_folding": False})
 
 
-def compiled(network: Network, model: Any, precision: str) -> Callable[[Any], Any]:
+def compiled(network: Network, model: Any, precision: str, features: Features = "head") -> Callable[[Any], Any]:
     """Returns a function from pixels (a tensor) to features, which is compiled at the first call of each batch size."""
     from services.encoders.keras.graph import compile
 
-    return compile(network, model, half=precision == "float16")
+    half = precision == "float16"
+    if features == "head":
+        return compile(network, model, half=half)
+    larger = network.build(False, recipes.TUNED_SIZE)
+    larger.set_weights(model.get_weights())
+    return compile(network, larger, half=half, taps=network.taps)

@@ -1,21 +1,29 @@
 """Conversion of a Keras model for inference: one TensorFlow graph with constant weights."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from services.encoders.network import Network
+from services.encoders.network import Network, Tap
 from services.errors import PrecisionUnavailable
 
 Folded = dict[str, tuple[Any, Any]]
 """Kernel and bias of each convolution, by the name of its layer."""
 
 
-def compile(network: Network, model: Any, *, half: bool = False) -> Callable[[Any], Any]:
+GEM = 3.0
+"""The power of the generalized mean: the value that Radenovic et al. begin with, and mostly end near."""
+LEAST = 1e-6
+"""What negative activations count as in it: a power of them is none."""
+
+
+def compile(network: Network, model: Any, *, half: bool = False, taps: Sequence[Tap] = ()) -> Callable[[Any], Any]:
     """Returns a function from pixels, uint8 (n, size, size, 3), to features, float32 (n, dim), for any n.
 
-    With `half`, weights and activations are float16; only the mean over the image is float32, so that features keep
+    The size is that of the model. With `taps`, the numbers of these layers come before those of the last one.
+
+    With `half`, weights and activations are float16; only means over the image are float32, so that features keep
     its precision. This modifies the model, which must not be used afterwards. Raises `PrecisionUnavailable` if the
     weights are out of the range of float16.
 
@@ -38,13 +46,35 @@ def compile(network: Network, model: Any, *, half: bool = False) -> Callable[[An
             return lambda x, **_: x
         return layer  # type: ignore[no-any-return]
 
+    tapped = _tapped(model, taps)
+
     def encode(pixels: Any) -> Any:
         inputs = tf.cast(network.preprocess(tf.cast(pixels, tf.float32)), dtype)
-        return tf.cast(model._run_through_graph([inputs], operation_fn=layer_call), tf.float32)
+        *layers, last = tapped._run_through_graph([inputs], operation_fn=layer_call)
+        pooled = [_pooled(layer, tap) for layer, tap in zip(layers, taps, strict=True)]
+        return tf.concat([*pooled, tf.cast(last, tf.float32)], axis=1) if pooled else tf.cast(last, tf.float32)
 
-    signature = tf.TensorSpec((None, network.size, network.size, 3), tf.uint8)
+    signature = tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)
     traced = tf.function(encode, input_signature=[signature], autograph=False)
     return traced.get_concrete_function()  # type: ignore[no-any-return]
+
+
+def _tapped(model: Any, taps: Sequence[Tap]) -> Any:
+    """The model with the outputs of these layers before its own."""
+    import keras
+
+    return keras.Model(model.inputs, [*(model.get_layer(tap.layer).output for tap in taps), model.output])
+
+
+def _pooled(layer: Any, tap: Tap) -> Any:
+    """A layer's output (n, height, width, channels) as a number for each channel."""
+    import tensorflow as tf
+
+    values = tf.cast(layer, tf.float32)
+    if tap.pooling == "average":
+        return tf.reduce_mean(values, axis=(1, 2))
+    powers = tf.pow(tf.maximum(values, LEAST), GEM)
+    return tf.pow(tf.reduce_mean(powers, axis=(1, 2)), 1.0 / GEM)
 
 
 def _halved(array: Any) -> Any:

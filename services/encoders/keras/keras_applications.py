@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from services.encoders.keras.weights import load_file
-from services.encoders.network import Network, Patience
+from services.encoders.network import Network, Patience, Tap
 from services.errors import WeightsUnreachable
 
 
-def application(*, name: str, function: str, size: int, dim: int, file: str) -> Network:
+def application(*, name: str, function: str, size: int, dim: int, file: str, taps: tuple[Tap, ...] = ()) -> Network:
     """Makes the registry entry of a network.
 
     Args:
@@ -25,11 +25,13 @@ def application(*, name: str, function: str, size: int, dim: int, file: str) -> 
         size: Width and height of its input in pixels.
         dim: Numbers in its feature vectors.
         file: The name under which Keras caches its ImageNet weights without classifier.
+        taps: The layers that `tuned` features take besides the last one.
     """
+    own = size
     headless, whole = cached(file), cached(file.replace("_notop", ""))
 
-    def build(top: bool) -> Any:
-        return _build(name, function, size, top=top, weights=None)
+    def build(top: bool, size: int | None = None) -> Any:
+        return _build(name, function, size or own, top=top, weights=None)
 
     def imagenet(patience: Patience) -> Any:
         if whole.exists() and not headless.exists():
@@ -45,6 +47,7 @@ def application(*, name: str, function: str, size: int, dim: int, file: str) -> 
         preprocess=lambda pixels: _module(name).preprocess_input(pixels),
         imagenet=imagenet,
         imagenet_at_hand=lambda: headless.exists() or whole.exists(),
+        taps=taps,
     )
     return network
 

@@ -275,9 +275,9 @@ print(json.dumps({"strange": strange, "ended": len(ended), "hands": len(calls), 
 def test_no_encoder_is_loaded_until_an_image_needs_it_and_then_one_for_all_of_its_kind(configured: Settings) -> None:
     loads = []
 
-    def load(name: str, weights: str, resample: Any, settings: Settings) -> StubEncoder:
+    def load(name: str, weights: str, resample: Any, *rest: Any) -> StubEncoder:
         loads.append((name, weights, resample))
-        return load_stub(name, weights, resample, settings)
+        return load_stub(name, weights, resample, *rest)
 
     with bootstrap.catalogs(configured, load=load) as catalogs:
         shoes, bags, soft = catalogs.create(spec()), catalogs.create(spec("bags")), catalogs.create(

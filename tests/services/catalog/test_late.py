@@ -8,6 +8,7 @@ from hashlib import sha256
 import pytest
 
 from services.catalog.catalog import Catalog
+from services.descriptions import Form
 from services.errors import FetchTimeout
 from services.images.intake import LATE, Intake, Picture, nothing
 from services.index.vector_index import VectorIndex
@@ -130,7 +131,7 @@ def test_no_more_than_so_many_are_late(catalog: Catalog, taking: Intake, gate: G
 
     def pictures(count: int) -> list[object]:
         images = [(RemoteImage("slow/red"), None)] * count
-        return list(taking.pictures(images, 8, "nearest", nothing, early=True))
+        return list(taking.pictures(images, Form(8, "nearest"), nothing, early=True))
 
     late = pictures(LATE)
     assert {type(each) for each in late} == {Future}

@@ -18,7 +18,7 @@ from services import bootstrap, settings
 from services.catalog.catalogs import Catalogs
 from services.catalog.opening import new_spec
 from services.catalog.sharing import FRESH_SECONDS, Exclusive
-from services.descriptions import AttributeKind, CatalogSpec, Resample
+from services.descriptions import AttributeKind, CatalogSpec, Features, Resample
 from services.encoders.encoder import Encoder
 from services.errors import CatalogExists, CatalogNotFound, DataCorrupt, EncoderMismatch, IndexUnavailable
 from services.ledger import Ledger, Store
@@ -109,7 +109,7 @@ def test_a_catalog_removed_and_made_again_is_another_everywhere(make: Make) -> N
 
 
 def test_the_first_encoder_is_the_catalogs(make: Make) -> None:
-    def another(name: str, weights: str, resample: Resample, settings: Settings) -> Encoder:
+    def another(name: str, weights: str, resample: Resample, settings: Settings, features: Features) -> Encoder:
         return StubEncoder("another", size=224, dim=1280)
 
     one, other = make(), make(another)

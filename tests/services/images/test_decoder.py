@@ -21,7 +21,7 @@ from image_files import (
 )
 from PIL import Image
 
-from services.descriptions import Resample
+from services.descriptions import Form, Resample
 from services.errors import (
     ImageCorrupt,
     ImageDecodeCrashed,
@@ -303,7 +303,7 @@ def test_a_bomb_is_refused_by_its_header_within_little_memory() -> None:
     with Decoder(1, 10, 256 << 20, limits) as decoder:
         for format, bomb in bombs().items():
             with pytest.raises(ImageTooManyPixels, match="pixels and 60,000 are allowed"):
-                decoder.submit(bomb, 5, "nearest").result()
+                decoder.submit(bomb, Form(5, "nearest")).result()
             assert len(bomb) < 200_000, format
 
 
@@ -396,9 +396,9 @@ def test_a_thumbnail_has_the_colors_and_the_turn_of_the_picture_and_none_of_its_
 def test_children_give_the_same_pixels_thumbnails_and_errors() -> None:
     data = saved(photo("RGBA"), "PNG")
     with Decoder(2, 10, MEMORY, LIMITS) as decoder:
-        pixels = decoder.submit(data, 30, "lanczos").result()
+        pixels = decoder.submit(data, Form(30, "lanczos")).result()
         small = decoder.submit_thumbnail(data).result()
-        cut = decoder.submit(data[:-100], 30, "nearest").exception()
+        cut = decoder.submit(data[:-100], Form(30, "nearest")).exception()
     np.testing.assert_array_equal(pixels, decode(data, 30, "lanczos", LIMITS))
     assert small == thumbnail(data, LIMITS)
     assert isinstance(cut, ImageCorrupt)
@@ -425,16 +425,16 @@ def largest() -> dict[str, bytes]:
 
 def test_the_default_limits_are_enough_for_50_megapixels(largest: dict[str, bytes]) -> None:
     with Decoder(2, 60, MEMORY, LIMITS) as decoder:
-        clear = decoder.submit(largest["PNG"], 299, "bicubic")
-        ink = decoder.submit(largest["JPEG"], 299, "nearest")
+        clear = decoder.submit(largest["PNG"], Form(299, "bicubic"))
+        ink = decoder.submit(largest["JPEG"], Form(299, "nearest"))
         assert only_color(clear.result()) == (244, 204, 204)
         np.testing.assert_allclose(only_color(ink.result()), (255, 0, 0), atol=2)
 
 
 def test_an_image_that_needs_more_memory_than_allowed_costs_itself_only(largest: dict[str, bytes]) -> None:
     with Decoder(1, 60, 256 << 20, LIMITS) as decoder:
-        hungry = decoder.submit(largest["PNG"], 299, "bicubic")
-        modest = decoder.submit(saved(photo(), "PNG"), 299, "bicubic")
+        hungry = decoder.submit(largest["PNG"], Form(299, "bicubic"))
+        modest = decoder.submit(saved(photo(), "PNG"), Form(299, "bicubic"))
         with pytest.raises(ImageDecodeCrashed, match="LOOKALIKE_DECODE_MEMORY"):
             hungry.result()
         assert modest.result().shape == (299, 299, 3)
@@ -450,15 +450,18 @@ def test_what_a_child_can_decode_does_not_depend_on_what_it_has_decoded(largest:
         for data in (huge, *others, huge):
             # Small pictures in between leave a heap in pieces.
             for side in range(600, 800, 40):
-                assert decoder.submit(saved(photo("RGB", side, side), "JPEG"), 299, "bicubic").result().shape[0] == 299
-            decoder.submit(data, 299, "bicubic").result()
-        assert only_color(decoder.submit(huge, 299, "bicubic").result()) == (0, 200, 0)
+                assert (
+                    decoder.submit(saved(photo("RGB", side, side), "JPEG"), Form(299, "bicubic")).result().shape[0]
+                    == 299
+                )
+            decoder.submit(data, Form(299, "bicubic")).result()
+        assert only_color(decoder.submit(huge, Form(299, "bicubic")).result()) == (0, 200, 0)
 
 
 def test_an_image_that_needs_more_time_than_allowed_costs_itself_only(largest: dict[str, bytes]) -> None:
     with Decoder(1, 0.1, MEMORY, LIMITS) as decoder:
-        slow = decoder.submit(largest["PNG"], 299, "bicubic")
-        quick = decoder.submit(saved(photo(), "PNG"), 299, "bicubic")
+        slow = decoder.submit(largest["PNG"], Form(299, "bicubic"))
+        quick = decoder.submit(saved(photo(), "PNG"), Form(299, "bicubic"))
         with pytest.raises(ImageDecodeTimeout, match="LOOKALIKE_DECODE_TIMEOUT"):
             slow.result()
         assert quick.result().shape == (299, 299, 3)

@@ -11,6 +11,7 @@ import pytest
 from waiting import until
 
 from services.catalog.catalog import Catalog
+from services.descriptions import Form
 from services.images.budget import IN_HAND, ByteBudget
 from services.images.decoder import Decoder
 from services.images.intake import Intake, nothing
@@ -185,10 +186,10 @@ class ManualDecoder:
         self._waiting: list[tuple[bytes, Future[Any], Any]] = []
         self._change = threading.Condition()
 
-    def submit(self, data: bytes, size: int, resample: str) -> Future[Any]:
+    def submit(self, data: bytes, form: Form) -> Future[Any]:
         return self._submit(data, BLACK)
 
-    def submit_hashed(self, data: bytes, size: int, resample: str) -> Future[Any]:
+    def submit_hashed(self, data: bytes, form: Form) -> Future[Any]:
         return self._submit(data, (BLACK, "hash"))
 
     def submit_thumbnail(self, data: bytes) -> Future[Any]:
@@ -257,7 +258,7 @@ def test_images_wait_for_room(intake: Intake, manual: ManualDecoder, size: int, 
     """Given four threads, I expect as many images in progress as there is room for."""
     images = [(bytes([n]) * size, None) for n in range(12)]
     with ThreadPoolExecutor(1) as pool, manual:
-        batch = pool.submit(intake.pictures, images, 8, "nearest", nothing)
+        batch = pool.submit(intake.pictures, images, Form(8, "nearest"), nothing)
         # A sound budget gives nobody else in, however long this waits for one.
         until(lambda: manual.most >= most)
         for _ in images:
@@ -274,10 +275,12 @@ def test_a_picture_of_a_search_waits_for_room_and_is_answered_before_the_batch_i
     images = [(bytes([n]) * 60, None) for n in range(12)]
     query = b"?" * 60
     with ThreadPoolExecutor(2) as pool, manual:
-        batch = pool.submit(intake.pictures, images, 8, "nearest", nothing)
+        batch = pool.submit(intake.pictures, images, Form(8, "nearest"), nothing)
         until(lambda: manual.most == 1)
         call = (
-            (lambda: intake.thumbnail(query)) if kind == "thumbnail" else lambda: intake.decode_now(query, 8, "nearest")
+            (lambda: intake.thumbnail(query))
+            if kind == "thumbnail"
+            else lambda: intake.decode_now(query, Form(8, "nearest"))
         )
         search = pool.submit(call)
         assert not wait([search], 0.05).done
@@ -317,12 +320,12 @@ def test_a_search_does_not_wait_for_the_slow_hosts_of_a_batch(media: Media, manu
     large = b"!" * IN_HAND  # after it, images of unknown size are expected to be as large
     query = b"?" * 1000
     with ThreadPoolExecutor(2) as pool, manual:
-        known = pool.submit(intake.pictures, [(large, None)], 8, "nearest", nothing)
+        known = pool.submit(intake.pictures, [(large, None)], Form(8, "nearest"), nothing)
         manual.finish_one()
         assert len(known.result(SECONDS)) == 1
-        batch = pool.submit(intake.pictures, [(RemoteImage("http://slow/1"), None)], 8, "nearest", nothing)
+        batch = pool.submit(intake.pictures, [(RemoteImage("http://slow/1"), None)], Form(8, "nearest"), nothing)
         assert host.asked.acquire(timeout=SECONDS)
-        search = pool.submit(intake.decode_now, query, 8, "nearest")
+        search = pool.submit(intake.decode_now, query, Form(8, "nearest"))
         try:
             assert manual.finish_one() == query
             search.result(SECONDS)
