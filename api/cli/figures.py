@@ -64,7 +64,7 @@ def difference(figure: Figure) -> str:
 
 def made(column: ColumnReport) -> str:
     """What makes the vectors of a column."""
-    return ", ".join([column["encoder"], column["weights"].rpartition("/")[2], column["resample"]])
+    return ", ".join([column["encoder"], column["weights"].rpartition("/")[2], column["resample"], column["features"]])
 
 
 def described(column: ColumnReport) -> str:

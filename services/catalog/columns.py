@@ -11,7 +11,7 @@ import numpy as np
 from services.catalog.features import normalized
 from services.catalog.open_generation import OpenGeneration
 from services.errors import ImageFeatureless, LookalikeError, MediaNotFound
-from services.images.intake import Intake, Picture, nothing
+from services.images.intake import Intake, Picture
 from services.index.vector_index import VectorIndex
 from services.records import ImageSource, Point, RemoteImage, StoredImage, Vector
 
@@ -92,7 +92,7 @@ class Encoded:
     def _taken(self, wanted: Sequence[tuple[Point, ImageSource]]) -> dict[str, Picture | LookalikeError]:
         if not wanted:
             return {}
-        found = self.intake.pictures([(source, None) for _, source in wanted], *self.recipe.form, nothing)
+        found = self.intake.pictures([(source, None) for _, source in wanted], self.recipe.form)
         taken: dict[str, Picture | LookalikeError] = {}
         for (each, _), picture in zip(wanted, found, strict=True):
             assert not isinstance(picture, Future) and picture is not None, "neither late nor known"

@@ -17,7 +17,7 @@ from services.catalog.labels import group_at, values_at
 from services.catalog.open_generation import OpenGeneration
 from services.catalog.question import Question, recipe_of, recipe_spec
 from services.descriptions import CatalogSpec, Generation, as_live, live
-from services.encoders.networks import network
+from services.encoders.networks import form_of
 from services.errors import IndexUnavailable, LabelUnusable
 from services.explore.evaluation import nothing
 from services.explore.queries import Queries, queries_of
@@ -42,6 +42,7 @@ class ColumnReport(TypedDict):
     encoder: str
     weights: str
     resample: str
+    features: str
     missing: int
     faults: dict[str, int]
 
@@ -202,17 +203,18 @@ class Evaluating:
         def no_index() -> VectorIndex:
             raise IndexUnavailable("A recipe has no vectors that are stored.")
 
-        return OpenGeneration(recipe, no_index, encoder, network(recipe.encoder).size)
+        return OpenGeneration(recipe, no_index, encoder, form_of(recipe))
 
 
 def _described(name: str, id: str | None, made: CatalogSpec | Generation) -> ColumnReport:
-    encoder, weights, resample = recipe_of(made)
+    encoder, weights, resample, features = recipe_of(made)
     return {
         "name": name,
         "generation": id,
         "encoder": encoder,
         "weights": weights,
         "resample": resample,
+        "features": features,
         "missing": 0,
         "faults": {},
     }

@@ -103,11 +103,11 @@ def recipe_spec(now: CatalogSpec, recipe: Mapping[str, str]) -> CatalogSpec:
     if recipe_of(new) == recipe_of(now):
         raise GenerationUnchanged(
             f"The live generation of catalog {now.name} is made with {' '.join(recipe_of(now))} already: name another "
-            "encoder, other weights or another resampling, or leave them all out."
+            "encoder, other weights, another resampling or other features, or leave them all out."
         )
     return new
 
 
 def recipe_of(described: CatalogSpec | Generation) -> Sequence[str]:
     """What makes vectors."""
-    return described.encoder, described.weights, described.resample
+    return described.encoder, described.weights, described.resample, described.features

@@ -63,7 +63,7 @@ class Queries:
         return found & self._candidates(some)
 
     def cosines(self, vectors: Vectors, some: Rows) -> Cosines:
-        """How alike some of the n products are to each: float32 (len(some), n), minus infinity for what is no candidate.
+        """How alike some of the n products are to each: float32 (len(some), n), no candidate minus infinity.
 
         Args:
             vectors: Of the n products, in their order: float32 (n, dim), each of length one.

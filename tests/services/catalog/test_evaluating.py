@@ -15,7 +15,7 @@ from services.catalog.catalogs import Catalogs
 from services.catalog.evaluating import Evaluating, Evaluation
 from services.catalog.generations import Generations
 from services.catalog.question import MAX_SAMPLE, Question
-from services.descriptions import Resample
+from services.descriptions import Features, Resample
 from services.errors import (
     EncoderUnknown,
     GenerationNotFound,
@@ -39,8 +39,8 @@ class Blind(StubEncoder):
         return np.array(noise, np.float32)
 
 
-def load(name: str, weights: str, resample: Resample, settings: Settings) -> StubEncoder:
-    stub = load_stub(name, weights, resample, settings)
+def load(name: str, weights: str, resample: Resample, settings: Settings, features: Features) -> StubEncoder:
+    stub = load_stub(name, weights, resample, settings, features)
     return Blind(stub.fingerprint, size=stub.size, dim=stub.dim) if weights == BLIND else stub
 
 
