@@ -110,6 +110,12 @@ class CatalogSpec:
     learned: str | None = None
 
     @property
+    def objects(self) -> tuple[str, ...]:
+        """The objects in media that it names: what the features of its generations have learned."""
+        named = (self.learned, *(each.learned for each in self.generations))
+        return tuple(each for each in named if each is not None)
+
+    @property
     def kept(self) -> tuple[Generation, ...]:
         """The other generations, without those that are being removed."""
         return tuple(each for each in self.generations if each.state is not GenerationState.DROPPED)

@@ -295,6 +295,15 @@ class WeightsInvalid(WeightsError):
     code = "weights_invalid"
 
 
+class FeaturesNotFound(EncoderError):
+    code = "features_not_found"
+    retryable = True
+
+
+class TooFewImages(Conflict):
+    code = "too_few_images"
+
+
 class DataError(LookalikeError):
     code = "data_error"
 

@@ -25,7 +25,7 @@ def reindex(keep_seconds: float) -> Do:
         id, total = told.get("generation"), catalog.count()
         if id is None:
             # It may be canceled while the encoder is loaded: nothing is to begin then.
-            id = generations.begin_or_go_on(cast(CatalogOptions, asked), lambda: run.report(0, total)).id
+            id = generations.begin_or_go_on(cast(CatalogOptions, asked), lambda _: run.report(0, total)).id
         # One that had come to the end looks at all products again.
         begun = from_json(told, told["after"]) if told.get("after") else Pass()
 

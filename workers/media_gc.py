@@ -1,4 +1,4 @@
-"""Originals that no product shows and no change needs any more."""
+"""Originals that no product shows and no change needs any more, and objects that no catalog names."""
 
 import time
 from array import array
@@ -37,4 +37,5 @@ def _needed(chores: Chores, catalogs: Catalogs) -> Iterator[str]:
     # The ledger first: a change that ends meanwhile is then found in the index.
     yield from chores.images()
     for spec in catalogs.specs():
+        yield from spec.objects
         yield from catalogs.get(spec.name).images()

@@ -29,6 +29,7 @@ from services.catalog.catalogs import Catalogs
 from services.catalog.opening import new_spec
 from services.descriptions import CatalogSpec, Resample
 from services.encoders.specs import DEFAULT_ENCODER, DEFAULT_RESAMPLE, checked_spec
+from services.errors import EncoderMismatch
 from services.records import Outcome, State
 
 
@@ -125,6 +126,11 @@ def import_command(
 def _target(catalogs: Catalogs, archive: Archive, about: About, name: str) -> Catalog:
     """The catalog to import into. A new one is made only when the whole archive is sound."""
     found = catalogs.find(name)
+    if found is None and about.features == "tuned":
+        raise EncoderMismatch(
+            f"{archive.path} holds tuned features, which only the catalog can search that has learned them: import it "
+            "into that one, or move a catalog with `lookalike backup` or `lookalike migrate`."
+        )
     spec = found or new_spec(name, about.encoder, about.weights, about.resample, about.fingerprint)
     check_fit(archive, about, spec)
     _check(archive)
@@ -166,6 +172,7 @@ def _answer(spec: CatalogSpec, archive: Archive, total: int, failures: list[Outc
         "repaired": archive.repaired,
         "seconds": round(seconds, 3),
         "encoder": spec.encoder,
+        "features": spec.features,
         "fingerprint": spec.fingerprint,
     }
 

@@ -27,11 +27,11 @@ def catalogs_command(data: str | None, as_json: bool) -> None:
         print_json({"catalogs": rows})
         return
     table = Table()
-    for column in ("catalog", "products", "encoder", "weights", "resample"):
+    for column in ("catalog", "products", "encoder", "features", "weights", "resample"):
         table.add_column(column, overflow="fold")
     for row in rows:
         weights = display(Path(row["weights"]).name)
-        table.add_row(row["name"], str(row["products"]), row["encoder"], weights, row["resample"])
+        table.add_row(row["name"], str(row["products"]), row["encoder"], row["features"], weights, row["resample"])
     nothing = display(f"No catalogs in {configured.data}: make one with `lookalike index FOLDER`.")
     stdout().print(table if rows else nothing)
 
@@ -67,6 +67,7 @@ def described(catalog: AnyCatalog) -> dict[str, Any]:
         "encoder": spec.encoder,
         "weights": spec.weights,
         "resample": spec.resample,
+        "features": spec.features,
         "quantization": spec.quantization,
         "dim": spec.dim,
         "fingerprint": spec.fingerprint,

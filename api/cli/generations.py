@@ -16,6 +16,7 @@ from api.cli.output import (
     command,
     data_option,
     display,
+    features_option,
     json_option,
     print_json,
     progress,
@@ -30,7 +31,7 @@ from services.catalog.catalogs import Catalogs
 from services.catalog.generations import Generations
 from services.catalog.opening import CatalogOptions
 from services.catalog.passes import Pass, Watch
-from services.descriptions import Generation, Quantization, Resample
+from services.descriptions import Features, Generation, Quantization, Resample
 from services.encoders.specs import checked_spec, trained
 from services.errors import GenerationNotFound
 
@@ -56,6 +57,7 @@ generation_argument = click.argument("generation", required=False)
     type=click.Choice(["nearest", "bilinear", "bicubic", "lanczos"]),
     help="How pictures are resized.  [default: the catalog's]",
 )
+@features_option
 @click.option(
     "--quantization",
     type=click.Choice(["none", "scalar", "turbo"]),
@@ -71,6 +73,7 @@ def reindex_command(
     encoder: str | None,
     weights: str | None,
     resample: Resample | None,
+    features: Features | None,
     quantization: Quantization | None,
     promotes: bool,
     allow_missing: bool,
@@ -88,6 +91,7 @@ def reindex_command(
             "encoder": encoder,
             "weights": checked_spec(weights) if weights else None,
             "resample": resample,
+            "features": features,
             "quantization": quantization,
         }
         with _watched(catalogs, catalog, "Building the next generation") as watch:
@@ -118,7 +122,8 @@ def generations_command(catalog: str, data: str | None, as_json: bool) -> None:
     for row in rows:
         # No table: an ID has to be copied in one piece, also from a narrow terminal.
         stdout().print(display(f"{row['id']}  {row['state']}"), soft_wrap=True)
-        made = f"{row['encoder']}, {Path(row['weights']).name}, {row['resample']}, quantization {row['quantization']}"
+        made = f"{row['encoder']} {row['features']}, {Path(row['weights']).name}, {row['resample']}"
+        made += f", quantization {row['quantization']}"
         stdout().print(display(f"  {row['products'] or 0} products, {made}"), soft_wrap=True)
         if row["drop_at"]:
             stdout().print(display(f"  kept until {row['drop_at']}"), soft_wrap=True)
@@ -145,8 +150,8 @@ def compare_command(
         other = generation or generations.candidate()
         found = generations.compare(other, sample=sample)
         if html:
-            encoders = {each.id: each.encoder for each in generations.all()}
-            write_comparison(html, catalogs.get(catalog), found, encoders[other])
+            names = {each.id: f"{each.encoder} {each.features}" for each in generations.all()}
+            write_comparison(html, catalogs.get(catalog), found, names[other])
     if as_json:
         common = {str(rank): round(share, 4) for rank, share in found.common.items()}
         answer = {"catalog": catalog, "generation": other, "sample": found.sample, "common": common}
@@ -219,7 +224,8 @@ def _switch(data: str | None, catalog: str, as_json: bool, switch: Callable[[Any
         print_json({"catalog": catalog} | answer | _told(done))
         return
     stdout().print(
-        display(f"{catalog}: {answer['encoder']} answers now, from generation {answer['id']}"), soft_wrap=True
+        display(f"{catalog}: {answer['encoder']} {answer['features']} answers now, from generation {answer['id']}"),
+        soft_wrap=True,
     )
     _report(done)
 
@@ -245,7 +251,11 @@ def _watched(catalogs: AnyCatalogs, catalog: str, title: str) -> Iterator[Watch]
     """A progress bar, begun anew with each pass."""
     with progress() as bar:
         task = bar.add_task(title, total=catalogs.get(catalog).count())
-        yield lambda done: bar.update(task, completed=done.products)
+        yield lambda done: bar.update(task, completed=done.products, description=_doing(title, done))
+
+
+def _doing(title: str, done: Pass) -> str:
+    return f"Learning from {done.learned} pictures" if done.learned else title
 
 
 def _described(generations: AnyGenerations, id: str) -> dict[str, Any]:
@@ -256,11 +266,13 @@ def _described(generations: AnyGenerations, id: str) -> dict[str, Any]:
 
 
 def _row(generation: Generation, products: int | None) -> dict[str, Any]:
-    return asdict(generation) | {
+    row = asdict(generation) | {
         "state": generation.state.value,
         "trained": trained(generation.weights),
         "products": products,
     }
+    row.pop("learned")  # it is in the fingerprint
+    return row
 
 
 def _told(done: Pass) -> dict[str, Any]:

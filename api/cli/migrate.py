@@ -53,6 +53,8 @@ def migrate(here: Catalogs, there: Catalogs, name: str) -> tuple[dict[str, Any],
     target = there.adopt(source.spec)
     originals = here.intake.media
     there.intake.media.sign()
+    if source.spec.learned is not None:
+        there.intake.media.put_object(originals.read_object(source.spec.learned))
     with progress() as bar:
         points = bar.track(source.points(), total=source.count(), description=f"Copying {name}")
         products = target.copy(points, None if originals.place == there.intake.media.place else originals)

@@ -37,6 +37,11 @@ data_option = click.option("--data", metavar="DIR", help="Data folder.  [default
 weights_option = click.option(
     "--weights", metavar="SPEC", help="imagenet, a .h5, .weights.h5 or .keras file, or random:SEED."
 )
+features_option = click.option(
+    "--features",
+    type=click.Choice(["head", "tuned"]),
+    help="Which layers become vectors; tuned ones learn from 1,000 pictures or more.  [default: the catalog's]",
+)
 catalog_option = click.option("--catalog", metavar="NAME", default="products", show_default=True, help="Catalog.")
 
 

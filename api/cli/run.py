@@ -116,6 +116,7 @@ class Run:
             "seconds": round(self.seconds, 3),
             "images_per_second": round(self.rate, 2),
             "encoder": spec.encoder,
+            "features": spec.features,
             "fingerprint": spec.fingerprint,
         }
         # Others change a service's catalog, too.

@@ -34,6 +34,10 @@ from services.records import Attributes, Neighbor
 @click.option("--filter", "filter_json", metavar="JSON", help="Only these, in Qdrant's form (docs/cli.md).")
 @click.option("--min-score", metavar="S", type=float, help="Only from this cosine on, -1 to 1.")
 @click.option(
+    "--color-weight", metavar="W", type=float, help="Of tuned features: how much colors count, 0 to 10.  [default: 1]"
+)
+@click.option("--rerank", is_flag=True, help="Rank the first 50 again by what is near to each other, too.")
+@click.option(
     "--html", metavar="FILE", type=click.Path(path_type=Path), help="Write a contact sheet that needs no other file."
 )
 @catalog_option
@@ -46,6 +50,8 @@ def search_command(
     limit: int,
     filter_json: str | None,
     min_score: float | None,
+    color_weight: float | None,
+    rerank: bool,
     html: Path | None,
     catalog: str,
     data: str | None,
@@ -57,7 +63,12 @@ def search_command(
     """
     if (image is None) == (product_id is None):
         raise InvalidInput("Give one of the two: a picture to look for, or --product ID.")
-    options: SearchOptions = {"limit": limit, "min_score": min_score}
+    options: SearchOptions = {
+        "limit": limit,
+        "min_score": min_score,
+        "color_weight": color_weight,
+        "rerank": rerank,
+    }
     if filter_json is not None:
         options["filter"] = parse(filter_json)
     with opened_catalog(data, catalog) as opened:

@@ -23,25 +23,26 @@ def write_sheet(file: Path, catalog: AnyCatalog, answers: list[Answer]) -> None:
     _write(
         file,
         title=f"Lookalikes in {catalog.spec.name}",
-        about=f"{catalog.count()} products, {catalog.spec.encoder}, "
+        about=f"{catalog.count()} products, {catalog.spec.encoder} {catalog.spec.features}, "
         f"{'trained weights' if catalog.trained else 'RANDOM WEIGHTS, so neighbors mean nothing'}",
         rows=[_row(catalog, query, neighbors) for query, neighbors in answers],
     )
 
 
-def write_comparison(file: Path, catalog: AnyCatalog, found: Comparison, encoder: str) -> None:
-    """Writes what two generations find for the same products, one under the other, as a sheet; `encoder` is that of the
-    other one. Raises `InvalidInput` where the file cannot be written.
+def write_comparison(file: Path, catalog: AnyCatalog, found: Comparison, other: str) -> None:
+    """Writes what two generations find for the same products, one under the other, as a sheet; `other` is what the
+    other one is called. Raises `InvalidInput` where the file cannot be written.
     """
+    live = f"{catalog.spec.encoder} {catalog.spec.features}"
     rows = []
     for pair in found.pairs[:COMPARED]:
-        for name, neighbors in ((catalog.spec.encoder, pair.live), (encoder, pair.other)):
+        for name, neighbors in ((live, pair.live), (other, pair.other)):
             row = _row(catalog, {"product_id": pair.product_id}, [*neighbors[:FIRST]])
             rows.append(row | {"name": f"{pair.product_id}: {name}"})
     shares = ", ".join(f"{share:.0%} of the first {rank}" for rank, share in found.common.items())
     _write(
         file,
-        title=f"{catalog.spec.encoder} and {encoder} in {catalog.spec.name}",
+        title=f"{live} and {other} in {catalog.spec.name}",
         about=f"Of {found.sample} products, both find {shares or 'nothing'}",
         rows=rows,
     )

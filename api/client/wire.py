@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from services.catalog.search import SearchOptions
+from services.catalog.search import SearchOptions, checked_score, checked_weight
 from services.descriptions import AttributeKind, CatalogSpec
-from services.errors import InvalidInput
 from services.names import checked_catalog_name, checked_product_id
 from services.query.filters import Filter
 from services.records import FilterWarning, Neighbor, OtherKinds, Product
@@ -31,7 +30,7 @@ def generation_path(catalog: str, generation: str) -> str:
 
 def to_spec(catalog: Mapping[str, Any]) -> CatalogSpec:
     """A catalog as the API describes it; `id` and `generation` are the service's own and empty here."""
-    names = ("name", "encoder", "weights", "resample", "dim", "fingerprint", "created_at", "quantization")
+    names = ("name", "encoder", "weights", "resample", "features", "dim", "fingerprint", "created_at", "quantization")
     fields = {name: catalog[name] for name in names}
     kinds = {name: AttributeKind(kind) for name, kind in catalog["indexed_attributes"].items()}
     return CatalogSpec(**fields, id="", generation="", indexed_attributes=kinds)
@@ -62,10 +61,10 @@ def filter_json(filter: Filter) -> Any:
 
 
 def search_json(options: SearchOptions) -> dict[str, Any]:
-    """The options of a search without those left out. Raises `InvalidInput` for a score that JSON cannot write."""
-    min_score, filter = options.get("min_score"), options.get("filter")
-    if min_score is not None and not -1 <= min_score <= 1:
-        raise InvalidInput(f"The lowest score {min_score} is refused; it goes from -1 to 1.")
+    """The options of a search without those left out. Raises `InvalidInput` for a number that JSON cannot write."""
+    min_score, weight, filter = options.get("min_score"), options.get("color_weight"), options.get("filter")
+    checked_score(min_score)
+    checked_weight(weight)
     fields = {**options, "filter": filter and filter_json(filter)}
     return {name: value for name, value in fields.items() if value is not None}
 

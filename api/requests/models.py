@@ -20,8 +20,8 @@ from pydantic import (
 
 from api.requests import strict_json
 from services.catalog.question import MAX_GENERATIONS, MAX_LABELS, MAX_SAMPLE, MIN_SAMPLE, SAMPLE
-from services.catalog.search import MAX_LIMIT
-from services.descriptions import Quantization, Resample
+from services.catalog.search import MAX_COLOR_WEIGHT, MAX_LIMIT
+from services.descriptions import Features, Quantization, Resample
 from services.errors import InvalidFilter
 from services.hashes import SHA256
 from services.outbound.urls import MAX_URL
@@ -46,6 +46,12 @@ def _number(text: str) -> float:
     if not re.fullmatch(r"-?[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?", text) or math.isinf(float(text)):
         raise ValueError("must be a number")
     return float(text)
+
+
+def _flag(text: object) -> object:
+    if text not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return text == "true"
 
 
 def _listed(value: object) -> object:
@@ -88,6 +94,10 @@ class _Request(BaseModel):
 Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT), BeforeValidator(_whole)]
 Offset = Annotated[int, Field(ge=0, le=MAX_OFFSET), BeforeValidator(_whole)]
 Score = Annotated[float, Field(ge=-1, le=1), BeforeValidator(_number)]
+_WEIGHT = "Of tuned features: the colors of the query are multiplied by it. 0: no colors; 1: as stored."
+_RERANK = "Rank the first 50 again by what is near to each other, too; scores stay. It takes some milliseconds."
+ColorWeight = Annotated[float, Field(ge=0, le=MAX_COLOR_WEIGHT, description=_WEIGHT), BeforeValidator(_number)]
+Rerank = Annotated[bool, Field(description=_RERANK), BeforeValidator(_flag)]
 Share = Annotated[float, Field(ge=0, le=1), BeforeValidator(_number)]
 Seconds = Annotated[float, Field(ge=0, le=MAX_WAIT), BeforeValidator(_number)]
 FilterText = Annotated[Filter, PlainValidator(_filter_text), _FILTER]
@@ -121,6 +131,8 @@ class NeighborsPage(_Query):
     cursor: Annotated[Cursor | None, Field(description="The `next` of the page before, in place of `offset`.")] = None
     filter: Annotated[FilterText | None, Field(description="Qdrant's JSON over attributes.")] = None
     min_score: Score | None = None
+    color_weight: ColorWeight | None = None
+    rerank: Rerank = False
 
 
 class Wait(_Query):
@@ -188,6 +200,7 @@ class NewCatalog(_Request):
     encoder: Annotated[str, Field(max_length=64)] | None = None
     weights: Weights | None = None
     resample: Resample | None = None
+    features: Features | None = None
     quantization: Quantization | None = None
     indexed_attributes: Annotated[dict[str, Literal["keyword", "integer", "float", "bool"]], Field(max_length=64)] = (
         Field(default={}, examples=[{"color": "keyword", "price": "float"}])
@@ -200,6 +213,9 @@ class NewGeneration(_Request):
     encoder: Annotated[str, Field(max_length=64)] | None = None
     weights: Weights | None = None
     resample: Resample | None = None
+    features: Annotated[
+        Features | None, Field(description="`tuned` features learn from the catalog's pictures, at least 1,000.")
+    ] = None
     quantization: Quantization | None = None
     promote: Annotated[bool, Field(description="Switch to it when it is built.")] = False
     allow_missing: AllowMissing = False
@@ -276,6 +292,10 @@ class SearchOptions(_Request):
     cursor: Cursor | None = None
     filter: FilterObject | None = None
     min_score: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)] | None = None
+    color_weight: (
+        Annotated[float, Field(ge=0, le=MAX_COLOR_WEIGHT, allow_inf_nan=False, description=_WEIGHT)] | None
+    ) = None
+    rerank: Annotated[bool, Field(description=_RERANK)] = False
 
 
 class Search(SearchOptions):

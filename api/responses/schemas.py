@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from api.requests.models import Scopes
-from services.descriptions import Quantization, Resample
+from services.descriptions import Features, Quantization, Resample
 from services.records import JobState
 
 Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
@@ -23,6 +23,9 @@ class Key(_Response):
     catalogs: Annotated[list[str] | None, Field(description="null: all of them.")]
 
 
+FeaturesOf = Annotated[Features, Field(description="Which layers of the encoder the vectors are made of.")]
+
+
 class Keys(_Response):
     keys: list[Key]
 
@@ -37,6 +40,7 @@ class Catalog(_Response):
     encoder: str
     weights: str
     resample: Resample
+    features: FeaturesOf
     quantization: Quantization
     dim: Count
     fingerprint: Annotated[
@@ -150,6 +154,7 @@ class Generation(_Response):
     encoder: str
     weights: str
     resample: str
+    features: FeaturesOf
     quantization: str
     dim: int
     fingerprint: str | None

@@ -61,9 +61,10 @@ def read(catalog: str) -> schemas.Catalog:
 def put(catalog: str) -> tuple[schemas.DeclaredCatalog, int, dict[str, str]]:
     """Create a catalog, or index more attributes of one
 
-    The defaults of a new catalog are `inception_v3`, `imagenet`, `nearest` and no quantization; fields that are left
-    out keep their values in an existing one. A catalog keeps its encoder: another `encoder`, `weights`, `resample` or
-    `quantization` is a conflict, and so is another kind of an indexed attribute.
+    The defaults of a new catalog are `inception_v3`, `imagenet`, `nearest`, `head` features and no quantization; fields
+    that are left out keep their values in an existing one. A catalog keeps its encoder: another `encoder`, `weights`,
+    `resample`, `features` or `quantization` is a conflict, and so is another kind of an indexed attribute. `tuned`
+    features are built as a generation, from the pictures that are there.
 
     From then on the values of an indexed attribute must be of its kind. Values of other kinds that are stored stay;
     `other_kinds` counts the products that have some. All products are read for that, unless the attribute is indexed
@@ -107,6 +108,7 @@ def to_schema(catalog: Catalog) -> schemas.Catalog:
         encoder=spec.encoder,
         weights=spec.weights,
         resample=spec.resample,
+        features=spec.features,
         dim=spec.dim,
         fingerprint=spec.fingerprint,
         trained=catalog.trained,

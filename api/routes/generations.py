@@ -59,7 +59,9 @@ def post(catalog: str) -> Answer:
     """
     digest = target_sha()
     wanted = json_body(models.NewGeneration)
-    options = wanted.model_dump(include={"encoder", "weights", "resample", "quantization"}, exclude_none=True)
+    options = wanted.model_dump(
+        include={"encoder", "weights", "resample", "features", "quantization"}, exclude_none=True
+    )
     generations = _generations(catalog)
     asked = options | {"promote": wanted.promote, "allow_missing": wanted.allow_missing}
     digest.update(repr(sorted(asked.items())).encode())
@@ -157,4 +159,5 @@ def _generations(catalog: str) -> Generations:
 
 def _to_schema(generation: Generation, products: int | None) -> schemas.Generation:
     described = asdict(generation) | {"state": generation.state.value, "trained": trained(generation.weights)}
+    described.pop("learned")  # it is in the fingerprint
     return schemas.Generation(**described, products=products)

@@ -117,7 +117,14 @@ def _page(by: str, catalog: Catalog, options: Options, find: Callable[..., list[
     offset = _offset(options, catalog.spec)
     limit = min(options.limit + 1, MAX_LIMIT)
     with context().timers.searches.labels(by).time():
-        found = find(limit=limit, offset=offset, filter=options.filter, min_score=options.min_score)
+        found = find(
+            limit=limit,
+            offset=offset,
+            filter=options.filter,
+            min_score=options.min_score,
+            color_weight=options.color_weight,
+            rerank=options.rerank,
+        )
     end = offset + options.limit
     # A later page may be empty only because the one before was the last.
     is_empty = not found and options.filter is not None and not (offset and catalog.count(options.filter))

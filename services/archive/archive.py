@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from services.descriptions import AttributeKind, CatalogSpec, Resample
+from services.descriptions import AttributeKind, CatalogSpec, Features, Resample
 from services.encoders.specs import DEFAULT_ENCODER, DEFAULT_RESAMPLE, DEFAULT_WEIGHTS
 from services.errors import EncoderMismatch, InvalidSource
 from services.hashes import PERCEPTUAL, SHA256
@@ -26,6 +26,7 @@ class About(BaseModel):
     encoder: str | None = None
     weights: str | None = None
     resample: Resample | None = None
+    features: Features | None = None
     fingerprint: str | None = None
     indexed_attributes: dict[str, AttributeKind] = {}
 
@@ -134,14 +135,14 @@ def check_fit(archive: Archive, about: About, spec: CatalogSpec) -> None:
     """Raises `EncoderMismatch` if the features of an archive are not comparable with those of a catalog."""
     if archive.dim not in (None, spec.dim):
         raise EncoderMismatch(
-            f"The features in {archive.path} have {archive.dim} numbers, those of encoder {spec.encoder} have "
+            f"The features in {archive.path} have {archive.dim} numbers, those of {spec.encoder} {spec.features} have "
             f"{spec.dim}: name the encoder they came from with --encoder, or give another --catalog."
         )
     if about.fingerprint and spec.fingerprint:
         theirs, ours = about.fingerprint, spec.fingerprint
     else:
-        theirs = f"{about.encoder} with {about.weights} weights and {about.resample}"
-        ours = f"{spec.encoder} with {spec.weights} weights and {spec.resample}"
+        theirs = f"{about.encoder} {about.features or 'head'} with {about.weights} weights and {about.resample}"
+        ours = f"{spec.encoder} {spec.features} with {spec.weights} weights and {spec.resample}"
     if theirs != ours:
         raise EncoderMismatch(
             f"Catalog {spec.name} holds features of {ours}, {archive.path} those of {theirs}: give another --catalog, "

@@ -5,6 +5,7 @@ catalogs/NAME/N.vectors.npy         float32, shape (n, dim)
 catalogs/NAME/N.products.jsonl      the n products of these vectors
 catalogs/NAME/N.tombstones.jsonl    removed products
 originals/SHA256                    images
+learned/SHA256                      what the tuned features of a catalog have learned, before its products
 manifest-SHA256.json                counts, and the SHA-256 of every member whose name does not contain it
 
 Members have a few megabytes, which bounds the memory that writing and reading take.
@@ -22,14 +23,14 @@ from typing import Annotated, Any, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from services.descriptions import AttributeKind, CatalogSpec, Quantization, Resample
+from services.descriptions import AttributeKind, CatalogSpec, Features, Quantization, Resample
 from services.errors import InvalidSource
 from services.hashes import PERCEPTUAL, SHA256
 from services.records import ChangeKind, Lane, Vectors
 
 FORMAT = 2
 """The version of the file format, increased by incompatible changes; v0.1 wrote 1, whose products have no perceptual
-hash and no URL."""
+hash and no URL, and whose catalogs have head features."""
 READ = range(1, FORMAT + 1)
 AT_ONCE = 500
 """Maximum number of products, or changes, in one member."""
@@ -38,9 +39,11 @@ BLOCK = 512
 END = bytes(2 * BLOCK)
 
 ORIGINAL = re.compile(r"originals/([0-9a-f]{64})")
+LEARNED = re.compile(r"learned/([0-9a-f]{64})")
 CHANGES = re.compile(r"changes/\d{8}\.jsonl")
 PART = re.compile(r"catalogs/([a-z0-9_-]+)/(\d{8})\.(vectors\.npy|products\.jsonl|tombstones\.jsonl)")
 _MANIFEST = re.compile(r"manifest-([0-9a-f]{64})\.json")
+_HASHED = re.compile(r"(?:originals/|learned/|manifest-)([0-9a-f]{64})(?:\.json)?$")
 
 Sha256 = Annotated[str, Field(pattern=rf"^{SHA256.pattern}$")]
 Version = Annotated[int, Field(ge=0, lt=2**53)]
@@ -98,6 +101,8 @@ class CatalogEntry(_Strict):
     created_at: str
     indexed_attributes: dict[str, AttributeKind]
     quantization: Quantization
+    features: Features = "head"
+    learned: Sha256 | None = None
     products: int
     tombstones: int
     max_version: Version
@@ -225,9 +230,9 @@ def verified(path: Path) -> Manifest:
         hash = sha256(data).hexdigest()
         if manifest:
             raise InvalidSource(f"{path} has {name!r} after its manifest, so Lookalike did not write it.")
-        if found := ORIGINAL.fullmatch(name) or _MANIFEST.fullmatch(name):
-            if found[1] != hash:
-                raise InvalidSource(f"{path} is damaged at {name!r}, whose bytes have changed: take another backup.")
+        if (found := _HASHED.match(name)) and found[1] != hash:
+            raise InvalidSource(f"{path} is damaged at {name!r}, whose bytes have changed: take another backup.")
+        if ORIGINAL.fullmatch(name) or _MANIFEST.fullmatch(name):
             if name.startswith("manifest"):
                 manifest = _manifest(path, data)
             originals += not manifest
@@ -236,6 +241,11 @@ def verified(path: Path) -> Manifest:
     if manifest is None:
         raise InvalidSource(f"{path} has no manifest at its end, so it is incomplete: take another backup.")
     wrong = {*hashes.items()} ^ {*manifest.members.items()}
+    lacking = [each.name for each in manifest.catalogs if each.learned and f"learned/{each.learned}" not in hashes]
+    if lacking:
+        raise InvalidSource(
+            f"{path} lacks what the features of catalog {lacking[0]} have learned: take another backup."
+        )
     if wrong or originals != manifest.originals:
         at = f"{min(wrong)[0]!r}" if wrong else "its originals"
         raise InvalidSource(f"{path} is damaged at {at}, which changed or is missing: take another backup.")

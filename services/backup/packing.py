@@ -22,7 +22,7 @@ from services.backup.members import (
     npy,
 )
 from services.catalog.catalogs import Catalogs
-from services.descriptions import CatalogSpec
+from services.descriptions import CatalogSpec, as_live, live
 from services.errors import CatalogNotFound, Conflict, MediaNotFound
 from services.ledger import Ledger
 from services.records import Change, Lane, Point, RemoteImage, StoredImage
@@ -103,6 +103,7 @@ class _Run:
             catalog = self._catalogs.by_id(spec.id)
         except CatalogNotFound:
             raise _removed(spec) from None
+        yield from self._learned(catalog.spec.learned)
         products = tombstones = 0
         for number, points in enumerate(_batches(catalog.points(), AT_ONCE), 1):
             products += len(points)
@@ -125,11 +126,20 @@ class _Run:
         described = self._catalogs.find(spec.name)
         if described is None or described.id != spec.id:
             raise _removed(spec)
+        if described.generation != catalog.spec.generation:
+            # Another one has become the live one meanwhile; these products are of the one that was.
+            described = as_live(described, live(catalog.spec))
         highest = self._highest.get(spec.id, 0)
         self.entries.append(CatalogEntry.of(described, products=products, tombstones=tombstones, max_version=highest))
 
     def _saw(self, spec: CatalogSpec, versions: Iterable[int]) -> None:
         self._highest[spec.id] = max(self._highest.get(spec.id, 0), *versions)
+
+    def _learned(self, hash: str | None) -> Iterator[bytes]:
+        """What the features of a catalog have learned, unless another catalog has learned the same."""
+        name = f"learned/{hash}"
+        if hash is not None and name not in self.packer.hashes:
+            yield from self.packer.add(name, self._media.read_object(hash))
 
     def _original(self, hash: str) -> Iterator[bytes]:
         half = bytes.fromhex(hash[:32])

@@ -10,6 +10,7 @@ from services.catalog import removal
 from services.catalog.background import Background
 from services.catalog.beside import Beside
 from services.catalog.embeddings import read_embeddings, write_embeddings
+from services.catalog.encoders import CatalogEncoder
 from services.catalog.fingerprint import check_fingerprint
 from services.catalog.keeping import Keeping
 from services.catalog.open_generation import OpenGeneration
@@ -19,7 +20,6 @@ from services.catalog.stream import applied
 from services.catalog.versions import Versions
 from services.catalog.writer import Finish, Writer
 from services.descriptions import CatalogSpec, Form
-from services.encoders.shared import SharedEncoder
 from services.encoders.specs import trained
 from services.images.intake import Intake, Observe, Picture, nothing
 from services.index.vector_index import VectorIndex
@@ -60,7 +60,7 @@ class Catalog(Keeping):
         spec: CatalogSpec,
         index: VectorIndex,
         intake: Intake,
-        encoder: SharedEncoder,
+        encoder: CatalogEncoder,
         *,
         form: Form,
         save: Callable[[CatalogSpec], None],
@@ -96,6 +96,7 @@ class Catalog(Keeping):
         self._searcher = Searcher(
             index,
             spec.name,
+            features=spec.features,
             decode=lambda image: intake.decode_now(image, form),
             load_encoder=self.load_encoder,
             encode=partial(encoder.encode, urgent=True),

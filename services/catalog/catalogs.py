@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from services.catalog.background import Background
 from services.catalog.catalog import Catalog
-from services.catalog.encoders import Encoders
+from services.catalog.encoders import CatalogEncoder, Encoders
 from services.catalog.fingerprint import check_fingerprint
 from services.catalog.open_generation import OpenGeneration
 from services.catalog.registry import Registry
@@ -32,7 +32,7 @@ class Parts:
     """What a `Catalog` is made of besides its description: see there."""
 
     index: VectorIndex
-    encoder: SharedEncoder
+    encoder: CatalogEncoder
     save: Save
     others: Sequence[OpenGeneration]
     versions: Versions | None
@@ -53,7 +53,7 @@ class Catalogs:
         intake: Where images come from.
         open: Makes the `Catalog` of a description.
         open_index: Opens the index of a description's live generation.
-        load: Makes the encoder of a description.
+        load: Makes the encoder of a description; of `tuned` features, the one that gives the layers.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Catalogs:
         self._indexes: dict[tuple[str, str, str], VectorIndex] = {}
         self.background = Background()
         self._read_at: dict[str, float] = {}
-        self._encoders = Encoders(load)
+        self._encoders = Encoders(load, intake.media.read_object)
 
     def specs(self) -> list[CatalogSpec]:
         """The descriptions of all catalogs, by name. Raises `DataCorrupt`."""
@@ -189,18 +189,23 @@ class Catalogs:
             gone = self._open.pop(name, None)
             self._close_indexes(name)
             if gone:
-                self.release_encoders(gone.spec)
+                self._release_encoders(gone.spec)
             self.registry.remove(name)
 
-    def encoder(self, spec: CatalogSpec) -> SharedEncoder:
+    def encoder(self, spec: CatalogSpec) -> CatalogEncoder:
         """The encoder that a catalog of this description works with; it is not loaded for this."""
         with self._lock:
             return self._encoders.of(spec)
 
-    def release_encoders(self, before: CatalogSpec) -> None:
-        """Forgets those of a description that no open catalog works with now."""
+    def network(self, spec: CatalogSpec) -> SharedEncoder:
+        """What gives the layers of `tuned` features, of which something is to be learned yet."""
         with self._lock:
-            self._encoders.release(before, [each.spec for each in self._open.values()])
+            return self._encoders.network(spec)
+
+    def release(self, spec: CatalogSpec) -> None:
+        """Lets go of an encoder that was needed for a while, unless a catalog works with it."""
+        with self._lock:
+            self._release_encoders(spec)
 
     def close(self) -> None:
         """Closes every catalog and encoder, and lets other processes work on the data. Idempotent."""
@@ -236,7 +241,7 @@ class Catalogs:
                 if name in self._open and self._read_at[name] <= started:
                     gone = self._open.pop(name)
                     self._close_indexes(name)
-                    self.release_encoders(gone.spec)
+                    self._release_encoders(gone.spec)
             raise
         with self._lock:
             opened = self._open.get(name)
@@ -248,7 +253,7 @@ class Catalogs:
                 self._open[name] = self._opened(spec, opened)
                 self._close_indexes(name, {(name, *each) for each in _generations(spec)})
                 if opened:
-                    self.release_encoders(opened.spec)
+                    self._release_encoders(opened.spec)
             self._read_at[name] = started
             return self._open[name]
 
@@ -288,6 +293,10 @@ class Catalogs:
         """Closes the indexes of a catalog that are not to be kept."""
         for key in [key for key in self._indexes if key[0] == name and key not in kept]:
             self._indexes.pop(key).close()
+
+    def _release_encoders(self, before: CatalogSpec) -> None:
+        """Forgets those of an earlier description that no open catalog works with now."""
+        self._encoders.release(before, [each.spec for each in self._open.values()])
 
     def _check_open(self, name: str) -> None:
         if self._closed:

@@ -5,23 +5,35 @@ from collections.abc import Callable, Iterable
 from services.descriptions import CatalogSpec, Generation
 from services.encoders.encoder import Encoder
 from services.encoders.shared import SharedEncoder
+from services.encoders.tuned.encoder import TunedEncoder
 
-_Key = tuple[str, str, str]
+CatalogEncoder = SharedEncoder | TunedEncoder
+"""What catalogs encode with."""
+_Key = tuple[str, str, str, str]
 
 
 class Encoders:
-    """Encoders by network, weights and resampling; catalogs with the same share one. Whoever calls it holds a lock.
+    """Encoders by network, weights, resampling and features; catalogs with the same share one. Whoever calls it holds a
+    lock.
 
     Args:
-        load: Makes the encoder of a description.
+        load: Makes the encoder of a description; of `tuned` features, the one that gives the layers.
+        read: Reads what features have learned. Raises `FeaturesNotFound`.
     """
 
-    def __init__(self, load: Callable[[CatalogSpec], Encoder]) -> None:
+    def __init__(self, load: Callable[[CatalogSpec], Encoder], read: Callable[[str], bytes]) -> None:
         self._load = load
+        self._read = read
         self._shared: dict[_Key, SharedEncoder] = {}
 
-    def of(self, spec: CatalogSpec) -> SharedEncoder:
+    def of(self, spec: CatalogSpec) -> CatalogEncoder:
         """The encoder of a description's live generation; it is not loaded for this."""
+        if spec.learned is None:
+            return self.network(spec)
+        return TunedEncoder(self.network(spec), spec.learned, self._read)
+
+    def network(self, spec: CatalogSpec) -> SharedEncoder:
+        """The same without what its features have learned."""
         return self._shared.setdefault(_key(spec), SharedEncoder(lambda: self._load(spec)))
 
     def release(self, before: CatalogSpec, now: Iterable[CatalogSpec]) -> None:
@@ -40,7 +52,7 @@ class Encoders:
 
 
 def _key(spec: CatalogSpec | Generation) -> _Key:
-    return spec.encoder, spec.weights, spec.resample
+    return spec.encoder, spec.weights, spec.resample, spec.features
 
 
 def _keys(spec: CatalogSpec) -> set[_Key]:

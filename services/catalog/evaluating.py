@@ -188,7 +188,7 @@ class Evaluating:
             columns.append(Encoded(self._opened(made, check), self._catalogs.intake))
             yield columns, _told_apart([*described, _described(RECIPE, None, made)])
         finally:
-            self._catalogs.release_encoders(made)
+            self._catalogs.release(made)
 
     def _index(self, catalog: Catalog, generation: Generation) -> VectorIndex:
         self._catalogs.registry.prepare(as_live(catalog.spec, generation))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from services.catalog.catalog import Catalog
 from services.catalog.catalogs import Catalogs
 from services.catalog.comparing import Comparison, compared
+from services.catalog.learning import FEWEST, Learning, check_enough, learn_of_nothing, learned_from
 from services.catalog.opening import CatalogOptions
 from services.catalog.passes import Pass, Watch, added, watch_nothing
 from services.catalog.switching import (
@@ -20,6 +21,7 @@ from services.catalog.switching import (
     given_up,
     is_due,
     is_wanted,
+    made_alike,
     previous,
     switched,
     switching,
@@ -44,13 +46,17 @@ class Generations:
         name: The catalog's name.
         keep_seconds: How long a generation is kept after another one has become the live one.
         page: Products that are brought at a time.
+        fewest: Pictures that tuned features need to learn from.
     """
 
-    def __init__(self, catalogs: Catalogs, name: str, *, keep_seconds: float = KEEP_SECONDS, page: int = 64) -> None:
+    def __init__(
+        self, catalogs: Catalogs, name: str, *, keep_seconds: float = KEEP_SECONDS, page: int = 64, fewest: int = FEWEST
+    ) -> None:
         self._catalogs = catalogs
         self._name = name
         self._keep_seconds = keep_seconds
         self._page = page
+        self._fewest = fewest
 
     def all(self) -> list[Generation]:
         """The live one, and the others that are kept. Raises `CatalogNotFound`."""
@@ -86,12 +92,14 @@ class Generations:
             return
         check_begin(now)
         new = wanted(now, options)
-        if new.encoder == now.encoder and new.weights == now.weights:
-            # Of the same weights, a fingerprint differs by the resampling alone.
-            new = replace(new, fingerprint=now.fingerprint if new.resample == now.resample else None)
+        if new.encoder == now.encoder and new.weights == now.weights and new.learned == now.learned:
+            # Of the same weights, a fingerprint differs by the resampling and the features alone.
+            new = replace(new, fingerprint=now.fingerprint if made_alike(new, now) else None)
             check_differs(now, live(new))
+        if new.features == "tuned" and new.learned is None:
+            check_enough(self._name, self._catalogs.renewed(self._name).count(), self._fewest)
 
-    def begin_or_go_on(self, options: CatalogOptions, check: Callable[[], object] = never) -> Generation:
+    def begin_or_go_on(self, options: CatalogOptions, watch: Learning = learn_of_nothing) -> Generation:
         """The next generation that is being built, where it has what the options say; else `begin`.
 
         Raises what `begin` does, also where the next generation has something else.
@@ -99,18 +107,22 @@ class Generations:
         for each in self.all():
             if each.state in BUILT and is_wanted(each, options):
                 return each
-        return self.begin(options, check)
+        return self.begin(options, watch)
 
-    def begin(self, options: CatalogOptions, check: Callable[[], object] = never) -> Generation:
+    def begin(self, options: CatalogOptions, watch: Learning = learn_of_nothing) -> Generation:
         """Begins the next generation, empty: from now on every change goes to it, too.
+
+        Tuned features learn from the catalog's pictures before; cut off there, this begins anew.
 
         Args:
             options: What is different from the live one. With another encoder, the weights are its default ones.
-            check: Called when the encoder is loaded, which may take minutes; what it raises ends this.
+            watch: Called when the encoder is loaded, which may take minutes, and while features learn; what it raises
+                ends this.
 
         Raises:
             GenerationExists: There is a next one already.
             GenerationUnchanged: The live one is what it would be.
+            TooFewImages: Tuned features cannot learn from so few.
             CatalogNotFound: There is no such catalog.
             EncoderError: The encoder cannot be loaded.
         """
@@ -118,8 +130,10 @@ class Generations:
         check_begin(now)
         began = rfc3339(datetime.now(UTC))
         new = wanted(now, options)
+        if new.features == "tuned" and new.learned is None:
+            new = replace(new, learned=self._learned(new, watch))
         new = replace(new, fingerprint=self._catalogs.encoder(new).fingerprint(), generation_created_at=began)
-        check()
+        watch(0)
         generation = replace(live(new), state=GenerationState.NEXT)
 
         def change(now: CatalogSpec) -> CatalogSpec:
@@ -190,7 +204,7 @@ class Generations:
 
         Returns its ID and what the last pass found. Raises what `begin_or_go_on`, `build` and `promote` do.
         """
-        id = self.begin_or_go_on(options).id
+        id = self.begin_or_go_on(options, lambda count: watch(Pass(learned=count))).id
         done = self.build(id, watch=watch)
         return id, self.promote(id, allow_missing=allow_missing, watch=watch) if promote else done
 
@@ -276,6 +290,16 @@ class Generations:
                 self._finish_drop(described, id)
                 gone.append(id)
         return gone
+
+    def _learned(self, new: CatalogSpec, watch: Learning) -> str:
+        """What the features of a new generation learn, as the hash of the object that has it."""
+        catalog, intake = self._catalogs.renewed(self._name), self._catalogs.intake
+        check_enough(self._name, catalog.count(), self._fewest)
+        network = self._catalogs.network(new)
+        watch(0)
+        return intake.media.put_object(
+            learned_from(new, catalog.beside.live.index, intake, network, watch, self._fewest)
+        )
 
     def _products(self, id: str) -> int:
         catalog = self._catalogs.renewed(self._name)

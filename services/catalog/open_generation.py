@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
+from services.catalog.encoders import CatalogEncoder
 from services.catalog.fingerprint import check_fingerprint
 from services.descriptions import CatalogSpec, Form
-from services.encoders.shared import SharedEncoder
 from services.index.vector_index import VectorIndex
 from services.records import Pixels, Vectors
 
@@ -17,7 +17,7 @@ class OpenGeneration:
     """
 
     def __init__(
-        self, spec: CatalogSpec, open_index: Callable[[], VectorIndex], encoder: SharedEncoder, form: Form
+        self, spec: CatalogSpec, open_index: Callable[[], VectorIndex], encoder: CatalogEncoder, form: Form
     ) -> None:
         self.spec = spec
         self._open_index = open_index

@@ -9,10 +9,10 @@ from typing import TypedDict, Unpack
 from services.catalog.catalog import Catalog
 from services.catalog.catalogs import Catalogs
 from services.catalog.fingerprint import check_fingerprint
-from services.descriptions import CatalogSpec, Quantization, Resample, rfc3339
+from services.descriptions import CatalogSpec, Features, Quantization, Resample, rfc3339
 from services.encoders.networks import dim_of
 from services.encoders.specs import DEFAULT_ENCODER, DEFAULT_RESAMPLE, DEFAULT_WEIGHTS, checked_spec
-from services.errors import CatalogExists, EncoderMismatch
+from services.errors import CatalogExists, EncoderMismatch, TooFewImages
 from services.names import checked_catalog_name
 
 
@@ -23,6 +23,7 @@ class CatalogOptions(TypedDict, total=False):
     weights: str | None
     resample: Resample | None
     quantization: Quantization | None
+    features: Features | None
 
 
 def open_or_create(
@@ -66,8 +67,17 @@ def new_spec(
     resample: Resample | None = None,
     fingerprint: str | None = None,
     quantization: Quantization | None = None,
+    features: Features | None = None,
 ) -> CatalogSpec:
-    """The description of a new catalog; None takes the default. Raises `InvalidCatalog`, `EncoderUnknown`."""
+    """The description of a new catalog; None takes the default.
+
+    Raises `InvalidCatalog`, `EncoderUnknown`, `TooFewImages` for `tuned` features, which learn from pictures.
+    """
+    if features == "tuned":
+        raise TooFewImages(
+            f"A new catalog has no pictures that tuned features could learn from: make {name} with head features, and "
+            "then run `lookalike reindex --features tuned`."
+        )
     encoder = encoder or DEFAULT_ENCODER
     return CatalogSpec(
         name=checked_catalog_name(name),

@@ -23,6 +23,7 @@ class Pass:
         examples: Some of them, each with its error.
         changed: Products whose URL gives another image than they had, which both generations have now; the first ones.
         after: Where the next pass may go on; None: this one came to the end.
+        learned: How many pictures features have learned from, before the pass.
     """
 
     products: int = 0
@@ -32,6 +33,7 @@ class Pass:
     examples: tuple[Outcome, ...] = ()
     changed: tuple[str, ...] = ()
     after: str | None = None
+    learned: int = 0
 
 
 Watch = Callable[[Pass], object]

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from services.catalog.opening import CatalogOptions
 from services.descriptions import CatalogSpec, Generation, GenerationState, as_live, live, rfc3339
-from services.encoders.networks import network
+from services.encoders.networks import dim_of
 from services.encoders.specs import DEFAULT_WEIGHTS, checked_spec
 from services.errors import (
     Conflict,
@@ -104,17 +104,22 @@ def without(spec: CatalogSpec, id: str) -> CatalogSpec:
 def wanted(now: CatalogSpec, options: CatalogOptions) -> CatalogSpec:
     """The description of a new generation as if it were the live one. Raises `EncoderUnknown`, `WeightsError`s."""
     encoder = options.get("encoder") or now.encoder
+    features = options.get("features") or now.features
     weights = options.get("weights") or (now.weights if encoder == now.encoder else DEFAULT_WEIGHTS)
-    return replace(
+    new = replace(
         now,
         encoder=encoder,
         weights=checked_spec(weights),
         resample=options.get("resample") or now.resample,
-        dim=network(encoder).dim,
+        dim=dim_of(encoder, features),
         quantization=options.get("quantization") or now.quantization,
         generation=uuid4().hex,
         generations=(),
+        features=features,
     )
+    # Who names the features has them learn anew, of the pictures that there are now.
+    keeps = made_alike(new, now) and options.get("features") is None
+    return new if keeps else replace(new, learned=None)
 
 
 def check_begin(now: CatalogSpec) -> None:
@@ -126,14 +131,22 @@ def check_begin(now: CatalogSpec) -> None:
             )
 
 
+def made_alike(one: CatalogSpec | Generation, other: CatalogSpec | Generation) -> bool:
+    """Whether vectors are made by the same encoder and recipe, as far as they are described."""
+    return _made_by(one) == _made_by(other)
+
+
+def _made_by(made: CatalogSpec | Generation) -> tuple[str, ...]:
+    return made.encoder, made.weights, made.resample, made.features
+
+
 def check_differs(now: CatalogSpec, new: Generation) -> None:
-    described = (now.encoder, now.weights, now.resample) == (new.encoder, new.weights, new.resample)
-    is_same = described if now.fingerprint is None else now.fingerprint == new.fingerprint
+    is_same = made_alike(now, new) if now.fingerprint is None else now.fingerprint == new.fingerprint
     if is_same and now.quantization == new.quantization:
         raise GenerationUnchanged(
             f"The live generation of catalog {now.name} is made with "
-            f"{new.fingerprint or f'{new.encoder} {new.weights} {new.resample}'} already: name another encoder, "
-            "other weights, another resampling or quantization."
+            f"{new.fingerprint or f'{new.encoder} {new.weights} {new.resample} {new.features}'} already: name another "
+            "encoder, other weights, another resampling, other features or another quantization."
         )
 
 

@@ -25,12 +25,12 @@ from services.index.server_fields import field_indexes
 from services.names import checked_catalog_name
 
 _METADATA = ("id", "encoder", "weights", "resample", "fingerprint", "created_at", "quantization")
-_ADDED = ("generation_created_at", "generations")
+_ADDED = ("generation_created_at", "generations", "features", "learned")
 """Fields of the description that collections of v0.1 lack."""
 
 MIGRATIONS: Sequence[Migration[str]] = (
     Migration("Store the format number in the metadata of the collection."),
-    Migration("Products may have a perceptual hash and a URL, and catalogs several generations."),
+    Migration("Products may have a perceptual hash and a URL, and catalogs several generations, of other features."),
 )
 Exclusive = Callable[[str], AbstractContextManager[object]]
 

@@ -1,4 +1,4 @@
-"""Originals and thumbnails, addressed by the SHA-256 of the original's bytes."""
+"""Originals with their thumbnails, and objects of catalogs, addressed by the SHA-256 of their bytes."""
 
 import errno
 import os
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from fsspec.implementations.local import LocalFileSystem
 
-from services.errors import InvalidInput, MediaNotFound
+from services.errors import FeaturesNotFound, InvalidInput, MediaNotFound
 from services.hashes import SHA256
 from services.settings import MediaKeep
 from services.storage.disk import disk_errors
@@ -74,6 +74,26 @@ class Media:
                 self._write(path, data)
         return hash
 
+    def put_object(self, data: bytes) -> str:
+        """Stores what belongs to a catalog and is no image, whatever is kept of images, and returns its hash. It is
+        collected like an original."""
+        hash = sha256(data).hexdigest()
+        path = self._path("objects", hash)
+        self.sign()
+        if self._size(path) != len(data) or not self._touched(path):
+            self._write(path, data)
+        return hash
+
+    def read_object(self, hash: str) -> bytes:
+        """The bytes of an object. Raises `FeaturesNotFound` where it is not here, or is not what it was."""
+        data = self._read(self._path("objects", hash))
+        if data is None or sha256(data).hexdigest() != hash:
+            raise FeaturesNotFound(
+                f"What a catalog's features have learned is {'damaged' if data else 'not'} at {self.place} (objects, "
+                f"{hash}): restore that folder or a backup, or go back with `lookalike rollback`."
+            )
+        return data
+
     def missing(self, hashes: Iterable[str]) -> list[str]:
         """Those whose originals are not here, in their order. The others count as put now, so that they are not
         collected before a change that names them is accepted."""
@@ -127,22 +147,24 @@ class Media:
         return [name for name in names if name != self._user]
 
     def collect(self, kept: npt.NDArray[np.uint64], before: datetime) -> int:
-        """Removes originals, and their thumbnails, that are no longer used. What another writer puts meanwhile stays.
+        """Removes originals with their thumbnails, and objects, that are no longer used. What another writer puts
+        meanwhile stays.
 
         Args:
             kept: The hashes to keep, as sorted values of `short`.
-            before: Only originals that were last put before this time are removed.
+            before: Only what was last put before this time is removed.
 
         Returns:
-            How many originals were removed.
+            How many originals and objects were removed.
         """
         count = 0
-        for _, _, files in self._files.walk(f"{self._folder}/originals", detail=True):
-            for hash, about in files.items():
-                if not SHA256.fullmatch(hash) or _among(short(hash), kept):
-                    continue
-                if self._put_at(str(about["name"])) < before:
-                    count += self._removed_if_old(hash, before)
+        for kind in ("originals", "objects"):
+            for _, _, files in self._files.walk(f"{self._folder}/{kind}", detail=True):
+                for hash, about in files.items():
+                    if not SHA256.fullmatch(hash) or _among(short(hash), kept):
+                        continue
+                    if self._put_at(str(about["name"])) < before:
+                        count += self._removed_if_old(kind, hash, before)
         return count
 
     def sweep(self) -> None:
@@ -151,14 +173,14 @@ class Media:
             if self._files.exists(self._unfinished):
                 self._files.rm(self._unfinished, recursive=True)
 
-    def _removed_if_old(self, hash: str, before: datetime) -> bool:
-        """Removes an original, unless it was put after its time was read.
+    def _removed_if_old(self, kind: str, hash: str, before: datetime) -> bool:
+        """Removes an original or an object, unless it was put after its time was read.
 
         It is taken aside first: from then on a writer finds none and writes it again, and what was put until then shows
         in its time. A bucket has no such step: there a writer may still come between.
         """
         if isinstance(self._files, LocalFileSystem):
-            path, aside = Path(self._path("originals", hash)), Path(self._unfinished, uuid4().hex)
+            path, aside = Path(self._path(kind, hash)), Path(self._unfinished, uuid4().hex)
             with disk_errors(self._folder):
                 aside.parent.mkdir(parents=True, exist_ok=True)
                 try:
@@ -171,7 +193,9 @@ class Media:
                 aside.unlink()
                 self._discard(self._path("thumbnails", hash))
         else:
-            self.remove(hash)
+            with disk_errors(self._folder):
+                self._discard(self._path(kind, hash))
+                self._discard(self._path("thumbnails", hash))
         return True
 
     @property

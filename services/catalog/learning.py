@@ -1,0 +1,86 @@
+"""What the features of a generation learn from the pictures of a catalog, before any of them is encoded for it."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+
+from services.catalog.sampling import sampled
+from services.descriptions import CatalogSpec
+from services.encoders.networks import form_of, network
+from services.encoders.recipes import layer_dims
+from services.encoders.shared import SharedEncoder
+from services.errors import TooFewImages
+from services.images.intake import Intake
+from services.index.vector_index import VectorIndex
+from services.paging import paginate
+from services.records import Point, Vectors
+
+FEWEST = 1000
+"""Pictures that `tuned` features need: of fewer, what is learned is chance."""
+MOST = 2000
+"""Pictures that they learn from. Products come in the order of hashes of their IDs, so the first ones are a sample."""
+
+Learning = Callable[[int], object]
+"""Called with how many pictures were learned from so far, a page at a time; what it raises ends the learning."""
+
+
+def learn_of_nothing(count: int) -> None:
+    """Watches nothing."""
+
+
+def check_enough(name: str, count: int, fewest: int = FEWEST) -> None:
+    """Raises `TooFewImages` where a catalog has too few products, or pictures, for `tuned` features."""
+    if count < fewest:
+        raise TooFewImages(
+            f"Catalog {name} has {count} pictures that can be had, and tuned features learn from at least {fewest:,}: "
+            "add products, or keep --features head."
+        )
+
+
+def learned_from(
+    spec: CatalogSpec,
+    index: VectorIndex,
+    intake: Intake,
+    encoder: SharedEncoder,
+    watch: Learning = learn_of_nothing,
+    fewest: int = FEWEST,
+) -> bytes:
+    """What `tuned` features learn from the first pictures of a catalog, as the bytes of its file.
+
+    Args:
+        spec: Describes the generation that is to have the features.
+        index: That of the live generation, where products are found.
+        intake: Where their pictures come from.
+        encoder: Gives the numbers of the layers.
+        watch: Called as it goes on.
+        fewest: Pictures without which nothing is learned.
+
+    Raises `TooFewImages`, and what `sampled` and `SharedEncoder.encode` do.
+    """
+    # Late: nobody needs what learns where features are not tuned.
+    from services.encoders.tuned.color import color_histograms
+    from services.encoders.tuned.learned import learned
+
+    layers: list[Vectors] = []
+    colors: list[Vectors] = []
+    count = 0
+    for _, pixels in sampled(_products(index), intake, form_of(spec)):
+        some = np.stack(pixels[: MOST - count]) if pixels else None
+        if some is not None:
+            layers.append(encoder.encode(some))
+            colors.append(color_histograms(some))
+            count += len(some)
+        watch(count)
+        if count == MOST:
+            break
+    check_enough(spec.name, count, fewest)
+    return learned(np.concatenate(layers), layer_dims(network(spec.encoder)), np.concatenate(colors)).to_bytes()
+
+
+def _products(index: VectorIndex) -> Iterator[Point]:
+    return paginate(partial(_page, index))
+
+
+def _page(index: VectorIndex, cursor: str | None) -> tuple[list[Point], str | None]:
+    return index.scroll(after=cursor)

@@ -1,0 +1,1 @@
+"""Tuned features: several layers and the colors of a picture, in few numbers."""

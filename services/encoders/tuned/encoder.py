@@ -1,0 +1,48 @@
+"""An encoder whose features are tuned: a network's layers and a picture's colors, made into a vector by what was
+learned."""
+
+from collections.abc import Callable
+
+from services.encoders.shared import SharedEncoder
+from services.encoders.tuned.color import color_histograms
+from services.encoders.tuned.learned import Learned, from_bytes
+from services.records import Pixels, Vectors
+
+
+class TunedEncoder:
+    """Makes tuned features, as a `SharedEncoder` makes those of a network. Thread-safe.
+
+    Args:
+        layers: Gives the numbers of the layers; others may use it, too.
+        read: Reads the file of what was learned, when an image first needs it. Raises `FeaturesNotFound`.
+    """
+
+    def __init__(self, layers: SharedEncoder, learned: str, read: Callable[[str], bytes]) -> None:
+        """`learned` is the file's SHA-256."""
+        self._layers = layers
+        self._hash = learned
+        self._read = read
+        self._learned: Learned | None = None
+
+    def fingerprint(self) -> str:
+        """Of network, layers and what was learned; the network is loaded for that. Raises `EncoderError`s."""
+        return f"{self._layers.fingerprint()}-{self._hash}"
+
+    def encode(self, pixels: Pixels, *, urgent: bool = False) -> Vectors:
+        """Tuned features, float32 (n, 128), of uint8 RGB pixels (n, 320, 320, 3): see `Learned.apply`.
+
+        Raises what `SharedEncoder.encode` does, `FeaturesNotFound`, `DataCorrupt`.
+        """
+        learned = self._loaded()
+        return learned.apply(self._layers.encode(pixels, urgent=urgent), color_histograms(pixels))
+
+    @property
+    def loading_seconds(self) -> float:
+        """How long loading the network took; 0 before."""
+        return self._layers.loading_seconds
+
+    def _loaded(self) -> Learned:
+        # Two threads may both read it, and then both have the same.
+        if self._learned is None:
+            self._learned = from_bytes(self._read(self._hash))
+        return self._learned

@@ -1,0 +1,109 @@
+"""What a catalog keeps besides its vectors goes with it: into a backup and out of it, to another place, and away."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services import bootstrap, settings
+from services.catalog.catalog import Catalog
+from services.catalog.generations import Generations
+from services.catalog.opening import new_spec
+from services.descriptions import AttributeKind
+from services.errors import FeaturesNotFound
+from services.index.twin import QdrantTwin
+from services.records import Change, State
+from services.settings import Settings
+from services.testing import load_stub, picture
+from workers.media_gc import collect
+
+Run = Callable[..., tuple[int, dict[str, Any]]]
+COUNT = 12
+
+
+def image(number: int) -> bytes:
+    return picture((20 * number, 255 - 20 * number, 90), number, size=16)
+
+
+@contextmanager
+def opened(configured: Settings) -> Iterator[Catalog]:
+    with bootstrap.catalogs(configured, load=load_stub) as catalogs:
+        yield catalogs.get("shoes")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data folder with a catalog of tuned features, its head generation beside it."""
+    with bootstrap.catalogs(settings.load(data=tmp_path / "data"), load=load_stub) as catalogs:
+        shoes = catalogs.create(new_spec("shoes", "efficientnet_lite0", "random:1", "nearest"))
+        shoes.declare({"n": AttributeKind.INTEGER})
+        shoes.apply([Change(f"p{n}", image=image(n), attributes={"n": n}) for n in range(COUNT)])
+        Generations(catalogs, "shoes", fewest=COUNT).reindex({"features": "tuned"}, promote=True)
+    return tmp_path / "data"
+
+
+def kept(catalog: Catalog) -> dict[str, Any]:
+    """All that a catalog keeps besides its products: what is added to a description has to be added here."""
+    spec = replace(catalog.spec, generation="", generation_created_at=None, generations=())
+    objects = {each: catalog._intake.media.read_object(each) for each in spec.objects}
+    assert len(objects) == 1
+    return {"spec": spec, "objects": objects}
+
+
+def found(catalog: Catalog) -> list[Any]:
+    """What searches find that need everything: a picture's features, which are made here, and its colors."""
+    asked = [catalog.search_image(image(n), limit=COUNT, color_weight=3) for n in (1, 5)]
+    assert catalog.apply([Change("p1", image=image(1))])[0].state is State.UNCHANGED
+    return [{each.product_id: each.score for each in answer} for answer in asked]
+
+
+def assert_whole(configured: Settings, expected: tuple[dict[str, Any], list[Any]]) -> None:
+    with opened(configured) as catalog:
+        assert kept(catalog) == expected[0]
+        for answer, other in zip(found(catalog), expected[1], strict=True):
+            assert answer == pytest.approx(other, abs=1e-5)
+
+
+def test_it_comes_back_out_of_a_backup(run: Run, data: Path, tmp_path: Path) -> None:
+    _, told = run("backup", tmp_path / "backups", "--data", data)
+    with opened(settings.load(data=data)) as catalog:
+        expected = kept(catalog), found(catalog)
+    for _ in range(2):
+        assert run("restore", told["file"], "--data", tmp_path / "again")[0] == 0
+    assert_whole(settings.load(data=tmp_path / "again"), expected)
+
+
+def test_it_goes_to_a_server_and_back(run: Run, data: Path, tmp_path: Path) -> None:
+    with opened(settings.load(data=data)) as catalog:
+        expected = kept(catalog), found(catalog)
+    with QdrantTwin() as twin:
+        assert run("migrate", "--catalog", "shoes", "--data", data, "--to", twin.url)[0] == 0
+        assert_whole(settings.load(data=data, qdrant_url=twin.url), expected)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("LOOKALIKE_QDRANT_URL", twin.url)
+            assert run("migrate", "--catalog", "shoes", "--data", data, "--to", tmp_path / "back")[0] == 0
+    assert_whole(settings.load(data=tmp_path / "back"), expected)
+
+
+def test_it_stays_as_long_as_a_generation_names_it_and_goes_then(data: Path) -> None:
+    class NoLedger:
+        def images(self) -> Iterator[str]:
+            return iter(())
+
+    chores: Any = NoLedger()
+    with bootstrap.catalogs(settings.load(data=data), load=load_stub) as catalogs:
+        [learned] = catalogs.get("shoes").spec.objects
+        media, generations = catalogs.intake.media, Generations(catalogs, "shoes", fewest=COUNT)
+        other = media.put_object(b"what no catalog names")
+        assert collect(chores, catalogs, older=-60) == 1
+        with pytest.raises(FeaturesNotFound):
+            media.read_object(other)
+        generations.rollback()
+        assert collect(chores, catalogs, older=-60) == 0 and media.read_object(learned)
+        generations.drop(generations.all()[1].id)
+        assert collect(chores, catalogs, older=-60) == 1
+        with pytest.raises(FeaturesNotFound):
+            media.read_object(learned)
