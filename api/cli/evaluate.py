@@ -16,6 +16,7 @@ from api.cli.output import (
     command,
     data_option,
     display,
+    features_option,
     json_option,
     print_json,
     progress,
@@ -28,7 +29,7 @@ from services import settings
 from services.catalog.catalogs import Catalogs
 from services.catalog.evaluating import Evaluating, Evaluation, Watch
 from services.catalog.question import MAX_SAMPLE, MIN_SAMPLE, SAMPLE, Question
-from services.descriptions import Resample
+from services.descriptions import Features, Resample
 from services.encoders.specs import checked_spec
 
 
@@ -52,6 +53,7 @@ from services.encoders.specs import checked_spec
 @click.option("--encoder", metavar="NAME", help="Encode the sample with inception_v3 or efficientnet_lite0.")
 @weights_option
 @click.option("--resample", type=click.Choice(get_args(Resample)), help="Encode the sample, resized so.")
+@features_option
 @click.option(
     "--sample",
     metavar="N",
@@ -78,6 +80,7 @@ def evaluate_command(
     encoder: str | None,
     weights: str | None,
     resample: Resample | None,
+    features: Features | None,
     sample: int,
     svg: Path | None,
     html: Path | None,
@@ -90,10 +93,12 @@ def evaluate_command(
     Each product of a sample is asked for all others, and what shares a value of the label is right: 1-NN, precision and
     mean average precision, with 95% intervals, and differences to the live generation, query by query.
 
-    With --encoder, --weights or --resample the sample is encoded as no generation is, and nothing is stored.
+    With --encoder, --weights, --resample or --features the sample is encoded as no generation is, and nothing is
+    stored.
     """
     started = time.monotonic()
-    given = {"encoder": encoder, "weights": checked_spec(weights) if weights else None, "resample": resample}
+    weights = checked_spec(weights) if weights else None
+    given = {"encoder": encoder, "weights": weights, "resample": resample, "features": features}
     recipe = {name: value for name, value in given.items() if value is not None}
     question = Question(labels, group, generations, recipe or None, sample).checked()
     with opened_catalogs(settings.load(data=data), create=False) as catalogs:

@@ -117,7 +117,7 @@ def show(found: Evaluation) -> None:
     if not any(label["compared"] for label in found["labels"]):
         stderr().print(
             "There is nothing to compare with: build a generation with `lookalike reindex`, or name --encoder, "
-            "--weights or --resample.",
+            "--weights, --resample or --features.",
             soft_wrap=True,
         )
 

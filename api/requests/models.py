@@ -207,15 +207,18 @@ class NewCatalog(_Request):
     )
 
 
-class NewGeneration(_Request):
-    """What is different from the live generation. With another encoder, the weights are `imagenet` if left out."""
-
+class _Recipe(_Request):
     encoder: Annotated[str, Field(max_length=64)] | None = None
     weights: Weights | None = None
     resample: Resample | None = None
     features: Annotated[
         Features | None, Field(description="`tuned` features learn from the catalog's pictures, at least 1,000.")
     ] = None
+
+
+class NewGeneration(_Recipe):
+    """What is different from the live generation. With another encoder, the weights are `imagenet` if left out."""
+
     quantization: Quantization | None = None
     promote: Annotated[bool, Field(description="Switch to it when it is built.")] = False
     allow_missing: AllowMissing = False
@@ -225,41 +228,21 @@ class Promotion(_Request):
     allow_missing: AllowMissing = False
 
 
-Key = Annotated[str, Field(min_length=1, max_length=MAX_KEY)]
+Key = Annotated[str, Field(min_length=1, max_length=MAX_KEY, description="An attribute: `size.width`, `tags[]`.")]
+GenerationID = Annotated[str, Field(min_length=1, max_length=64)]
 
 
-class Evaluation(_Request):
-    """`encoder`, `weights` and `resample` are a recipe that no generation has: what is different from the live one."""
+class Evaluation(_Recipe):
+    """Products that share a value of a label are alike, those of one group are left out of each other's answers.
 
-    labels: Annotated[
-        list[Key],
-        Field(
-            min_length=1,
-            max_length=MAX_LABELS,
-            description="Attributes whose values say what is alike; an evaluation for each. `size.width`, `tags[]`.",
-            examples=[["color"]],
-        ),
-    ]
-    group: (
-        Annotated[
-            Key, Field(description="An attribute that variants of one product share: they are left out of its answers.")
-        ]
-        | None
-    ) = None
-    generations: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=64)]],
-        Field(
-            max_length=MAX_GENERATIONS,
-            description="IDs of those to compare with the live one. Left out, and without a recipe: the next one, or "
-            "the only other one, if there is one.",
-        ),
-    ] = []
-    encoder: Annotated[str, Field(max_length=64)] | None = None
-    weights: Weights | None = None
-    resample: Resample | None = None
-    sample: Annotated[int, Field(ge=MIN_SAMPLE, le=MAX_SAMPLE, description="Products that are looked at, at most.")] = (
-        SAMPLE
-    )
+    `encoder`, `weights`, `resample` and `features` are what is different in a recipe that no generation has.
+    `generations` are compared with the live one; left out, and without a recipe: the next one, or the only other one.
+    """
+
+    labels: Annotated[list[Key], Field(min_length=1, max_length=MAX_LABELS, examples=[["color"]])]
+    group: Key | None = None
+    generations: Annotated[list[GenerationID], Field(max_length=MAX_GENERATIONS)] = []
+    sample: Annotated[int, Field(ge=MIN_SAMPLE, le=MAX_SAMPLE, description="Products, at most.")] = SAMPLE
 
 
 class Sample(_Query):

@@ -46,7 +46,7 @@ def post(catalog: str) -> Answer:
 
 
 def _question(wanted: models.Evaluation) -> Question:
-    recipe = wanted.model_dump(include={"encoder", "weights", "resample"}, exclude_none=True)
+    recipe = wanted.model_dump(include={"encoder", "weights", "resample", "features"}, exclude_none=True)
     return Question(
         labels=tuple(wanted.labels),
         group=wanted.group,

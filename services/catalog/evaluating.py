@@ -13,11 +13,15 @@ from services.catalog.catalog import Catalog
 from services.catalog.catalogs import Catalogs
 from services.catalog.columns import Column, Encoded, Live, Stored
 from services.catalog.comparing import from_anywhere
+from services.catalog.encoders import CatalogEncoder
 from services.catalog.labels import group_at, values_at
+from services.catalog.learning import FEWEST, learned_from
 from services.catalog.open_generation import OpenGeneration
-from services.catalog.question import Question, recipe_of, recipe_spec
+from services.catalog.question import Question, learns, recipe_spec
 from services.descriptions import CatalogSpec, Generation, as_live, live
 from services.encoders.networks import form_of
+from services.encoders.tuned.encoder import TunedEncoder
+from services.encoders.tuned.learned import digest
 from services.errors import IndexUnavailable, LabelUnusable
 from services.explore.evaluation import nothing
 from services.explore.queries import Queries, queries_of
@@ -109,30 +113,35 @@ class Evaluating:
         catalogs: The catalogs of this process.
         name: The catalog's name.
         question: What is asked.
+        fewest: Pictures that tuned features need to learn from.
     """
 
-    def __init__(self, catalogs: Catalogs, name: str, question: Question) -> None:
+    def __init__(self, catalogs: Catalogs, name: str, question: Question, *, fewest: int = FEWEST) -> None:
         self._catalogs = catalogs
         self._name = name
         self._question = question.checked()
+        self._fewest = fewest
 
     def evaluate(self, watch: Watch = lambda done, total: None, check: Callable[[], object] = nothing) -> Evaluation:
         """Reads a sample of products, and what the recipe asks for is encoded; then each label is evaluated.
+
+        Tuned features of a recipe learn before, from the catalog's pictures, as those of a generation would.
 
         The sample is the same each time, as long as the catalog is.
 
         Args:
             watch: See `Watch`; called before the first page and after each.
-            check: Called often while nothing is read; what it raises ends the evaluation.
+            check: Called often while features learn, and while nothing is read; what it raises ends the evaluation.
 
         Raises:
-            InvalidInput, GenerationNotFound, EncoderUnknown, GenerationUnchanged, LabelUnusable: See `Question.check`.
+            InvalidInput, GenerationNotFound, EncoderUnknown, GenerationUnchanged, TooFewImages, LabelUnusable: See
+                `Question.check`.
             LabelUnusable: Also where fewer than two products of the sample share a value with another.
             IndexUnavailable: Also where a generation is dropped meanwhile.
             EncoderError, DecodingUnavailable, DataFull, Closed: What the recipe needs cannot be had.
         """
         catalog = self._catalogs.renewed(self._name)
-        self._question.check(catalog)
+        self._question.check(catalog, self._fewest)
         with self._columns(catalog, check) as (columns, described):
             sample = self._read(catalog.beside.live.index, columns, watch)
         for at, (column, each) in enumerate(zip(columns, described, strict=True)):
@@ -185,7 +194,7 @@ class Evaluating:
             return
         made = recipe_spec(spec, recipe)
         try:
-            columns.append(Encoded(self._opened(made, check), self._catalogs.intake))
+            columns.append(Encoded(self._opened(catalog, made, check), self._catalogs.intake))
             yield columns, _told_apart([*described, _described(RECIPE, None, made)])
         finally:
             self._catalogs.release(made)
@@ -194,8 +203,8 @@ class Evaluating:
         self._catalogs.registry.prepare(as_live(catalog.spec, generation))
         return catalog.beside.index_of(generation.id)
 
-    def _opened(self, recipe: CatalogSpec, check: Callable[[], object]) -> OpenGeneration:
-        encoder = self._catalogs.encoder(recipe)
+    def _opened(self, catalog: Catalog, recipe: CatalogSpec, check: Callable[[], object]) -> OpenGeneration:
+        encoder = self._learned(catalog, recipe, check) if learns(recipe) else self._catalogs.encoder(recipe)
         check()
         encoder.fingerprint()
         check()
@@ -205,16 +214,20 @@ class Evaluating:
 
         return OpenGeneration(recipe, no_index, encoder, form_of(recipe))
 
+    def _learned(self, catalog: Catalog, recipe: CatalogSpec, check: Callable[[], object]) -> CatalogEncoder:
+        network, index = self._catalogs.network(recipe), catalog.beside.live.index
+        data = learned_from(recipe, index, self._catalogs.intake, network, lambda _: check(), self._fewest)
+        return TunedEncoder(network, digest(data), lambda _: data)
+
 
 def _described(name: str, id: str | None, made: CatalogSpec | Generation) -> ColumnReport:
-    encoder, weights, resample, features = recipe_of(made)
     return {
         "name": name,
         "generation": id,
-        "encoder": encoder,
-        "weights": weights,
-        "resample": resample,
-        "features": features,
+        "encoder": made.encoder,
+        "weights": made.weights,
+        "resample": made.resample,
+        "features": made.features,
         "missing": 0,
         "faults": {},
     }

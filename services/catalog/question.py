@@ -1,12 +1,13 @@
 """What an evaluation is asked, and whether it can be answered."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self, cast
 
 from services.catalog.catalog import Catalog
+from services.catalog.learning import FEWEST, check_enough
 from services.catalog.opening import CatalogOptions
-from services.catalog.switching import BUILT, unless_dropped, wanted
+from services.catalog.switching import BUILT, made_alike, unless_dropped, wanted
 from services.catalog.unknown_keys import advice, meant
 from services.descriptions import CatalogSpec, Generation
 from services.errors import GenerationUnchanged, InvalidInput, LabelUnusable
@@ -73,20 +74,25 @@ class Question:
         built = [each for each in spec.kept if each.state in BUILT] or [*spec.kept]
         return built if len(built) == 1 else []
 
-    def check(self, catalog: Catalog) -> None:
+    def check(self, catalog: Catalog, fewest: int = FEWEST) -> None:
         """Raises what is known to be wrong before anything is read or encoded.
+
+        Args:
+            catalog: What is evaluated.
+            fewest: Pictures that tuned features need to learn from.
 
         Raises:
             InvalidInput: See `checked`.
             GenerationNotFound: There is none of an ID.
             EncoderUnknown, WeightsError: There is no such recipe.
             GenerationUnchanged: The recipe is that of the live generation.
+            TooFewImages: Its features cannot learn from so few.
             LabelUnusable: No product has a value of a label or the group.
         """
         self.checked()
         self.others(catalog.spec)
-        if self.recipe:
-            recipe_spec(catalog.spec, self.recipe)
+        if self.recipe and learns(recipe_spec(catalog.spec, self.recipe)):
+            check_enough(catalog.spec.name, catalog.count(), fewest)
         self._check_keys(catalog)
 
     def _check_keys(self, catalog: Catalog) -> None:
@@ -100,14 +106,15 @@ def recipe_spec(now: CatalogSpec, recipe: Mapping[str, str]) -> CatalogSpec:
     not known. Raises `EncoderUnknown`, `WeightsError`s, `GenerationUnchanged`.
     """
     new = replace(wanted(now, cast(CatalogOptions, recipe)), fingerprint=None, quantization="none")
-    if recipe_of(new) == recipe_of(now):
+    if made_alike(new, now) and new.learned == now.learned:
         raise GenerationUnchanged(
-            f"The live generation of catalog {now.name} is made with {' '.join(recipe_of(now))} already: name another "
-            "encoder, other weights, another resampling or other features, or leave them all out."
+            f"The live generation of catalog {now.name} is made with {now.encoder} {now.weights} {now.resample} "
+            f"{now.features} already: name another encoder, other weights, another resampling or other features, or "
+            "leave them all out."
         )
     return new
 
 
-def recipe_of(described: CatalogSpec | Generation) -> Sequence[str]:
-    """What makes vectors."""
-    return described.encoder, described.weights, described.resample, described.features
+def learns(made: CatalogSpec) -> bool:
+    """Whether its features have to learn before they can be made."""
+    return made.features == "tuned" and made.learned is None

@@ -191,6 +191,7 @@ def test_the_live_generation_is_evaluated(run: Run, indexed: Path, tmp_path: Pat
         ("generation_not_found", ["--label", "color", "--generation", "x"]),
         ("encoder_unknown", ["--label", "color", "--encoder", "resnet"]),
         ("generation_unchanged", ["--label", "color", "--resample", "nearest"]),
+        ("too_few_images", ["--label", "color", "--features", "tuned"]),
         ("weights_invalid", ["--label", "color", "--weights", "random:x"]),
         ("invalid_input", ["--label", "color", "--svg", "/nowhere/at/all.svg"]),
         ("invalid_input", ["--label", "color", "--html", "/nowhere/at/all.html"]),

@@ -22,6 +22,7 @@ from services.errors import (
     GenerationUnchanged,
     InvalidInput,
     LabelUnusable,
+    TooFewImages,
     WeightsInvalid,
 )
 from services.images.decoder import Decoder
@@ -133,6 +134,34 @@ def test_a_recipe_gives_what_a_generation_of_it_would_and_stores_nothing(filled:
     )
     id, _ = Generations(filled, "shop").reindex({"encoder": SECOND, "weights": BLIND})
     assert asked(filled, generations=(id,))["labels"] == found["labels"]
+
+
+def test_tuned_features_learn_for_the_occasion_as_for_a_generation(filled: Catalogs, place: Place) -> None:
+    def tuned(**question: Any) -> Evaluation:
+        return Evaluating(filled, "shop", Question(("kind", "model"), **question), fewest=30).evaluate()
+
+    before = place.names(filled), filled.get("shop").spec, sorted(place.path.rglob("media/**/*"))
+    encoders: Any = filled._encoders
+    loaded = set(encoders._shared)
+    found = tuned(recipe={"features": "tuned"})
+    assert (place.names(filled), filled.get("shop").spec, sorted(place.path.rglob("media/**/*"))) == before
+    assert set(encoders._shared) == loaded, "its encoder is not kept in memory"
+    assert [each["features"] for each in found["columns"]] == ["head", "tuned"]
+    id, _ = Generations(filled, "shop", fewest=30).reindex({"features": "tuned"})
+    built = tuned(generations=(id,))
+    for one, other in zip(found["labels"], built["labels"], strict=True):
+        for metric, figure in one["figures"][1].items():
+            assert figure == pytest.approx(other["figures"][1][metric], abs=1e-3)
+    checks = 0
+
+    def check() -> None:
+        nonlocal checks
+        checks += 1
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        Evaluating(filled, "shop", Question(("kind",), recipe={"features": "tuned"}), fewest=30).evaluate(check=check)
+    assert checks == 1 and set(encoders._shared) >= loaded
 
 
 def test_a_recipe_is_compared_beside_generations(filled: Catalogs) -> None:
@@ -257,6 +286,8 @@ def test_it_ends_where_its_watch_says_so(stocked: Catalogs, page: int) -> None:
         ({"labels": ("kind",), "recipe": {"encoder": "resnet"}}, EncoderUnknown, "resnet"),
         ({"labels": ("kind",), "recipe": {"weights": "random:x"}}, WeightsInvalid, "random:7"),
         ({"labels": ("kind",), "recipe": {"encoder": FIRST}}, GenerationUnchanged, "is made with"),
+        ({"labels": ("kind",), "recipe": {"features": "head"}}, GenerationUnchanged, "other features"),
+        ({"labels": ("kind",), "recipe": {"features": "tuned"}}, TooFewImages, "has 40 pictures"),
     ],
 )
 def test_what_cannot_be_answered_is_said_before_anything_is_read(
