@@ -20,7 +20,20 @@ from api.errors import Fault, RequestInvalid
 from api.openapi.document import Document
 from api.requests.paths import RawPaths, Segment, unquoted
 from api.responses.problems import register
-from api.routes import backup, docs, generations, health, images, jobs, keys, products, search, tasks, uploads
+from api.routes import (
+    backup,
+    docs,
+    evaluations,
+    generations,
+    health,
+    images,
+    jobs,
+    keys,
+    products,
+    search,
+    tasks,
+    uploads,
+)
 from api.routes import catalogs as catalog_routes
 from api.telemetry import Telemetry, Timers
 from services.settings import Settings
@@ -73,6 +86,7 @@ def create_app(
         jobs,
         tasks,
         generations,
+        evaluations,
         keys,
         backup,
         health,

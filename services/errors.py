@@ -14,7 +14,8 @@ operation can succeed (`retryable`). A message is one sentence that names what i
     │   ├── InvalidSource          a folder, list or archive that cannot be read
     │   ├── InvalidSetting
     │   ├── InvalidChange          a malformed change, or a body without one
-    │   └── AttributeNotIndexed
+    │   ├── AttributeNotIndexed
+    │   └── LabelUnusable          no product has it, or no two products share a value
     ├── NotFound
     │   ├── CatalogNotFound
     │   ├── ProductNotFound
@@ -125,6 +126,10 @@ class InvalidChange(InvalidInput):
 
 class AttributeNotIndexed(InvalidInput):
     code = "attribute_not_indexed"
+
+
+class LabelUnusable(InvalidInput):
+    code = "label_unusable"
 
 
 class NotFound(LookalikeError):

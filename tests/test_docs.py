@@ -273,7 +273,8 @@ def test_every_command_of_the_quickstart_works_as_written(terminal: Terminal) ->
 @pytest.mark.long
 def test_every_command_of_the_page_of_encoders_works_as_written(terminal: Terminal) -> None:
     blocks = [block for block, _ in follow("docs/models.md", terminal)]
-    assert len(blocks) == 6 and (terminal.folder / "compared.html").exists()
+    assert len(blocks) == 8 and (terminal.folder / "compared.html").exists()
+    assert (terminal.folder / "evaluation.html").exists() and (terminal.folder / "difference.svg").exists()
 
 
 def check_the_feed_is_what_the_page_says(job: dict[str, Any]) -> None:

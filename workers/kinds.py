@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.catalog.catalog import Catalog
-from workers import generations
+from workers import evaluations, generations
 from workers.graphs import GRAPH
 from workers.tasks import Do, TaskRun
 
@@ -22,4 +22,5 @@ def kinds(keep_seconds: float) -> Mapping[str, Do]:
         GRAPH: build_graph,
         generations.REINDEX: generations.reindex(keep_seconds),
         generations.PROMOTE: generations.promote(keep_seconds),
+        evaluations.EVALUATE: evaluations.evaluate,
     }

@@ -163,7 +163,8 @@ class Tasks:
             self._report(lambda: self._claims.give_back(claim, pause=pause, crashed=True))
         else:
             self._backoff.succeeded(claim.jobs[0])
-            log.info("a task is done", kind=task.kind, seconds=round(time.monotonic() - held.taken, 3), **result)
+            seconds = round(time.monotonic() - held.taken, 3)
+            log.info("a task is done", kind=task.kind, seconds=seconds, **_brief(result))
             self._report(lambda: self._claims.end_task(claim, result))
 
     def _put_off(self, held: ActiveClaim, error: LookalikeError) -> None:
@@ -180,3 +181,8 @@ class Tasks:
     def _report(self, tell: Callable[[], bool]) -> None:
         if not report(tell):
             log.info("a task was canceled, or its lease was over")
+
+
+def _brief(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What fits into a line of the log: a result without its lists."""
+    return {name: value for name, value in result.items() if not isinstance(value, list)}

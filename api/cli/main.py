@@ -19,6 +19,7 @@ COMMANDS = {
     "reindex": "generations",
     "generations": "generations",
     "compare": "generations",
+    "evaluate": "evaluate",
     "promote": "generations",
     "rollback": "generations",
     "drop": "generations",

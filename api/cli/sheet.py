@@ -1,13 +1,11 @@
 """The contact sheet: queries and their neighbors in one HTML file that needs no other."""
 
-import base64
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from api.cli.pages import data_uri, rendered, write
 from api.cli.workspace import AnyCatalog
 from services.catalog.comparing import Comparison
-from services.errors import ImageError, InvalidInput, MediaNotFound
 from services.images.files import read
 from services.records import Neighbor
 
@@ -51,15 +49,7 @@ def write_comparison(file: Path, catalog: AnyCatalog, found: Comparison, other: 
 
 
 def _write(file: Path, **shown: Any) -> None:
-    from jinja2 import Environment, PackageLoader
-
-    template = Environment(loader=PackageLoader("api.cli", ""), autoescape=True).get_template("sheet.html")
-    try:
-        file.write_text(template.render(**shown), encoding="utf-8")
-    except OSError as error:
-        raise InvalidInput(
-            f"The contact sheet {file} cannot be written ({error.strerror}); give another --html."
-        ) from error
+    write(file, rendered("sheet.html", **shown), "contact sheet", "--html")
 
 
 def _row(catalog: AnyCatalog, query: dict[str, str], neighbors: list[Neighbor]) -> dict[str, Any]:
@@ -68,7 +58,7 @@ def _row(catalog: AnyCatalog, query: dict[str, str], neighbors: list[Neighbor]) 
         shown = _shown(catalog, product.product_id, product.attributes)
     else:
         path = Path(query["image"])
-        thumbnail = _uri(lambda: catalog.thumbnail_of(read(path, catalog.max_image_bytes)))
+        thumbnail = data_uri(lambda: catalog.thumbnail_of(read(path, catalog.max_image_bytes)))
         shown = {"name": path.name, "uri": thumbnail, "attributes": ""}
     hits = [_shown(catalog, each.product_id, each.attributes) | {"score": f"{each.score:.3f}"} for each in neighbors]
     return shown | {"neighbors": hits}
@@ -76,12 +66,4 @@ def _row(catalog: AnyCatalog, query: dict[str, str], neighbors: list[Neighbor]) 
 
 def _shown(catalog: AnyCatalog, product_id: str, attributes: Any) -> dict[str, Any]:
     text = ", ".join(str(value) for value in attributes.values())
-    return {"name": product_id, "uri": _uri(lambda: catalog.thumbnail(product_id)), "attributes": text}
-
-
-def _uri(thumbnail: Callable[[], bytes]) -> str | None:
-    """The picture as a data URI; None where its original was not kept."""
-    try:
-        return "data:image/webp;base64," + base64.b64encode(thumbnail()).decode()
-    except (MediaNotFound, ImageError):
-        return None
+    return {"name": product_id, "uri": data_uri(lambda: catalog.thumbnail(product_id)), "attributes": text}

@@ -5,11 +5,14 @@ from typing import Any, Self, Unpack
 
 from api.client.catalog import RemoteCatalog
 from api.client.connection import Client
+from api.client.evaluations import evaluated
 from api.client.generations import RemoteGenerations
 from api.client.timings import TIMINGS, Timings
 from api.client.wire import CATALOGS, catalog_path, to_spec
 from api.errors import Forbidden
+from services.catalog.evaluating import Evaluation, Watch
 from services.catalog.opening import CatalogOptions
+from services.catalog.question import Question
 from services.descriptions import CatalogSpec
 from services.encoders.specs import IMAGENET, RANDOM, checked_spec
 from services.errors import CatalogNotFound, DataLocked
@@ -75,6 +78,10 @@ class RemoteCatalogs:
     def generations(self, name: str) -> RemoteGenerations:
         """The generations of a catalog; nothing is asked yet. Raises `InvalidCatalog`."""
         return RemoteGenerations(self._client, name, catalog_path(name), self._timings)
+
+    def evaluate(self, name: str, question: Question, watch: Watch) -> Evaluation:
+        """Has the service evaluate a catalog; see `Evaluating`. Raises what its task ends with."""
+        return evaluated(self._client, catalog_path(name), question, self._timings, watch)
 
     def remove(self, name: str) -> None:
         """Removes a catalog with its vectors. Raises `CatalogNotFound`, `InvalidCatalog`."""

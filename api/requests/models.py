@@ -19,12 +19,13 @@ from pydantic import (
 )
 
 from api.requests import strict_json
+from services.catalog.question import MAX_GENERATIONS, MAX_LABELS, MAX_SAMPLE, MIN_SAMPLE, SAMPLE
 from services.catalog.search import MAX_COLOR_WEIGHT, MAX_LIMIT
 from services.descriptions import Features, Quantization, Resample
 from services.errors import InvalidFilter
 from services.hashes import SHA256
 from services.outbound.urls import MAX_URL
-from services.query.filters import Filter, parse
+from services.query.filters import MAX_KEY, Filter, parse
 from services.records import JobState
 
 MAX_OFFSET = 100_000
@@ -206,15 +207,18 @@ class NewCatalog(_Request):
     )
 
 
-class NewGeneration(_Request):
-    """What is different from the live generation. With another encoder, the weights are `imagenet` if left out."""
-
+class _Recipe(_Request):
     encoder: Annotated[str, Field(max_length=64)] | None = None
     weights: Weights | None = None
     resample: Resample | None = None
     features: Annotated[
         Features | None, Field(description="`tuned` features learn from the catalog's pictures, at least 1,000.")
     ] = None
+
+
+class NewGeneration(_Recipe):
+    """What is different from the live generation. With another encoder, the weights are `imagenet` if left out."""
+
     quantization: Quantization | None = None
     promote: Annotated[bool, Field(description="Switch to it when it is built.")] = False
     allow_missing: AllowMissing = False
@@ -222,6 +226,23 @@ class NewGeneration(_Request):
 
 class Promotion(_Request):
     allow_missing: AllowMissing = False
+
+
+Key = Annotated[str, Field(min_length=1, max_length=MAX_KEY, description="An attribute: `size.width`, `tags[]`.")]
+GenerationID = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class Evaluation(_Recipe):
+    """Products that share a value of a label are alike, those of one group are left out of each other's answers.
+
+    `encoder`, `weights`, `resample` and `features` are what is different in a recipe that no generation has.
+    `generations` are compared with the live one; left out, and without a recipe: the next one, or the only other one.
+    """
+
+    labels: Annotated[list[Key], Field(min_length=1, max_length=MAX_LABELS, examples=[["color"]])]
+    group: Key | None = None
+    generations: Annotated[list[GenerationID], Field(max_length=MAX_GENERATIONS)] = []
+    sample: Annotated[int, Field(ge=MIN_SAMPLE, le=MAX_SAMPLE, description="Products, at most.")] = SAMPLE
 
 
 class Sample(_Query):

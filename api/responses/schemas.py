@@ -190,7 +190,7 @@ class Comparison(_Response):
 
 
 class Task(_Response):
-    kind: Annotated[str, Field(description="What is done: graph, reindex or promote.")]
+    kind: Annotated[str, Field(description="What is done: graph, reindex, promote or evaluate.")]
     parameters: dict[str, Any]
     done: Annotated[Count, Field(description="How far it is, mostly in products.")]
     total: Annotated[Count | None, Field(description="null: not known.")]

@@ -42,7 +42,7 @@ class Comparison:
 
 def compared(live: VectorIndex, other: VectorIndex, sample: int, seed: int) -> Comparison:
     """Compares the neighbors of so many products, or of all if there are fewer; another `seed` takes others."""
-    points = {each.product_id: each for each in islice(_from_anywhere(live, seed), sample)}
+    points = {each.product_id: each for each in islice(from_anywhere(live, seed), sample)}
     theirs = dict(zip(points, other.get([*points], vectors=True), strict=True))
     pairs = [
         Pair(product_id, _neighbors(live, point), _neighbors(other, there))
@@ -57,7 +57,7 @@ def compared(live: VectorIndex, other: VectorIndex, sample: int, seed: int) -> C
     )
 
 
-def _from_anywhere(index: VectorIndex, seed: int) -> Iterator[Point]:
+def from_anywhere(index: VectorIndex, seed: int) -> Iterator[Point]:
     """All products from somewhere on, and then from the beginning: they are in the order of hashes of their IDs, so
     those at the beginning are a sample."""
     start = str(uuid.UUID(int=random.Random(seed).getrandbits(128)))

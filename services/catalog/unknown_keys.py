@@ -25,9 +25,8 @@ _NOTHING = "look at a product to see which attributes there are"
 def unknown_keys(index: VectorIndex, declared: Iterable[str], filter: Filter) -> list[FilterWarning]:
     """A warning for each key that a `match` or a `range` of the filter is about, and of which no product has a value.
 
-    Keys that are only asked to be empty, or not to be, are left out: there an empty answer says that by itself. Of many
-    keys the first 16 that are not those of some products are checked. Other attributes that are written like a key are
-    looked for among those declared and those of some products.
+    Keys that are only asked to be empty, or not to be, are left out: there an empty answer says that by itself. Other
+    attributes that are written like a key are looked for among those declared and those of some products.
 
     Args:
         index: The products.
@@ -41,12 +40,25 @@ def unknown_keys(index: VectorIndex, declared: Iterable[str], filter: Filter) ->
         return []
     # A hint must not cost the answer that it is for.
     with suppress(IndexUnavailable):
-        sample, _ = index.scroll(limit=_SAMPLE)
-        open_keys = [key for key in keys.values() if not _is_in(sample, key)][:MAX_CHECKED]
-        unknown = [key for key in open_keys if not _somewhere(index, key)]
-        others = _candidates(declared, sample, {steps(key) for key in unknown})
-        return [_warning(key, others) for key in unknown]
+        return [_warning(*each) for each in meant(index, declared, keys.values()).items()]
     return []
+
+
+def meant(index: VectorIndex, declared: Iterable[str], keys: Iterable[str]) -> dict[str, str | None]:
+    """Those of some keys at which no product has a value, each with one that is written like it, if there is one.
+
+    Of many keys the first `MAX_CHECKED` that are not those of some products are checked. Raises `IndexUnavailable`.
+    """
+    sample, _ = index.scroll(limit=_SAMPLE)
+    open_keys = [key for key in keys if not _is_in(sample, key)][:MAX_CHECKED]
+    unknown = [key for key in open_keys if not _somewhere(index, key)]
+    others = _candidates(declared, sample, {steps(key) for key in unknown})
+    return {key: _alike(key, others) for key in unknown}
+
+
+def advice(suggestion: str | None) -> str:
+    """What to do about a key that no product has."""
+    return f"perhaps {suggestion} is meant" if suggestion else _NOTHING
 
 
 def _keys(filter: Filter) -> Iterator[str]:
@@ -84,9 +96,11 @@ def _paths(attributes: Attributes, prefix: str = "") -> Iterator[str]:
                 yield key
 
 
-def _warning(key: str, others: Mapping[str, str]) -> FilterWarning:
+def _alike(key: str, others: Mapping[str, str]) -> str | None:
     alike = get_close_matches(key.lower(), others, n=1, cutoff=_ALIKE)
-    meant = others[alike[0]] if alike else None
-    advice = f"perhaps {meant} is meant" if meant else _NOTHING
-    message = f"No product has a value at {key}, so a condition on it matches nothing; {advice}."
-    return FilterWarning(CODE, message, key, meant)
+    return others[alike[0]] if alike else None
+
+
+def _warning(key: str, suggestion: str | None) -> FilterWarning:
+    message = f"No product has a value at {key}, so a condition on it matches nothing; {advice(suggestion)}."
+    return FilterWarning(CODE, message, key, suggestion)

@@ -49,6 +49,7 @@ OPENED_BY: dict[str, tuple[frozenset[str], bool]] = {
     "generations.behind": (frozenset({"admin"}), False),
     "generations.promote": (frozenset({"admin"}), False),
     "generations.delete": (frozenset({"admin"}), False),
+    "evaluations.post": (frozenset({"admin"}), False),
     "keys.scroll": (frozenset({"admin"}), True),
     "backup.post": (frozenset({"admin"}), True),
     "keys.post": (frozenset({"admin"}), True),
