@@ -18,6 +18,8 @@ from services.records import Pixels, Vectors
 from services.settings import Precision
 
 _BFLOAT16 = "auto_mixed_precision_onednn_bfloat16"
+_NOT_BFLOAT16 = "TF_AUTO_MIXED_PRECISION_GRAPH_REWRITE_ALLOWLIST_REMOVE"
+_DEPTHWISE = "DepthwiseConv2dNative,_FusedDepthwiseConv2dNative"
 
 
 class TensorFlowEncoder:
@@ -52,6 +54,10 @@ class TensorFlowEncoder:
         on_gpu = _grow_on_gpus()
         self.precision = resolved(precision, on_gpu)
         start_tensorflow(self.precision)
+        if self.precision == "bfloat16" and features == "tuned":
+            # In depthwise convolutions, bfloat16 changes what some pictures show in the middle (docs/decisions.md).
+            # TensorFlow reads this whenever it compiles, so it stays set.
+            os.environ.setdefault(_NOT_BFLOAT16, _DEPTHWISE)
         model = network_weights.load(network, weights, patience)
         self.fingerprint = fingerprint(network, network_weights.digest(model), resample, features)
         self._compiled = compiled(network, model, self.precision, features)

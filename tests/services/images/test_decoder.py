@@ -111,6 +111,26 @@ def test_pixels_are_rgb_bytes_of_the_size_asked_for(resample: Resample) -> None:
 # Orientation
 
 
+@pytest.mark.parametrize("resample", ["nearest", "bilinear", "bicubic", "lanczos"])
+@pytest.mark.parametrize("size", [(60, 40), (40, 60), (64, 64), (3, 900), (900, 2)])
+def test_a_padded_picture_is_whole_between_white(size: tuple[int, int], resample: Resample) -> None:
+    side, whole = 32, max(size)
+    width, height = (max(1, round(each * side / whole)) for each in size)
+    pixels = decode(saved(photo("RGB", *size), "PNG"), side, resample, LIMITS, "pad")
+    assert pixels.shape == (side, side, 3) and pixels.dtype == np.uint8
+    left, top = (side - width) // 2, (side - height) // 2
+    method = Image.Resampling[resample.upper()]
+    inside = np.array(photo("RGB", *size).resize((width, height), method))
+    np.testing.assert_array_equal(pixels[top : top + height, left : left + width], inside)
+    pixels[top : top + height, left : left + width] = 255
+    assert (pixels == 255).all()
+
+
+def test_of_a_square_padding_and_stretching_give_the_same() -> None:
+    data = saved(photo("RGB", 50, 50), "PNG")
+    np.testing.assert_array_equal(decode(data, 32, "bicubic", LIMITS, "pad"), decode(data, 32, "bicubic", LIMITS))
+
+
 @pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize(
     ("orientation", "stored"),
