@@ -74,7 +74,7 @@ def described(column: ColumnReport) -> str:
         told += f" (generation {column['generation']})"
     if column["missing"]:
         faults = ", ".join(f"{code} {count}" for code, count in column["faults"].items())
-        told += f"; {column['missing']} products are missing" + (f" ({faults})" if faults else "")
+        told += f"; missing products: {column['missing']}" + (f" ({faults})" if faults else "")
     return told
 
 
@@ -84,9 +84,9 @@ def counted(found: Evaluation, label: LabelReport) -> str:
     if found["group"]:
         told += f" and {label['observations']} groups by {found['group']}"
     if label["unlabeled"]:
-        told += f"; {label['unlabeled']} products have no value"
+        told += f"; products without a value: {label['unlabeled']}"
     if label["alone"]:
-        told += f"; {label['alone']} share it with nobody"
+        told += f"; with one that nobody shares: {label['alone']}"
     return told
 
 

@@ -39,7 +39,7 @@ Watch = Callable[[int, int], object]
 
 class ColumnReport(TypedDict):
     """What is evaluated. `name` is the generation's state, or `recipe`; of a recipe, `generation` is None. `missing`
-    are products of the sample that it has no vectors of, and `faults` says why, by error code, where that is known."""
+    are labeled products that it has no vectors of, and `faults` says why, by error code, where that is known."""
 
     name: str
     generation: str | None

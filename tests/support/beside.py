@@ -51,8 +51,9 @@ class Kept:
 
 
 @functools.cache
-def _loaded(name: str, weights: str, resample: Resample) -> Any:
-    return Kept(bootstrap.load_encoder(name, weights, resample, settings.load(precision="float32", download_timeout=1)))
+def _loaded(name: str, weights: str, resample: Resample, features: Features) -> Any:
+    given = settings.load(precision="float32", download_timeout=1)
+    return Kept(bootstrap.load_encoder(name, weights, resample, given, features))
 
 
 def load(name: str, weights: str, resample: Resample, settings: Settings, features: Features) -> Any:

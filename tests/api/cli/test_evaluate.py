@@ -153,7 +153,7 @@ def test_people_read_a_table_of_80_columns(monkeypatch: pytest.MonkeyPatch, caps
     assert "next against live: worse in 1-NN, precision@5, precision@10 and mAP." in said
     worse = "not better for 6 of 6 values of kind: worse for (p04 4 and p05 5|p05 5 and p04 4); not told apart for 4"
     assert re.search(worse, said)
-    assert "next: stub, random:1, nearest, head (generation b2); 2 products are missing (media_not_found 2)" in said
+    assert "next: stub, random:1, nearest, head (generation b2); missing products: 2 (media_not_found 2)" in said
     show(evaluation(hostile, KEY, others=2))
     said = capsys.readouterr().out
     assert not {"\x1b", "\u202e"} & set(said) and "[red]x[/red]" in said
