@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,9 @@ def source(run, rows, tmp_path) -> CatalogSpec:
     return made_catalog("shoes", rows, fingerprint="efficientnet_lite0-77")
 
 
-def made_catalog(name: str, rows: list[Embedding], *, fingerprint: str | None) -> CatalogSpec:
+def made_catalog(name: str, rows: list[Embedding], *, fingerprint: str | None, **described: Any) -> CatalogSpec:
     configured = settings.load()
-    spec = new_spec(name, "efficientnet_lite0", "random:1", "bicubic", fingerprint)
+    spec = replace(new_spec(name, "efficientnet_lite0", "random:1", "bicubic", fingerprint), **described)
     with bootstrap.catalogs(configured) as catalogs:
         catalog = catalogs.create(spec)
         catalog.declare({"n": AttributeKind.INTEGER})
@@ -116,6 +117,7 @@ def test_a_catalog_goes_out_and_comes_back_searchable(format, run, source, rows,
         "failures": [],
         "repaired": 0,
         "encoder": "efficientnet_lite0",
+        "features": "head",
         "fingerprint": None if format == "script" else source.fingerprint,
     }
     copy = content("copy")
@@ -163,6 +165,29 @@ def test_the_scripts_files_leave_attributes_as_they_are(run, source, rows, tmp_p
     options = ["--encoder", "efficientnet_lite0", "--resample", "bicubic", "--weights", "random:1"]
     assert answer_of(run("import", path, "--catalog", "shoes", "--json", *options))["applied"] == 70
     assert content("shoes")["p/3.x"].attributes == rows[3].attributes
+
+
+@pytest.mark.parametrize("format", ["npz", "parquet"])
+def test_tuned_features_go_into_the_catalog_alone_that_has_learned_the_same(run, rows, tmp_path, format) -> None:
+    """They are archived with all others, and nothing else can search them."""
+    spec = {"features": "tuned", "dim": 128, "learned": "5" * 64}
+    tuned = [replace(row, features=row.features[:128] + 1) for row in rows[:9]]
+    made_catalog("mine", tuned, fingerprint="lite0/tuned-555", **spec)
+    made_catalog("same", [], fingerprint="lite0/tuned-555", **spec)
+    made_catalog("other", [], fingerprint="lite0/tuned-666", **spec)
+    made_catalog("head", [], fingerprint="lite0")
+    result = run("export", tmp_path / "out", "--catalog", "mine", "--format", format)
+    assert result.exit_code == 0, result.output
+    path = next((tmp_path / "out").iterdir())
+    assert answer_of(run("import", path, "--catalog", "same", "--json"))["applied"] == 9
+    assert content("same") == content("mine")
+    for catalog, said in (
+        ("new", "only the catalog can search that has learned"),
+        ("other", "lite0/tuned-666"),
+        ("head", "have 128 numbers"),
+    ):
+        refused = run("import", path, "--catalog", catalog, "--json")
+        assert refused.exit_code and said in refused.output and "encoder_mismatch" in refused.output, refused.output
 
 
 @pytest.mark.parametrize(("fingerprint", "weights"), [("another", []), (None, ["--weights", "random:2"])])

@@ -23,7 +23,7 @@ LOOKALIKE = Path(sys.executable).parent / "lookalike"
 LITE = ("--encoder", "efficientnet_lite0")
 KEYS = [
     "catalog", "total", "applied", "unchanged", "failed", "failures", "left_out", "seconds", "images_per_second",
-    "encoder", "fingerprint",
+    "encoder", "features", "fingerprint",
 ]  # fmt: skip
 
 

@@ -16,6 +16,7 @@ def described(**changes: Any) -> dict[str, Any]:
         "name": "boots",
         "products": 0,
         "encoder": "inception_v3",
+        "features": "head",
         "weights": "imagenet",
         "resample": "nearest",
         "quantization": "none",
@@ -97,6 +98,7 @@ def test_what_a_catalog_is_cannot_be_changed(service: Any, body: dict[str, Any],
         ({"weights": "random:-1"}, "weights"),
         ({"weights": "imagenet\n"}, "weights"),
         ({"resample": "box"}, "resample"),
+        ({"features": "all"}, "features"),
         ({"indexed_attributes": ["color"]}, "indexed_attributes"),
         ({"indexed_attributes": {"color": "text"}}, "indexed_attributes.color"),
         ({"indexed_attributes": {"a b": "bool"}}, "indexed_attributes"),
@@ -114,7 +116,7 @@ def test_a_body_that_is_none_is_refused_and_makes_nothing(service: Any, body: An
 
 def test_an_unknown_field_is_told_which_there_are(service: Any) -> None:
     answer = service.client.put("/v1/catalogs/boots", json={"a": 1, "b": None})
-    there_are = "there are encoder, weights, resample, quantization, indexed_attributes."
+    there_are = "there are encoder, weights, resample, features, quantization, indexed_attributes."
     assert [error["detail"] for error in answer.json["errors"]][:2] == [
         f"a: unknown field; {there_are}",
         f"b: unknown field; {there_are}",

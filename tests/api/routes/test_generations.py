@@ -200,6 +200,9 @@ def test_what_is_being_dropped_is_listed_and_was_dropped(filled: Any) -> None:
         ({"weights": "/etc/passwd"}, 422, "invalid_input"),
         ({"encode": "inception_v3"}, 422, "invalid_input"),
         ({}, 409, "generation_unchanged"),
+        ({"features": "all"}, 422, "invalid_input"),
+        ({"features": "tuned"}, 409, "too_few_images"),
+        ({"features": "head"}, 409, "generation_unchanged"),
         ({"encoder": "inception_v3", "resample": "nearest"}, 409, "generation_unchanged"),
     ],
 )

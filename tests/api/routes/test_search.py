@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from services.catalog.generations import Generations
 from services.outbound.urls import MAX_URL
 
 SHOES = "/v1/catalogs/shoes"
@@ -81,6 +82,27 @@ def test_a_picture_finds_what_looks_like_it(shop: Any, way: str) -> None:
     assert search(limit=6).json["next"] is None, "that was all"
 
 
+@pytest.mark.parametrize("way", ["url", "vector", "form", "body"])
+def test_colors_and_a_second_look_are_asked_for_in_every_way(shop: Any, way: str) -> None:
+    search, found = searches(shop)[way], shop.client.get
+    refused = search(color_weight=2)
+    assert (refused.status_code, refused.json["code"]) == (422, "invalid_input")
+    assert "has head features" in refused.json["detail"]
+    assert ids(search(rerank=True if way != "body" else "true")) == ids(search())
+    Generations(shop.catalogs, "shoes", fewest=3).reindex({"features": "tuned"}, promote=True)
+    catalog = shop.catalogs.get("shoes")
+    vectors = {each.product_id: each.vector for each in catalog.points()}
+    if way != "vector":
+        for weight in (0, 1, 4.5):
+            score = search(color_weight=weight, limit=1).json["neighbors"][0]["score"]
+            scale = np.repeat([1, weight], [96, 32])
+            query = vectors["red-1"] * scale
+            assert score == pytest.approx(float(query @ vectors["red-1"] / np.linalg.norm(query)), abs=1e-4)
+    path = f"{SHOES}/products/red-1/neighbors?color_weight=3"
+    assert ids(found(f"{path}&rerank=true")) and ids(found(path)) == ids(found(f"{path}&rerank=false"))
+    assert [found(f"{path}&rerank={each}").status_code for each in ("1", "yes", "")] == [422] * 3
+
+
 def test_a_product_of_the_catalog_is_asked_about_in_a_body_too(shop: Any) -> None:
     answer = shop.client.post(SEARCH, json={"product_id": "red-1", "limit": 2})
     assert ids(answer) == ids(shop.client.get(f"{SHOES}/products/red-1/neighbors?limit=2")) == ["red-2", "red-3"]
@@ -119,6 +141,11 @@ def test_a_page_may_have_a_thousand(shop: Any) -> None:
         ({"product_id": "red-1", "offset": 100_001}, "offset"),
         ({"product_id": "red-1", "min_score": 1.1}, "min_score"),
         ({"product_id": "red-1", "min_score": "0"}, "min_score"),
+        ({"product_id": "red-1", "color_weight": 10.5}, "color_weight"),
+        ({"product_id": "red-1", "color_weight": -1}, "color_weight"),
+        ({"product_id": "red-1", "color_weight": "1"}, "color_weight"),
+        ({"product_id": "red-1", "rerank": 1}, "rerank"),
+        ({"product_id": "red-1", "rerank": "true"}, "rerank"),
         ({"product_id": "red-1", "filter": "{}"}, "filter"),
         ({"product_id": "red-1", "filter": {"all": []}}, "filter"),
         ({"product_id": "red-1", "cursor": "x"}, "cursor"),
