@@ -89,8 +89,8 @@ class Media:
         data = self._read(self._path("objects", hash))
         if data is None or sha256(data).hexdigest() != hash:
             raise FeaturesNotFound(
-                f"What a catalog's features have learned is {'damaged' if data else 'not'} at {self.place} (objects, "
-                f"{hash}): restore that folder or a backup, or go back with `lookalike rollback`."
+                f"What a catalog's features have learned is {'damaged' if data else 'not'} in media (objects, {hash}): "
+                "restore that folder or a backup, or go back with `lookalike rollback`."
             )
         return data
 

@@ -210,7 +210,7 @@ def test_a_refused_import_leaves_no_catalog(run, source, tmp_path) -> None:
     (script / "indexes.txt").write_text((script / "indexes.txt").read_text().replace("p/9.x", "p/8.x"))
     lite0 = ["--encoder", "efficientnet_lite0"]
     refused = {
-        "1280 numbers, those of encoder inception_v3 have 2048": [path],
+        "1280 numbers, those of inception_v3 head have 2048": [path],
         "encoder_unknown": [path, "--encoder", "resnet"],
         "weights_not_found": [path, *lite0, "--weights", "nowhere.h5"],
         "both product 'p/8.x'": [script, *lite0],
