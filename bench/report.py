@@ -1,4 +1,4 @@
-"""Writes what `bench/results` holds into docs/performance.md: each table between its marks, and a plot of each.
+"""Writes what `bench/results` holds into docs/performance.md and models.md: each table between its marks, and plots.
 
     python bench/report.py
 
@@ -17,12 +17,15 @@ from tables import Line, Result, Table, tables
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "bench" / "results"
 PAGE = ROOT / "docs" / "performance.md"
+MODELS = ROOT / "docs" / "models.md"
 PLOTS = ROOT / "docs" / "performance"
+METRICS = {"precision@1": "1-NN", "precision@5": "precision@5", "precision@10": "precision@10", "map": "mAP"}
 
 
 def main() -> None:
     results = read(RESULTS)
-    PAGE.write_text(page(PAGE.read_text(), results))
+    for path in (PAGE, MODELS):
+        path.write_text(page(path.read_text(), results))
     PLOTS.mkdir(exist_ok=True)
     for table in tables(results):
         plot_table(table, PLOTS / f"{table.name}.svg")
@@ -43,6 +46,8 @@ def page(text: str, results: Mapping[str, Result]) -> str:
         blocks["costs"] = costs_markdown(costs["stages_milliseconds"], "ms of processor time an image")
         blocks["costs"] += f"\n| a whole service, all processes | {costs['whole_milliseconds']:.2f} | |"
         blocks["start-up"] = costs_markdown(costs["start_seconds"], "seconds")
+    for found in results.get("evaluation", {}).get("labels", ()):
+        blocks[f"by-{found['label']}"] = evaluation_markdown(found)
     blocks["machine"] = "\n".join(machines(results))
 
     def filled(match: re.Match[str]) -> str:
@@ -61,6 +66,24 @@ def cells(line: Line) -> list[str]:
     figure = "" if line.figure is None else f"{line.figure:,}{line.unit}"
     bar = "" if line.bar is None else f"{'at most' if line.at_most else 'at least'} {line.bar:,}{line.unit}"
     return [line.what, line.seen, line.reference, figure, bar, {True: "yes", False: "**no**", None: ""}[line.met]]
+
+
+def evaluation_markdown(found: Result) -> str:
+    """What head and tuned features find, in percent, with 95% intervals; and where tuned ones are not better."""
+    lines = ["| | head | tuned | difference | |", "|---|---|---|---|---|"]
+    for name, shown in METRICS.items():
+        head, tuned = (each[name] for each in found["figures"])
+        lines.append(f"| {shown} | {_percent(head)} | {_percent(tuned)} | {_percent(found['differences'][name])} | ")
+        lines[-1] += f"{found['differences'][name]['verdict']} |"
+    worse = [each for each in found["by_value"] if each["verdict"] == "worse"]
+    named = ", ".join(f"{each['value']} ({100 * each['mean']:+.1f})" for each in worse) or "none"
+    alike = sum(each["verdict"] not in ("better", "worse") for each in found["by_value"])
+    said = f"Of {found['values']} values, precision@5 is worse for {len(worse)}: {named}; not told apart for {alike}."
+    return "\n".join([*lines, "", said])
+
+
+def _percent(figure: Mapping[str, float]) -> str:
+    return f"{100 * figure['mean']:.1f} [{100 * figure['low']:.1f}, {100 * figure['high']:.1f}]"
 
 
 def costs_markdown(parts: Mapping[str, float], title: str) -> str:

@@ -32,6 +32,7 @@ OPTIONS = {
     "serving": ("--images 64 --rounds 1 --starts 1", "--rounds 2"),
     "building": ("--products 2000 --images 64 --rounds 1", "--products 20000 --images 1500 --rounds 2"),
     "service": ("--lines 20000 --images 64 --rounds 1", "--images 600 --rounds 2"),
+    "evaluation": ("--per-category 60", ""),
     "scaling": ("--workers 1 2 --batches 8 --rounds 1", "--rounds 2"),
 }
 """The options of each bench, in short and in full."""

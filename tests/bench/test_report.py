@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from plots import plot_costs, plot_table
-from report import PAGE, PLOTS, RESULTS, cells, markdown, page, read
+from report import MODELS, PAGE, PLOTS, RESULTS, cells, markdown, page, read
 from suite import OPTIONS
 from tables import Line, Table, tables
 
@@ -14,7 +14,9 @@ def test_every_bench_has_a_full_result_and_the_page_is_what_they_say() -> None:
     results = read(RESULTS)
     assert set(results) == set(OPTIONS)
     again = "write it anew with: python bench/report.py"
-    assert PAGE.read_text() == page(PAGE.read_text(), results), again
+    for path in (PAGE, MODELS):
+        assert path.read_text() == page(path.read_text(), results), again
+    assert all(f"<!-- table by-{each['label']} -->" in MODELS.read_text() for each in results["evaluation"]["labels"])
     for table in tables(results):
         assert f"<!-- table {table.name} -->" in PAGE.read_text()
         assert f"performance/{table.name}.svg" in PAGE.read_text()
