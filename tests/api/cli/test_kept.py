@@ -107,3 +107,28 @@ def test_it_stays_as_long_as_a_generation_names_it_and_goes_then(data: Path) -> 
         assert collect(chores, catalogs, older=-60) == 1
         with pytest.raises(FeaturesNotFound):
             media.read_object(learned)
+
+
+def test_a_copy_takes_no_vectors_of_another_generation(
+    run: Run, refused: Callable[..., str], data: Path, tmp_path: Path
+) -> None:
+    backup = run("backup", tmp_path / "backups", "--data", data)[1]["file"]
+    there = settings.load(data=tmp_path / "there")
+    assert run("migrate", "--catalog", "shoes", "--data", data, "--to", there.data)[0] == 0
+    with opened(there) as catalog:
+        expected = kept(catalog), found(catalog)
+    with bootstrap.catalogs(settings.load(data=data), load=load_stub) as catalogs:
+        catalogs.get("shoes").apply([Change("new", image=picture((9, 99, 199), 3, size=16))])
+        Generations(catalogs, "shoes", fewest=COUNT).reindex({"features": "tuned"}, promote=True)
+    message = refused("encoder_mismatch", "migrate", "--catalog", "shoes", "--data", data, "--to", there.data)
+    assert f"tuned-{expected[0]['spec'].learned}, and those that come are of" in message
+    assert "remove it there" in refused("encoder_mismatch", "restore", backup, "--data", data)
+    assert_whole(there, expected)
+
+
+def test_nothing_is_begun_elsewhere_without_it(refused: Callable[..., str], data: Path, tmp_path: Path) -> None:
+    [file] = data.glob("media/objects/*/*/*")
+    file.unlink()
+    refused("features_not_found", "migrate", "--catalog", "shoes", "--data", data, "--to", tmp_path / "there")
+    with bootstrap.catalogs(settings.load(data=tmp_path / "there"), load=load_stub) as catalogs:
+        assert catalogs.specs() == []
