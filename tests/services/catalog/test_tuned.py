@@ -208,6 +208,25 @@ def test_networks_are_shared_by_whatever_learned_from_them(place: Place) -> None
     assert sorted(loaded) == ["head", "tuned"]
 
 
+def test_a_network_that_was_loaded_in_vain_is_let_go(place: Place) -> None:
+    loaded = []
+
+    def load(name: str, weights: str, resample: Any, settings: Any, features: Features) -> Encoder:
+        loaded.append(features)
+        return load_stub(name, weights, resample, settings, features)
+
+    def give_up(count: int) -> None:
+        if count:
+            raise KeyboardInterrupt
+
+    with place.opened(load) as catalogs:
+        filled(catalogs)
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                generations(catalogs).begin({"features": "tuned"}, give_up)
+    assert loaded == ["head", "tuned", "tuned"]
+
+
 def test_what_is_missing_of_it_is_named_and_nothing_is_lost(place: Place) -> None:
     with place.opened() as catalogs:
         spec = tuned(catalogs).spec
