@@ -249,6 +249,20 @@ def test_what_is_missing_of_it_is_named_and_nothing_is_lost(place: Place) -> Non
         assert catalogs.get("shop").apply([put(50)])[0].state is State.APPLIED
 
 
+def test_what_is_lost_can_be_learned_again(place: Place) -> None:
+    with place.opened() as catalogs:
+        learned = tuned(catalogs).spec.learned
+    media = (place.path / "data" if not place.is_shared else place.path) / "media"
+    [file] = media.glob(f"objects/*/*/{learned}")
+    file.write_bytes(bytes(file.stat().st_size))
+    with place.opened() as catalogs:
+        catalog = catalogs.get("shop")
+        catalog.remove(["p1"])
+        generations(catalogs).reindex({"features": "tuned"}, promote=True)
+        [best] = catalogs.get("shop").search_image(image(3), limit=1)
+        assert (best.product_id, best.score) == ("p3", pytest.approx(1, abs=1e-5))
+
+
 def test_a_picture_without_features_is_refused_for_itself(catalogs: Catalogs) -> None:
     catalog = tuned(catalogs)
     black = picture((-100, -100, -100), size=16)  # of which the stub sees nothing
