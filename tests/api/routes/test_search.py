@@ -255,27 +255,3 @@ def test_no_more_searches_fetch_than_there_are_places(shop: Any) -> None:
     waits.release()
     for _ in range(2):
         assert shop.client.post(SEARCH, json={"image_url": URL}).status_code == 200
-
-
-@pytest.mark.parametrize("way", ["url", "vector", "form", "body"])
-def test_how_much_colors_count_is_a_number_that_only_tuned_features_take(shop: Any, way: str) -> None:
-    search = searches(shop)[way]
-    for weight in (-0.1, 10.1, "much"):
-        refused = search(color_weight=weight)
-        assert (refused.status_code, refused.json["errors"][0]["field"]) == (422, "color_weight")
-    refused = search(color_weight=2)
-    assert (refused.status_code, refused.json["code"]) == (422, "invalid_input")
-    assert "shoes has head features" in refused.json["detail"]
-
-
-@pytest.mark.parametrize("way", ["url", "vector", "form", "body"])
-def test_a_second_look_is_asked_for_with_true(shop: Any, way: str) -> None:
-    search = searches(shop)[way]
-    yes = "true" if way == "body" else True
-    assert sorted(ids(search(rerank=yes))) == sorted(ids(search()))
-    pages = [search(rerank=yes, limit=4)]
-    pages.append(search(rerank=yes, limit=4, cursor=pages[0].json["next"]))
-    assert [each for page in pages for each in ids(page)] == ids(search(rerank=yes))
-    for no in (1, "yes", "True", ""):
-        refused = search(rerank=no)
-        assert (refused.status_code, refused.json["errors"][0]["field"]) == (422, "rerank")
