@@ -47,14 +47,17 @@ def migrate_command(to: str, catalog: str, data: str | None, as_json: bool) -> N
 def migrate(here: Catalogs, there: Catalogs, name: str) -> tuple[dict[str, Any], Mapping[str, OtherKinds]]:
     """Copies a catalog; tells what the copy has, and which products have values of other kinds than the declared ones.
 
-    Raises `CatalogExists`, `Conflict`.
+    Raises `CatalogExists`, `EncoderMismatch`, `Conflict`, `FeaturesNotFound`.
     """
     source = here.get(name)
-    target = there.adopt(source.spec)
     originals = here.intake.media
+    # Read first: without it, nothing is to be made there.
+    learned = originals.read_object(source.spec.learned) if source.spec.learned else None
+    target = there.adopt(source.spec)
     there.intake.media.sign()
-    if source.spec.learned is not None:
-        there.intake.media.put_object(originals.read_object(source.spec.learned))
+    if learned is not None:
+        there.intake.check_space(len(learned))
+        there.intake.media.put_object(learned)
     with progress() as bar:
         points = bar.track(source.points(), total=source.count(), description=f"Copying {name}")
         products = target.copy(points, None if originals.place == there.intake.media.place else originals)

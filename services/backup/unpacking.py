@@ -18,6 +18,7 @@ from services.backup.members import (
     unpacked,
 )
 from services.catalog.catalogs import Catalogs
+from services.catalog.fingerprint import check_comparable
 from services.errors import CatalogExists, Conflict, InvalidSource
 from services.ledger import Ledger
 from services.records import Change, OtherKinds, Point, RemoteImage, StoredImage, Tombstone, Vectors
@@ -48,6 +49,7 @@ def restore(
 
     Raises:
         CatalogExists: There is another catalog of the same name.
+        EncoderMismatch: A catalog of the backup is there, and another generation is the live one.
         Conflict: A catalog of the backup is there and has changed since.
         InvalidSource: The backup is damaged.
     """
@@ -57,6 +59,8 @@ def restore(
             raise CatalogExists(
                 f"There is another catalog {entry.name} already: remove it, or restore to another data folder."
             )
+        if found:
+            check_comparable(found, entry.spec)
         if found and catalogs.get(entry.name).max_version() > entry.max_version:
             raise Conflict(
                 f"The catalog {entry.name} is here and has changed since the backup: remove it to have it as it was, "

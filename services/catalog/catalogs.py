@@ -11,7 +11,7 @@ from uuid import uuid4
 from services.catalog.background import Background
 from services.catalog.catalog import Catalog
 from services.catalog.encoders import CatalogEncoder, Encoders
-from services.catalog.fingerprint import check_fingerprint
+from services.catalog.fingerprint import check_comparable, check_fingerprint
 from services.catalog.open_generation import OpenGeneration
 from services.catalog.registry import Registry
 from services.catalog.sharing import Sharing
@@ -134,7 +134,8 @@ class Catalogs:
         """The catalog of a description that comes from elsewhere: a new one, with a generation of its own, if there
         is none with its ID.
 
-        Raises `CatalogExists` where the name is another catalog's.
+        Raises `CatalogExists` where the name is another catalog's, `EncoderMismatch` where the one that is there has
+        vectors of another encoder.
         """
         if self.find(spec.name) is None:
             with suppress(CatalogExists):  # another thread or process was faster
@@ -142,6 +143,7 @@ class Catalogs:
         found = self.get(spec.name)
         if found.spec.id != spec.id:
             raise CatalogExists(f"There is another catalog {spec.name} already: remove it, or name another place.")
+        check_comparable(found.spec, spec)
         return found
 
     def save(self, spec: CatalogSpec) -> None:

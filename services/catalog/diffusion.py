@@ -15,6 +15,8 @@ MUTUAL = 20
 """How many nearest of each count as near to it; only who is that of each other is joined."""
 POWER = 3
 """Of the cosine, by which two are joined: far ones hardly count."""
+SAME = 1e-6
+"""What float32 vectors of the same picture differ by, at most, in a power of their cosines."""
 ALPHA = 0.8
 """How much comes from the neighbors of neighbors; the rest is the query's own."""
 
@@ -41,8 +43,8 @@ def order(query: Vector, neighbors: Vectors) -> list[int]:
 
 
 def _mutual(joined: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    """Who is among the nearest of each other."""
-    nearest = np.argsort(-joined, axis=1, kind="stable")[:, :MUTUAL]
-    near = np.zeros(joined.shape, np.bool_)
-    np.put_along_axis(near, nearest, True, axis=1)
+    """Who is among the nearest of each other. Those that are as near as the last of these are among them, too: products
+    with the same picture are treated alike."""
+    last = np.sort(joined, axis=1)[:, -MUTUAL:][:, :1]
+    near = joined >= last - SAME
     return near & near.T

@@ -128,22 +128,13 @@ class Generations:
         """
         now = self._catalogs.renewed(self._name).spec
         check_begin(now)
-        began = rfc3339(datetime.now(UTC))
         new = wanted(now, options)
-        if new.features == "tuned" and new.learned is None:
-            new = replace(new, learned=self._learned(new, watch))
-        new = replace(new, fingerprint=self._catalogs.encoder(new).fingerprint(), generation_created_at=began)
-        watch(0)
-        generation = replace(live(new), state=GenerationState.NEXT)
-
-        def change(now: CatalogSpec) -> CatalogSpec:
-            check_begin(now)
-            check_differs(now, generation)
-            return replace(now, generations=(*now.generations, generation))
-
-        catalog = self._catalogs.describe(now, change)
-        self._prepare(catalog, generation)
-        return generation
+        try:
+            return self._begun(now, new, watch)
+        except BaseException:
+            # A network that was loaded in vain is hundreds of MB of memory.
+            self._catalogs.release(new)
+            raise
 
     def build(
         self,
@@ -290,6 +281,23 @@ class Generations:
                 self._finish_drop(described, id)
                 gone.append(id)
         return gone
+
+    def _begun(self, now: CatalogSpec, new: CatalogSpec, watch: Learning) -> Generation:
+        began = rfc3339(datetime.now(UTC))
+        if new.features == "tuned" and new.learned is None:
+            new = replace(new, learned=self._learned(new, watch))
+        new = replace(new, fingerprint=self._catalogs.encoder(new).fingerprint(), generation_created_at=began)
+        watch(0)
+        generation = replace(live(new), state=GenerationState.NEXT)
+
+        def change(now: CatalogSpec) -> CatalogSpec:
+            check_begin(now)
+            check_differs(now, generation)
+            return replace(now, generations=(*now.generations, generation))
+
+        catalog = self._catalogs.describe(now, change)
+        self._prepare(catalog, generation)
+        return generation
 
     def _learned(self, new: CatalogSpec, watch: Learning) -> str:
         """What the features of a new generation learn, as the hash of the object that has it."""

@@ -80,7 +80,8 @@ class Media:
         hash = sha256(data).hexdigest()
         path = self._path("objects", hash)
         self.sign()
-        if self._size(path) != len(data) or not self._touched(path):
+        # It is small, so a damaged one is found, whatever its size, and replaced.
+        if self._read(path) != data or not self._touched(path):
             self._write(path, data)
         return hash
 
@@ -89,8 +90,9 @@ class Media:
         data = self._read(self._path("objects", hash))
         if data is None or sha256(data).hexdigest() != hash:
             raise FeaturesNotFound(
-                f"What a catalog's features have learned is {'damaged' if data else 'not'} in media (objects, {hash}): "
-                "restore that folder or a backup, or go back with `lookalike rollback`."
+                f"What a catalog's features have learned is {'not' if data is None else 'damaged'} in media (objects, "
+                f"{hash}), which all processes must share: restore that folder or a backup, go back with `lookalike "
+                "rollback`, or learn anew with `lookalike reindex --features tuned --promote`."
             )
         return data
 

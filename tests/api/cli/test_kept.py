@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from services import bootstrap, settings
+from services.backup.members import verified
+from services.backup.packing import backup
+from services.backup.unpacking import restore
 from services.catalog.catalog import Catalog
 from services.catalog.generations import Generations
 from services.catalog.opening import new_spec
@@ -67,6 +70,19 @@ def assert_whole(configured: Settings, expected: tuple[dict[str, Any], list[Any]
             assert answer == pytest.approx(other, abs=1e-5)
 
 
+class NoLedger:
+    """Of a catalog to which nobody sends changes."""
+
+    def unfinished(self, _: str) -> Iterator[Any]:
+        return iter(())
+
+    def images(self) -> Iterator[str]:
+        return iter(())
+
+    def introduce(self, *_: object) -> None:
+        """Nobody is to know of it."""
+
+
 def test_it_comes_back_out_of_a_backup(run: Run, data: Path, tmp_path: Path) -> None:
     _, told = run("backup", tmp_path / "backups", "--data", data)
     with opened(settings.load(data=data)) as catalog:
@@ -89,10 +105,6 @@ def test_it_goes_to_a_server_and_back(run: Run, data: Path, tmp_path: Path) -> N
 
 
 def test_it_stays_as_long_as_a_generation_names_it_and_goes_then(data: Path) -> None:
-    class NoLedger:
-        def images(self) -> Iterator[str]:
-            return iter(())
-
     chores: Any = NoLedger()
     with bootstrap.catalogs(settings.load(data=data), load=load_stub) as catalogs:
         [learned] = catalogs.get("shoes").spec.objects
@@ -107,3 +119,44 @@ def test_it_stays_as_long_as_a_generation_names_it_and_goes_then(data: Path) -> 
         assert collect(chores, catalogs, older=-60) == 1
         with pytest.raises(FeaturesNotFound):
             media.read_object(learned)
+
+
+def test_a_copy_takes_no_vectors_of_another_generation(
+    run: Run, refused: Callable[..., str], data: Path, tmp_path: Path
+) -> None:
+    backup = run("backup", tmp_path / "backups", "--data", data)[1]["file"]
+    there = settings.load(data=tmp_path / "there")
+    assert run("migrate", "--catalog", "shoes", "--data", data, "--to", there.data)[0] == 0
+    with opened(there) as catalog:
+        expected = kept(catalog), found(catalog)
+    with bootstrap.catalogs(settings.load(data=data), load=load_stub) as catalogs:
+        catalogs.get("shoes").apply([Change("new", image=picture((9, 99, 199), 3, size=16))])
+        Generations(catalogs, "shoes", fewest=COUNT).reindex({"features": "tuned"}, promote=True)
+    message = refused("encoder_mismatch", "migrate", "--catalog", "shoes", "--data", data, "--to", there.data)
+    assert f"tuned-{expected[0]['spec'].learned}, and those that come are of" in message
+    assert "remove it there" in refused("encoder_mismatch", "restore", backup, "--data", data)
+    assert_whole(there, expected)
+
+
+def test_nothing_is_begun_elsewhere_without_it(refused: Callable[..., str], data: Path, tmp_path: Path) -> None:
+    [file] = data.glob("media/objects/*/*/*")
+    file.unlink()
+    refused("features_not_found", "migrate", "--catalog", "shoes", "--data", data, "--to", tmp_path / "there")
+    with bootstrap.catalogs(settings.load(data=tmp_path / "there"), load=load_stub) as catalogs:
+        assert catalogs.specs() == []
+
+
+def test_a_backup_is_of_one_generation_whatever_becomes_the_live_one_meanwhile(data: Path, tmp_path: Path) -> None:
+    ledger: Any = NoLedger()
+    file = tmp_path / "backup.tar"
+    with bootstrap.catalogs(settings.load(data=data), load=load_stub) as catalogs:
+        expected = kept(catalogs.get("shoes")), found(catalogs.get("shoes"))
+        with file.open("wb") as out:
+            for number, block in enumerate(backup(catalogs, ledger)):
+                out.write(block)
+                if number == 3:
+                    Generations(catalogs, "shoes", fewest=COUNT).rollback()
+        assert catalogs.get("shoes").spec.features == "head"
+    with bootstrap.catalogs(settings.load(data=tmp_path / "again"), load=load_stub) as catalogs:
+        restore(file, verified(file), catalogs, ledger)
+    assert_whole(settings.load(data=tmp_path / "again"), expected)

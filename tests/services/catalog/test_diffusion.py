@@ -56,3 +56,15 @@ def test_what_it_does_not_tell_apart_stays_in_the_order_of_cosines() -> None:
     assert order(query, np.tile(query, (5, 1))) == [0, 1, 2, 3, 4]
     # Nothing joins those behind with the query, or with what is near it.
     assert order(query, np.vstack([near, -near]))[8:] == [8, 9, 10, 11, 12, 13, 14, 15]
+
+
+def test_products_with_the_same_picture_stay_together() -> None:
+    """Also where the twentieth nearest of the query is one of them."""
+    random = np.random.default_rng(3)
+    for first in range(MUTUAL - 6, MUTUAL):
+        query, others = ranked(first, CANDIDATES - 8)
+        same = unit(others[first : first + 1] + 0.01 * random.normal(size=(1, 16)))
+        vectors = np.vstack([others, np.tile(same, (8, 1))])
+        vectors = vectors[np.argsort(-np.round(vectors @ query, 6), kind="stable")]
+        places = [place for place, row in enumerate(order(query, vectors)) if (vectors[row] == same).all()]
+        assert places == list(range(places[0], places[0] + 8))

@@ -208,6 +208,25 @@ def test_networks_are_shared_by_whatever_learned_from_them(place: Place) -> None
     assert sorted(loaded) == ["head", "tuned"]
 
 
+def test_a_network_that_was_loaded_in_vain_is_let_go(place: Place) -> None:
+    loaded = []
+
+    def load(name: str, weights: str, resample: Any, settings: Any, features: Features) -> Encoder:
+        loaded.append(features)
+        return load_stub(name, weights, resample, settings, features)
+
+    def give_up(count: int) -> None:
+        if count:
+            raise KeyboardInterrupt
+
+    with place.opened(load) as catalogs:
+        filled(catalogs)
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                generations(catalogs).begin({"features": "tuned"}, give_up)
+    assert loaded == ["head", "tuned", "tuned"]
+
+
 def test_what_is_missing_of_it_is_named_and_nothing_is_lost(place: Place) -> None:
     with place.opened() as catalogs:
         spec = tuned(catalogs).spec
@@ -228,6 +247,20 @@ def test_what_is_missing_of_it_is_named_and_nothing_is_lost(place: Place) -> Non
     file.write_bytes(whole)
     with place.opened() as catalogs:
         assert catalogs.get("shop").apply([put(50)])[0].state is State.APPLIED
+
+
+def test_what_is_lost_can_be_learned_again(place: Place) -> None:
+    with place.opened() as catalogs:
+        learned = tuned(catalogs).spec.learned
+    media = (place.path / "data" if not place.is_shared else place.path) / "media"
+    [file] = media.glob(f"objects/*/*/{learned}")
+    file.write_bytes(bytes(file.stat().st_size))
+    with place.opened() as catalogs:
+        catalog = catalogs.get("shop")
+        catalog.remove(["p1"])
+        generations(catalogs).reindex({"features": "tuned"}, promote=True)
+        [best] = catalogs.get("shop").search_image(image(3), limit=1)
+        assert (best.product_id, best.score) == ("p3", pytest.approx(1, abs=1e-5))
 
 
 def test_a_picture_without_features_is_refused_for_itself(catalogs: Catalogs) -> None:

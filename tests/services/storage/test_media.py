@@ -15,7 +15,7 @@ import pytest
 from fsspec import register_implementation
 from fsspec.implementations.memory import MemoryFileSystem
 
-from services.errors import InvalidInput, MediaNotFound
+from services.errors import FeaturesNotFound, InvalidInput, MediaNotFound
 from services.storage.media import Media, short
 
 PICTURE = b"the bytes of a picture"
@@ -35,6 +35,17 @@ def files(folder: Path) -> list[str]:
 
 def no_thumbnail(_: bytes) -> bytes:
     raise AssertionError("not asked for")
+
+
+def test_an_object_that_is_damaged_is_whole_again_when_it_is_put_again(tmp_path: Path) -> None:
+    media = Media(tmp_path / "media", keep="none")
+    hash = media.put_object(PICTURE)
+    [file] = (tmp_path / "media").glob("objects/*/*/*")
+    for damaged in (bytes(len(PICTURE)), PICTURE[:-1], b""):
+        file.write_bytes(damaged)
+        with pytest.raises(FeaturesNotFound, match=hash):
+            media.read_object(hash)
+        assert media.put_object(PICTURE) == hash and media.read_object(hash) == PICTURE
 
 
 def test_what_was_put_is_got_by_its_hash(media: Media) -> None:
