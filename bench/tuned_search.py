@@ -94,8 +94,7 @@ def unit(random: np.random.Generator, count: int, dim: int) -> Vectors:
 
 
 def searches(indexes: dict[int, EdgeIndex]) -> dict[str, Side]:
-    """By name, what is asked in turn: each search of tuned features after one of head features, which takes its vectors
-    out of the processor's cache."""
+    """By name, what is asked in turn."""
     tuned, head, wide = (searcher(index, WIDTHS[dim]).by_vector for dim, index in indexes.items())
     narrow, middle, widest = indexes
     return {
@@ -116,12 +115,16 @@ def searcher(index: EdgeIndex, features: Features) -> Searcher:
 
 
 def ask(sides: dict[str, Side], count: int, seed: int) -> None:
-    """Asks all sides so many queries in turn."""
+    """Asks all sides so many queries in turn: one of tuned features after one of head features, which takes its vectors
+    out of the processor's cache, and which after which is drawn for each query."""
     random = np.random.default_rng(seed)
+    tuned = [side for side in sides.values() if WIDTHS[side.dim] == "tuned"]
+    head = [side for side in sides.values() if WIDTHS[side.dim] == "head"]
     for _ in range(count):
         queries = {dim: unit(random, 1, dim)[0] for dim in WIDTHS}
-        for side in sides.values():
-            side.ask(queries[side.dim])
+        for one, other in zip(random.permutation(len(head)), random.permutation(len(tuned)), strict=True):
+            for side in (head[one], tuned[other]):
+                side.ask(queries[side.dim])
 
 
 def summary(sides: dict[str, Side], products: int, queries: int) -> dict[str, Any]:
