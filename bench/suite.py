@@ -34,6 +34,9 @@ OPTIONS = {
     "service": ("--lines 20000 --images 64 --rounds 1", "--images 600 --rounds 2"),
     "evaluation": ("--per-category 60", ""),
     "scaling": ("--workers 1 2 --batches 8 --rounds 1", "--rounds 2"),
+    "tuned": ("--rounds 1 --seconds 1 --batch 16", ""),
+    "tuned_folder": ("--old 54 --new 36 --rounds 1", ""),
+    "tuned_search": ("--products 5000 --queries 20", ""),
 }
 """The options of each bench, in short and in full."""
 

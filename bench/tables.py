@@ -195,6 +195,44 @@ def _scaling(result: Result) -> Iterator[Line]:
         yield Line(key.replace("_", " "), f"{row['images_per_second']} images/s", reference, row["ratio"], unit="x")
 
 
+def _tuned(result: Result) -> Iterator[Line]:
+    bars = {"efficientnet_lite0": 2.5, "inception_v3": 1.4}
+    for name, row in result["networks"].items():
+        seen, reference = (f"{row[f'{features}_milliseconds']:.1f} ms an image" for features in ("tuned", "head"))
+        yield Line(f"encoding, {name}", seen, f"head, {reference}", row["ratio"], bars[name], at_most=True, unit="x")
+
+
+def _tuned_parts(result: Result) -> Iterator[Line]:
+    figure, pictures = result["color_milliseconds"], result["pictures"]
+    yield Line("the color block of an image", "one processor", "", figure, 2, at_most=True, unit=" ms")
+    for name, row in result["networks"].items():
+        seen = f"{row['numbers']:,} numbers each, without encoding"
+        yield Line(f"learning from {pictures:,} pictures, {name}", seen, "", row["learning_milliseconds"], unit=" ms")
+
+
+def _tuned_folder(result: Result) -> Iterator[Line]:
+    pictures = f"{result['new']:,} pictures"
+    for key, what, bar in (("seconds", f"{pictures} searchable", 2), ("whole_seconds", "the whole command", None)):
+        row = result[key]
+        seen, reference = f"{row['tuned']:.1f} s", f"head, {row['head']:.1f} s"
+        yield Line(what, seen, reference, row["ratio"], bar, at_most=True, unit="x")
+
+
+def _tuned_search(result: Result) -> Iterator[Line]:
+    rows = result["sides"]
+    tuned = rows["tuned"]["p50_ms"]
+    for name, row in rows.items():
+        if name.startswith("head") and "rerank" not in name:
+            what, reference = f"tuned against {name} numbers", f"p50 {row['p50_ms']:.2f} ms"
+            figure = round(tuned / row["p50_ms"], 3)
+            yield Line(what, f"p50 {tuned:.2f} ms", reference, figure, 0.333, at_most=True, unit="x")
+        elif name != "tuned":
+            plain = name.rpartition(", ")[0]
+            more = row["p50_ms"] - rows[plain]["p50_ms"]
+            seen, reference = f"p50 {row['p50_ms']:.2f} ms, {more:+.2f} ms", f"without, {rows[plain]['p50_ms']:.2f} ms"
+            yield Line(name, seen, reference, round(row["p50_ms"] / rows[plain]["p50_ms"], 3), unit="x")
+
+
 def _impossible(what: str, bar: float) -> Line:
     return Line(what, "not on this machine: no bfloat16", "", None, bar)
 
@@ -217,4 +255,13 @@ _TABLES: tuple[tuple[str, str, str, Callable[[Result], Iterator[Line]]], ...] = 
     ("accept", "service", "Accepting a feed in one API process", _accept),
     ("clients", "service", "One image at a time against a feed", _clients),
     ("scaling", "scaling", "More workers, with a device that waits", _scaling),
+    ("tuned", "tuned", "Encoding tuned features against head features", _tuned),
+    ("tuned-parts", "tuned", "What tuned features need besides the network", _tuned_parts),
+    (
+        "tuned-folder",
+        "tuned_folder",
+        "A folder into a catalog with tuned features against one with head features",
+        _tuned_folder,
+    ),
+    ("tuned-search", "tuned_search", "Exact search of tuned features against head features", _tuned_search),
 )

@@ -21,6 +21,7 @@ LITTLE = {
     "search": "--products 700 --queries 3",
     "filters": "--products 400 --dim 32 --queries 2",
     "scaling": "--workers 1 2 --batches 5 --seconds 0.1 --rounds 1",
+    "tuned_search": "--products 60 --queries 2",
 }
 LITTLE_BUT_LONG = {
     "encode": "--encoder efficientnet_lite0 --rounds 1 --seconds 0.1",
@@ -29,6 +30,8 @@ LITTLE_BUT_LONG = {
     "pipeline": "--small 3 --large 6 --rounds 1 --side 100 --few 5 --many 10 --precision float32",
     "serving": "--products 50 --images 80 --rounds 1 --starts 1 --side 100 --encoder efficientnet_lite0",
     "building": "--products 300 --images 20 --rounds 1 --side 100 --encoder efficientnet_lite0",
+    "tuned": "--rounds 1 --seconds 0.1 --batch 2 --pictures 20",
+    "tuned_folder": "--old 4 --new 2 --rounds 1",
     "service": "--lines 400 --images 8 --clients 4 --rounds 1 --side 100 --encoder efficientnet_lite0",
 }
 """Whole commands that load encoders, most of them several times."""
