@@ -121,6 +121,11 @@ def _catalogs(
                 f"Catalog {spec.name} holds vectors of {spec.dim} numbers, and {spec.encoder} makes "
                 f"{dim}: it is damaged, or not ours."
             )
+        if (spec.features == "tuned") != (spec.learned is not None):
+            raise DataCorrupt(
+                f"Catalog {spec.name} has {spec.features} features and does not say right what they have learned: it "
+                "is damaged; restore a backup."
+            )
         return Catalog(
             spec,
             parts.index,

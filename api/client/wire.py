@@ -66,7 +66,8 @@ def search_json(options: SearchOptions) -> dict[str, Any]:
     checked_score(min_score)
     checked_weight(weight)
     fields = {**options, "filter": filter and filter_json(filter)}
-    return {name: value for name, value in fields.items() if value is not None}
+    # An older service knows no `rerank`.
+    return {name: value for name, value in fields.items() if value not in (None, False)}
 
 
 def _segment(text: str) -> str:

@@ -153,7 +153,9 @@ def check_fit(archive: Archive, about: About, spec: CatalogSpec) -> None:
 def about_json(spec: CatalogSpec) -> str:
     """The metadata that an export of this catalog stores, as JSON."""
     names = About.model_fields
-    return About(**{name: getattr(spec, name) for name in names}).model_dump_json()
+    about = About(**{name: getattr(spec, name) for name in names})
+    # Versions that know head features alone read what does not name them.
+    return about.model_dump_json(exclude={"features"} if spec.features == "head" else None)
 
 
 def about_of(text: str | bytes, path: Path) -> About:

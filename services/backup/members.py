@@ -5,8 +5,8 @@ catalogs/NAME/N.vectors.npy         float32, shape (n, dim)
 catalogs/NAME/N.products.jsonl      the n products of these vectors
 catalogs/NAME/N.tombstones.jsonl    removed products
 originals/SHA256                    images
-learned/SHA256                      what the tuned features of a catalog have learned, before its products
-manifest-SHA256.json                counts, and the SHA-256 of every member whose name does not contain it
+learned/SHA256                      what the tuned features of a catalog have learned
+manifest-SHA256.json                counts, and the SHA-256 of every member but the images
 
 Members have a few megabytes, which bounds the memory that writing and reading take.
 """
@@ -18,10 +18,10 @@ from collections.abc import Iterator
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from services.descriptions import AttributeKind, CatalogSpec, Features, Quantization, Resample
 from services.errors import InvalidSource
@@ -106,6 +106,12 @@ class CatalogEntry(_Strict):
     products: int
     tombstones: int
     max_version: Version
+
+    @model_validator(mode="after")
+    def _learned(self) -> Self:
+        if (self.features == "tuned") != (self.learned is not None):
+            raise ValueError("tuned features, and no others, have learned something")
+        return self
 
     @classmethod
     def of(cls, spec: CatalogSpec, **counts: int) -> "CatalogEntry":

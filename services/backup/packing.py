@@ -23,7 +23,7 @@ from services.backup.members import (
 )
 from services.catalog.catalogs import Catalogs
 from services.descriptions import CatalogSpec, as_live, live
-from services.errors import CatalogNotFound, Conflict, MediaNotFound
+from services.errors import CatalogNotFound, Conflict, FeaturesNotFound, MediaNotFound
 from services.ledger import Ledger
 from services.records import Change, Lane, Point, RemoteImage, StoredImage
 from services.storage.media import Media
@@ -49,6 +49,9 @@ def backup(catalogs: Catalogs, ledger: Ledger) -> Iterator[bytes]:
     now = time.time()
     run = _Run(catalogs, ledger, Packer(now))
     specs = catalogs.specs()
+    for spec in specs:
+        # First: while a backup is restored, workers encode with it what comes.
+        yield from run.learned(spec)
     for spec in specs:
         yield from run.changes(spec)
     for spec in specs:
@@ -103,7 +106,8 @@ class _Run:
             catalog = self._catalogs.by_id(spec.id)
         except CatalogNotFound:
             raise _removed(spec) from None
-        yield from self._learned(catalog.spec.learned)
+        # Another generation may have become the live one since the changes were packed.
+        yield from self.learned(catalog.spec)
         products = tombstones = 0
         for number, points in enumerate(_batches(catalog.points(), AT_ONCE), 1):
             products += len(points)
@@ -135,11 +139,16 @@ class _Run:
     def _saw(self, spec: CatalogSpec, versions: Iterable[int]) -> None:
         self._highest[spec.id] = max(self._highest.get(spec.id, 0), *versions)
 
-    def _learned(self, hash: str | None) -> Iterator[bytes]:
-        """What the features of a catalog have learned, unless another catalog has learned the same."""
-        name = f"learned/{hash}"
-        if hash is not None and name not in self.packer.hashes:
-            yield from self.packer.add(name, self._media.read_object(hash))
+    def learned(self, spec: CatalogSpec) -> Iterator[bytes]:
+        """What the features of a catalog have learned, unless it is packed already."""
+        name = f"learned/{spec.learned}"
+        if spec.learned is None or name in self.packer.hashes:
+            return
+        try:
+            data = self._media.read_object(spec.learned)
+        except FeaturesNotFound as error:
+            raise FeaturesNotFound(f"Catalog {spec.name} cannot be backed up: {error}") from error
+        yield from self.packer.add(name, data)
 
     def _original(self, hash: str) -> Iterator[bytes]:
         half = bytes.fromhex(hash[:32])

@@ -33,8 +33,8 @@ def check_enough(name: str, count: int, fewest: int = FEWEST) -> None:
     """Raises `TooFewImages` where a catalog has too few products, or pictures, for `tuned` features."""
     if count < fewest:
         raise TooFewImages(
-            f"Catalog {name} has {count} pictures that can be had, and tuned features learn from at least {fewest:,}: "
-            "add products, or keep --features head."
+            f"Catalog {name} has {count:,} products with pictures that can be had, and tuned features learn from at "
+            f"least {fewest:,}: add products, or keep head features."
         )
 
 

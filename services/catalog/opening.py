@@ -96,6 +96,11 @@ def new_spec(
 def _check_options(spec: CatalogSpec, options: CatalogOptions) -> None:
     for option, wanted in options.items():
         has = getattr(spec, option)
+        if wanted not in (None, has) and option == "features":
+            raise EncoderMismatch(
+                f"features: catalog {spec.name} has {has} ones, so it cannot take {wanted}: build a generation of them "
+                f"with `lookalike reindex --features {wanted}`, or choose another catalog."
+            )
         if wanted not in (None, has):
             raise EncoderMismatch(
                 f"{option}: catalog {spec.name} has {has}, so it cannot take {wanted}; leave it out, or choose another "

@@ -121,15 +121,14 @@ class Searcher:
     def _reranked(self, query: Vector, found: list[Neighbor]) -> list[Neighbor]:
         first = found[:CANDIDATES]
         points = self._index.get([each.product_id for each in first], vectors=True)
-        # One that was removed at this moment stays where it is.
-        there = [place for place, point in enumerate(points) if point is not None]
-        vectors = [point.vector for point in points if point is not None and point.vector is not None]
-        if len(vectors) < 3:
+        vectors = {point.product_id: point.vector for point in points if point and point.vector is not None}
+        there = [each for each in first if each.product_id in vectors]
+        if not there:
             return found
-        ranked = list(first)
-        for place, best in zip(there, order(query, np.stack(vectors)), strict=True):
-            ranked[place] = first[there[best]]
-        return ranked + found[CANDIDATES:]
+        ranked = order(query, np.stack([vectors[each.product_id] for each in there]))
+        # Those that were removed at this moment come last.
+        gone = [each for each in first if each.product_id not in vectors]
+        return [*(there[best] for best in ranked), *gone, *found[CANDIDATES:]]
 
 
 def checked_score(score: float | None) -> float | None:

@@ -1,5 +1,7 @@
 """The recipes by which a network's layers become a vector: what pictures they take, and how many numbers they give."""
 
+import hashlib
+
 from services.descriptions import Features, Form, Resample
 from services.encoders.network import Network
 
@@ -22,6 +24,11 @@ def form(network: Network, resample: Resample, features: Features) -> Form:
 def dim(network: Network, features: Features) -> int:
     """How many numbers the vectors of a recipe have."""
     return TUNED_DIM if features == "tuned" else network.dim
+
+
+def digest(*parts: object) -> str:
+    """What tells a recipe from another one: 8 hex digits of the SHA-256 of its constants as text."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
 
 
 def layer_dims(network: Network) -> tuple[int, ...]:

@@ -88,7 +88,8 @@ def fingerprint(network: Network, weights_digest: str, resample: Resample, featu
     if features == "head":
         return f"{network.name}/{weights_digest}/{network.size}-{resample}"
     size, _, fit = recipes.form(network, resample, features)
-    return f"{network.name}/{weights_digest}/{size}-{resample}-{fit}/{features}"
+    taken = recipes.digest(*((tap.layer, tap.dim, tap.pooling) for tap in network.taps))
+    return f"{network.name}/{weights_digest}/{size}-{resample}-{fit}/{features}-{taken}"
 
 
 def resolved(precision: Precision, on_gpu: bool) -> Literal["float32", "bfloat16", "float16"]:

@@ -4,8 +4,9 @@ learned."""
 from collections.abc import Callable
 
 from services.encoders.shared import SharedEncoder
-from services.encoders.tuned.color import color_histograms
+from services.encoders.tuned.color import color_histograms, recipe
 from services.encoders.tuned.learned import Learned, from_bytes
+from services.errors import DataCorrupt
 from services.records import Pixels, Vectors
 
 
@@ -25,8 +26,8 @@ class TunedEncoder:
         self._learned: Learned | None = None
 
     def fingerprint(self) -> str:
-        """Of network, layers and what was learned; the network is loaded for that. Raises `EncoderError`s."""
-        return f"{self._layers.fingerprint()}-{self._hash}"
+        """Of network, layers, colors and what was learned; the network is loaded for that. Raises `EncoderError`s."""
+        return f"{self._layers.fingerprint()}-{recipe()}-{self._hash}"
 
     def encode(self, pixels: Pixels, *, urgent: bool = False) -> Vectors:
         """Tuned features, float32 (n, 128), of uint8 RGB pixels (n, 320, 320, 3): see `Learned.apply`.
@@ -34,7 +35,13 @@ class TunedEncoder:
         Raises what `SharedEncoder.encode` does, `FeaturesNotFound`, `DataCorrupt`.
         """
         learned = self._loaded()
-        return learned.apply(self._layers.encode(pixels, urgent=urgent), color_histograms(pixels))
+        layers = self._layers.encode(pixels, urgent=urgent)
+        if layers.shape[1] != learned.dims.sum():
+            raise DataCorrupt(
+                f"What features have learned ({self._hash}) is of {learned.dims.sum()} numbers, and the network gives "
+                f"{layers.shape[1]}: build them again with `lookalike reindex --features tuned`."
+            )
+        return learned.apply(layers, color_histograms(pixels))
 
     @property
     def loading_seconds(self) -> float:

@@ -36,14 +36,14 @@ class Learned:
     def apply(self, layers: Vectors, colors: Vectors) -> Vectors:
         """Tuned features, float32 (n, 128), of the numbers of layers (n, m) and of color histograms (n, 245).
 
-        96 numbers of the layers come first, of length one, then 32 of the colors, of length sqrt(0.1). A picture that
-        has no features in one of both, or numbers that are not finite, gets zeros.
+        96 numbers of the layers come first, of length one, then 32 of the colors, of length sqrt(0.1), or zeros where
+        nothing tells a picture's colors from the mean. A picture without features in the layers, or with numbers that
+        are not finite, gets zeros altogether.
         """
         of_layers = _unit(_projected(_joined(layers, self.dims), self.layers_mean, self.layers))
         of_colors = _unit(_projected(colors, self.colors_mean, self.colors))
-        has_both = layers.any(axis=1) & of_layers.any(axis=1) & of_colors.any(axis=1)
         joined = np.hstack([of_layers, of_colors * np.float32(np.sqrt(COLOR_SHARE))])
-        joined[~(has_both & np.isfinite(layers).all(axis=1))] = 0
+        joined[~(layers.any(axis=1) & of_layers.any(axis=1) & np.isfinite(layers).all(axis=1))] = 0
         return joined
 
     def to_bytes(self) -> bytes:

@@ -79,7 +79,7 @@ def test_they_are_those_of_the_network(pixels: Pixels, layers: Vectors) -> None:
 @pytest.mark.long
 def test_they_are_those_of_inception_v3(pixels: Pixels) -> None:
     made = encoder("inception_v3", "random:7")
-    assert made.dim == 768 + 2048 + 2048 and made.fingerprint.endswith("/320-nearest-pad/tuned")
+    assert made.dim == 768 + 2048 + 2048 and "/320-nearest-pad/tuned-" in made.fingerprint
     assert_those_of_keras("inception_v3", "random:7", pixels[:4], made.encode(pixels[:4]))
 
 

@@ -86,12 +86,14 @@ def test_the_order_of_pictures_does_not_matter_and_the_same_pictures_give_the_sa
     np.testing.assert_allclose(one.apply(*asked), turned.apply(*asked), atol=1e-3)
 
 
-def test_a_picture_without_features_in_one_of_both_has_none(found: Learned) -> None:
-    some, seen = layers(3, seed=7), colors(3, seed=8)
-    some[1] = np.nan
-    seen[2] = found.colors_mean
+def test_a_picture_without_features_in_the_layers_has_none(found: Learned) -> None:
+    some, seen = layers(4, seed=7), colors(4, seed=8)
+    some[1], some[2] = np.nan, 0
+    seen[3] = found.colors_mean
     vectors = found.apply(some, seen)
     assert vectors[0].any() and not vectors[1].any() and not vectors[2].any()
+    # Colors that are those of all tell nothing, and cost nobody the picture.
+    assert vectors[3, :LAYERS_DIM].any() and not vectors[3, LAYERS_DIM:].any()
     assert found.apply(some[:0], seen[:0]).shape == (0, TUNED_DIM)
 
 
