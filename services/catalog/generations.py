@@ -5,28 +5,25 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from services.catalog.beginning import begun, check
 from services.catalog.catalog import Catalog
 from services.catalog.catalogs import Catalogs
 from services.catalog.comparing import Comparison, compared
-from services.catalog.learning import FEWEST, Learning, check_enough, learn_of_nothing, learned_from
+from services.catalog.learning import FEWEST, Learning, learn_of_nothing
 from services.catalog.opening import CatalogOptions
 from services.catalog.passes import Pass, Watch, added, watch_nothing
 from services.catalog.switching import (
     BUILT,
     candidate,
-    check_begin,
-    check_differs,
     dropped,
     found,
     given_up,
     is_due,
     is_wanted,
-    made_alike,
     previous,
     switched,
     switching,
     unless_dropped,
-    wanted,
     without,
 )
 from services.descriptions import CatalogSpec, Generation, GenerationState, as_live, live, rfc3339
@@ -87,17 +84,7 @@ class Generations:
 
     def check(self, options: CatalogOptions) -> None:
         """Raises what `begin_or_go_on` does, as far as that is known before an encoder is loaded."""
-        now = self._catalogs.renewed(self._name).spec
-        if any(each.state in BUILT and is_wanted(each, options) for each in now.generations):
-            return
-        check_begin(now)
-        new = wanted(now, options)
-        if new.encoder == now.encoder and new.weights == now.weights and new.learned == now.learned:
-            # Of the same weights, a fingerprint differs by the resampling and the features alone.
-            new = replace(new, fingerprint=now.fingerprint if made_alike(new, now) else None)
-            check_differs(now, live(new))
-        if new.features == "tuned" and new.learned is None:
-            check_enough(self._name, self._catalogs.renewed(self._name).count(), self._fewest)
+        check(self._catalogs, self._name, options, self._fewest)
 
     def begin_or_go_on(self, options: CatalogOptions, watch: Learning = learn_of_nothing) -> Generation:
         """The next generation that is being built, where it has what the options say; else `begin`.
@@ -126,15 +113,9 @@ class Generations:
             CatalogNotFound: There is no such catalog.
             EncoderError: The encoder cannot be loaded.
         """
-        now = self._catalogs.renewed(self._name).spec
-        check_begin(now)
-        new = wanted(now, options)
-        try:
-            return self._begun(now, new, watch)
-        except BaseException:
-            # A network that was loaded in vain is hundreds of MB of memory.
-            self._catalogs.release(new)
-            raise
+        catalog, generation = begun(self._catalogs, self._name, options, watch, self._fewest)
+        self._prepare(catalog, generation)
+        return generation
 
     def build(
         self,
@@ -281,33 +262,6 @@ class Generations:
                 self._finish_drop(described, id)
                 gone.append(id)
         return gone
-
-    def _begun(self, now: CatalogSpec, new: CatalogSpec, watch: Learning) -> Generation:
-        began = rfc3339(datetime.now(UTC))
-        if new.features == "tuned" and new.learned is None:
-            new = replace(new, learned=self._learned(new, watch))
-        new = replace(new, fingerprint=self._catalogs.encoder(new).fingerprint(), generation_created_at=began)
-        watch(0)
-        generation = replace(live(new), state=GenerationState.NEXT)
-
-        def change(now: CatalogSpec) -> CatalogSpec:
-            check_begin(now)
-            check_differs(now, generation)
-            return replace(now, generations=(*now.generations, generation))
-
-        catalog = self._catalogs.describe(now, change)
-        self._prepare(catalog, generation)
-        return generation
-
-    def _learned(self, new: CatalogSpec, watch: Learning) -> str:
-        """What the features of a new generation learn, as the hash of the object that has it."""
-        catalog, intake = self._catalogs.renewed(self._name), self._catalogs.intake
-        check_enough(self._name, catalog.count(), self._fewest)
-        network = self._catalogs.network(new)
-        watch(0)
-        return intake.media.put_object(
-            learned_from(new, catalog.beside.live.index, intake, network, watch, self._fewest)
-        )
 
     def _products(self, id: str) -> int:
         catalog = self._catalogs.renewed(self._name)

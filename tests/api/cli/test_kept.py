@@ -92,6 +92,7 @@ def test_it_comes_back_out_of_a_backup(run: Run, data: Path, tmp_path: Path) -> 
     assert_whole(settings.load(data=tmp_path / "again"), expected)
 
 
+@pytest.mark.long
 def test_it_goes_to_a_server_and_back(run: Run, data: Path, tmp_path: Path) -> None:
     with opened(settings.load(data=data)) as catalog:
         expected = kept(catalog), found(catalog)

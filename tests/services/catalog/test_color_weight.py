@@ -73,6 +73,7 @@ def brute_force(query: Vectors, weight: float, passes: Any) -> dict[str, float]:
     return {f"p{number}": float(stored[number] @ scaled) for number in range(PRODUCTS) if passes(number)}
 
 
+@pytest.mark.long
 def test_embedded_twin_and_brute_force_agree_on_random_queries(searchers: dict[str, Searcher]) -> None:
     choice = random.Random(5)
     for query in vectors(100, 2):

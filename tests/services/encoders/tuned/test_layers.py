@@ -20,6 +20,8 @@ from services.images.decoder import decode
 from services.images.limits import Limits
 from services.records import Pixels, Vectors
 
+pytestmark = pytest.mark.long
+
 COUNT = 48
 ASKED = 12
 
@@ -76,7 +78,6 @@ def test_they_are_those_of_the_network(pixels: Pixels, layers: Vectors) -> None:
     assert_those_of_keras("efficientnet_lite0", "imagenet", pixels[:ASKED], layers[:ASKED])
 
 
-@pytest.mark.long
 def test_they_are_those_of_inception_v3(pixels: Pixels) -> None:
     made = encoder("inception_v3", "random:7")
     assert made.dim == 768 + 2048 + 2048 and "/320-nearest-pad/tuned-" in made.fingerprint
@@ -97,14 +98,12 @@ def assert_same_directions(pixels: Pixels, layers: Vectors, others: Vectors, fou
     assert cosines(first[:, :96], second[:, :96]).min() >= 0.999
 
 
-@pytest.mark.long
 def test_float16_gives_the_same_directions(pixels: Pixels, layers: Vectors, found: Learned) -> None:
     half = encoder("efficientnet_lite0", "imagenet", "float16")
     assert half.fingerprint == encoder("efficientnet_lite0", "imagenet").fingerprint
     assert_same_directions(pixels[:ASKED], layers[:ASKED], half.encode(pixels[:ASKED]), found)
 
 
-@pytest.mark.long
 @pytest.mark.skipif(not has_bfloat16(), reason="this processor has no bfloat16")
 def test_bfloat16_gives_the_same_directions(pixels: Pixels, layers: Vectors, found: Learned, tmp_path: Path) -> None:
     np.save(tmp_path / "pixels.npy", pixels)
