@@ -1,5 +1,6 @@
 """Tuned features of a catalog: learned from its pictures, the same wherever they are made, and kept with it."""
 
+import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from indexes import QDRANT_URL, SERVER
-from shops import Place, at_url, of_live, seen, shop, told
+from PIL import Image
+from shops import Place, at_url, of_live, shop, told
 
 from services.catalog.catalog import Catalog
 from services.catalog.catalogs import Catalogs
@@ -41,7 +43,11 @@ def catalogs(place: Place) -> Iterator[Catalogs]:
 
 
 def image(number: int) -> bytes:
-    return seen(number, number)
+    """Some are wide, so that it shows whether they were padded or stretched."""
+    cells = np.random.default_rng(number).integers(0, 256, (3, 3 + number % 4, 3), np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(cells.repeat(6, axis=0).repeat(6, axis=1)).save(out, "PNG")
+    return out.getvalue()
 
 
 def put(number: int, version: int | None = None) -> Change:
