@@ -67,7 +67,7 @@ def search_json(options: SearchOptions) -> dict[str, Any]:
     checked_weight(weight)
     fields = {**options, "filter": filter and filter_json(filter)}
     # An older service knows no `rerank`.
-    return {name: value for name, value in fields.items() if value not in (None, False)}
+    return {name: value for name, value in fields.items() if value is not None and value is not False}
 
 
 def _segment(text: str) -> str:
