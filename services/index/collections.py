@@ -30,7 +30,7 @@ _ADDED = ("generation_created_at", "generations", "features", "learned")
 
 MIGRATIONS: Sequence[Migration[str]] = (
     Migration("Store the format number in the metadata of the collection."),
-    Migration("Products may have a perceptual hash and a URL, and catalogs several generations, of other features."),
+    Migration("Products may have a perceptual hash and a URL, and catalogs several generations."),
 )
 Exclusive = Callable[[str], AbstractContextManager[object]]
 

@@ -10,7 +10,7 @@ from services.storage.disk import disk_errors
 
 MIGRATIONS: Sequence[Migration[Path]] = (
     Migration("Store the format number in the file `format`."),
-    Migration("Products may have a perceptual hash and a URL, and catalogs several generations, of other features."),
+    Migration("Products may have a perceptual hash and a URL, and catalogs several generations."),
 )
 
 

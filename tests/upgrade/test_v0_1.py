@@ -72,6 +72,7 @@ def stored(catalogs: Catalogs) -> dict[str, Any]:
     del found["spec"]["generation"]
     # What a catalog of v0.1 has none of.
     assert found["spec"].pop("generations") == () and found["spec"].pop("generation_created_at") is None
+    assert (found["spec"].pop("features"), found["spec"].pop("learned")) == ("head", None)
     return found
 
 

@@ -134,7 +134,7 @@ def test_a_copy_takes_no_vectors_of_another_generation(
         catalogs.get("shoes").apply([Change("new", image=picture((9, 99, 199), 3, size=16))])
         Generations(catalogs, "shoes", fewest=COUNT).reindex({"features": "tuned"}, promote=True)
     message = refused("encoder_mismatch", "migrate", "--catalog", "shoes", "--data", data, "--to", there.data)
-    assert f"tuned-{expected[0]['spec'].learned}, and those that come are of" in message
+    assert f"{expected[0]['spec'].learned}, and those that come are of" in message
     assert "remove it there" in refused("encoder_mismatch", "restore", backup, "--data", data)
     assert_whole(there, expected)
 

@@ -80,7 +80,7 @@ def test_what_is_left_out_is_the_next_generation(filled: Any) -> None:
         ({"labels": ["color"], "encoder": "resnet"}, 422, "encoder_unknown", "resnet"),
         ({"labels": ["color"], "weights": "/etc/passwd"}, 422, "invalid_input", "weights"),
         ({"labels": ["color"], "resample": "nearest"}, 409, "generation_unchanged", "is made with"),
-        ({"labels": ["color"], "features": "tuned"}, 409, "too_few_images", "12 pictures"),
+        ({"labels": ["color"], "features": "tuned"}, 409, "too_few_images", "12 products"),
         ({"labels": ["color"], "features": "best"}, 422, "invalid_input", "features"),
         ({"labels": ["color"], "sample": 99}, 422, "invalid_input", "sample"),
         ({"labels": ["color"], "sample": 20_001}, 422, "invalid_input", "sample"),

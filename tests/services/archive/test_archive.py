@@ -75,7 +75,9 @@ def test_what_is_exported_comes_back_whole(format, embeddings, spec, tmp_path) -
     if format == "script":
         assert archive.about == About()
     else:
-        assert archive.about == About(**{name: getattr(spec, name) for name in About.model_fields})
+        expected = About(**{name: getattr(spec, name) for name in About.model_fields})
+        # Head features are not named: versions that know no others read these archives, too.
+        assert archive.about == expected.model_copy(update={"features": None})
 
 
 @pytest.mark.parametrize("format", ["npz", "parquet"])

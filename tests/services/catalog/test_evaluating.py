@@ -287,7 +287,7 @@ def test_it_ends_where_its_watch_says_so(stocked: Catalogs, page: int) -> None:
         ({"labels": ("kind",), "recipe": {"weights": "random:x"}}, WeightsInvalid, "random:7"),
         ({"labels": ("kind",), "recipe": {"encoder": FIRST}}, GenerationUnchanged, "is made with"),
         ({"labels": ("kind",), "recipe": {"features": "head"}}, GenerationUnchanged, "other features"),
-        ({"labels": ("kind",), "recipe": {"features": "tuned"}}, TooFewImages, "has 40 pictures"),
+        ({"labels": ("kind",), "recipe": {"features": "tuned"}}, TooFewImages, "has 40 products"),
     ],
 )
 def test_what_cannot_be_answered_is_said_before_anything_is_read(

@@ -466,7 +466,7 @@ def test_a_previous_one_is_dropped_when_it_is_due(place: Place, catalogs: Catalo
 def test_one_next_generation_at_a_time_and_none_like_the_live_one(catalogs: Catalogs) -> None:
     catalogs.create(shop())
     found = generations(catalogs)
-    with pytest.raises(GenerationUnchanged, match=f"is made with {FIRST} random:1 nearest already"):
+    with pytest.raises(GenerationUnchanged, match=f"is made with {FIRST} random:1 nearest head already"):
         found.check({})
     catalogs.get("shop").load_encoder()
     for same in ({}, {"encoder": FIRST, "weights": "random:1"}, {"resample": "nearest"}):
