@@ -77,7 +77,7 @@ format: $(STAMP)  ## Format the code
 	@$(BIN)/ruff check --fix .
 
 .PHONY: bench
-bench: $(STAMP)  ## Run all benchmarks on a little and tell what they found (10 minutes)
+bench: $(STAMP)  ## Run all benchmarks on a little and tell what they found (20 minutes)
 	@$(BIN)/python bench/suite.py
 
 .PHONY: bench-full

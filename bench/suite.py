@@ -2,8 +2,8 @@
 
     python bench/suite.py [--full] [NAME ...]
 
-Without `--full` sizes are small, for ten minutes: enough to see that a change did not cost half of something, too few
-for the last digit. With it (an hour and a half) figures are those that docs/performance.md shows, which is written
+Without `--full` sizes are small, for twenty minutes: enough to see that a change did not cost half of something, too few
+for the last digit. With it (two hours) figures are those that docs/performance.md shows, which is written
 anew. Names choose benches: `python bench/suite.py --full search serving` keeps what was found of the others.
 """
 

@@ -31,7 +31,7 @@ FEWEST = 12
 COUNT = 16
 
 
-@pytest.fixture(params=["folder", "twin", SERVER])
+@pytest.fixture(params=["folder", pytest.param("twin", marks=pytest.mark.long), SERVER])
 def place(request: pytest.FixtureRequest, tmp_path: Path, twin_url: str, decoder: Decoder) -> Place:
     return Place(tmp_path, decoder, {"folder": "", "twin": twin_url, "server": QDRANT_URL}[request.param])
 
