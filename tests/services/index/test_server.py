@@ -325,7 +325,7 @@ def test_make_test_server_tests_the_server_that_it_is_given() -> None:
         environment["PYTEST_ADDOPTS"] = "--maxfail=1"
         # Not the environment anew: these tests run in it, and it is older than a pyproject.toml that was edited.
         command = ["make", "--assume-old=.venv/.installed", "test-server", *variables]
-        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
 
     with QdrantTwin(api_key="right") as twin:
         made = make(f"QDRANT_URL={twin.url}", "QDRANT_API_KEY=right")
