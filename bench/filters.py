@@ -12,7 +12,6 @@ Method and caveats are in bench/README.md.
 import argparse
 import math
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from results import keep
+from results import keep, progress
 
 from services.descriptions import AttributeKind, Quantization
 from services.index.edge import EdgeIndex
@@ -228,10 +227,6 @@ def show(result: dict[str, Any]) -> None:
         for name, row in found["filters"].items():
             cells = [row[key] for key in ("exact_ms", "graph_ms", "ratio", "recall_at_10", "least_recall")]
             print(f"{name:16}{cells[0]:10.3f}{cells[1]:10.3f}{cells[2]:8.2f}{cells[3]:8.4f}{cells[4]:8.2f}")
-
-
-def progress(what: str) -> None:
-    print(f"{what} ...", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

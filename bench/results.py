@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,11 @@ def keep(result: dict[str, Any], out: Path | None) -> None:
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(result | {"machine": machine()}, indent=2) + "\n")
+
+
+def progress(what: str) -> None:
+    """Tells what is being done, beside what is found."""
+    print(f"{what} ...", file=sys.stderr, flush=True)
 
 
 def machine() -> dict[str, Any]:

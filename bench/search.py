@@ -11,7 +11,6 @@ is among the ten best. Method and caveats are in bench/README.md.
 
 import argparse
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from features import DIM, Features, features
-from results import keep
+from results import keep, progress
 
 from services.descriptions import AttributeKind, Quantization
 from services.index.edge import EdgeIndex
@@ -251,10 +250,6 @@ def show(result: dict[str, Any]) -> None:
         print(
             f"{name:26}{cells[0]:10.2f}{cells[1]:10.1f}{cells[2]:10.4f}{cells[3]:12.2f}{cells[4]:10.1f}{cells[5]:10.4f}"
         )
-
-
-def progress(what: str) -> None:
-    print(f"{what} ...", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 
     python bench/suite.py [--full] [NAME ...]
 
-Without `--full` sizes are small, for twenty minutes: enough to see that a change did not cost half of something, too few
-for the last digit. With it (two hours) figures are those that docs/performance.md shows, which is written
-anew. Names choose benches: `python bench/suite.py --full search serving` keeps what was found of the others.
+Without `--full` sizes are small, for twenty minutes: enough to see that a change did not cost half of something, too
+few for the last digit. With it (two hours) figures are those that docs/performance.md shows, which is written anew.
+Names choose benches: `python bench/suite.py --full search serving` keeps what was found
+of the others.
 """
 
 import argparse

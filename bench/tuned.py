@@ -10,7 +10,6 @@ Method and caveats are in bench/README.md.
 
 import argparse
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,7 @@ from typing import Any, get_args
 
 import numpy as np
 from encode import IN_HAND, calls_per_second
-from results import keep
+from results import keep, progress
 
 from services import bootstrap, demo, settings
 from services.descriptions import Features, Form
@@ -159,10 +158,6 @@ def show(result: dict[str, Any]) -> None:
             f"ratio {row['ratio']} of {row['ratios']}; learning from {result['pictures']} x {row['numbers']} "
             f"{row['learning_milliseconds']:,.0f} ms"
         )
-
-
-def progress(what: str) -> None:
-    print(f"{what} ...", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ import json
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ingest import LOOKALIKE
-from results import keep
+from results import keep, progress
 
 from services import bootstrap, demo, settings
 from services.catalog.generations import Generations
@@ -143,10 +142,6 @@ def show(result: dict[str, Any]) -> None:
             f"{result['new']} pictures, {what}: tuned {row['tuned']:.1f} s, head {row['head']:.1f} s, "
             f"ratio {row['ratio']} of {row['ratios']}"
         )
-
-
-def progress(what: str) -> None:
-    print(f"{what} ...", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ medians. Vectors are random: a scan takes the same time whatever they are. Metho
 
 import argparse
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
-from results import keep
+from results import keep, progress
 
 from services.catalog.search import Searcher
 from services.descriptions import Features
@@ -137,10 +136,6 @@ def show(result: dict[str, Any]) -> None:
     tuned = result["sides"]["tuned"]["p50_ms"]
     for name, row in result["sides"].items():
         print(f"{name:20} p50 {row['p50_ms']:7.2f} ms, {row['p50_ms'] / tuned:6.2f} x tuned")
-
-
-def progress(what: str) -> None:
-    print(f"{what} ...", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
