@@ -121,6 +121,11 @@ class CatalogSpec:
         return tuple(each for each in self.generations if each.state is not GenerationState.DROPPED)
 
 
+def made_by(made: CatalogSpec | Generation) -> tuple[str, str, Resample, Features]:
+    """What makes vectors, as far as it is described: encoder, weights, resampling and features."""
+    return made.encoder, made.weights, made.resample, made.features
+
+
 def rfc3339(moment: datetime) -> str:
     """A moment in UTC, to the second."""
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -50,7 +50,7 @@ from services.encoders.specs import checked_spec
     multiple=True,
     help="Compare it with the live one. May be repeated.  [default: the next one, or the only other one]",
 )
-@click.option("--encoder", metavar="NAME", help="Encode the sample with inception_v3 or efficientnet_lite0.")
+@click.option("--encoder", metavar="NAME", help="Encode the sample with a network of docs/models.md.")
 @weights_option
 @click.option("--resample", type=click.Choice(get_args(Resample)), help="Encode the sample, resized so.")
 @features_option

@@ -7,8 +7,8 @@ from services.catalog.catalog import Catalog
 from services.catalog.catalogs import Catalogs
 from services.catalog.learning import Learning, check_enough, learned_from
 from services.catalog.opening import CatalogOptions
-from services.catalog.switching import BUILT, check_begin, check_differs, is_wanted, made_alike, wanted
-from services.descriptions import CatalogSpec, Generation, GenerationState, live, rfc3339
+from services.catalog.switching import BUILT, check_begin, check_differs, is_wanted, wanted
+from services.descriptions import CatalogSpec, Generation, GenerationState, live, made_by, rfc3339
 
 
 def check(catalogs: Catalogs, name: str, options: CatalogOptions, fewest: int) -> None:
@@ -21,7 +21,7 @@ def check(catalogs: Catalogs, name: str, options: CatalogOptions, fewest: int) -
     new = wanted(now, options)
     if new.encoder == now.encoder and new.weights == now.weights and new.learned == now.learned:
         # Of the same weights, a fingerprint differs by the resampling and the features alone.
-        new = replace(new, fingerprint=now.fingerprint if made_alike(new, now) else None)
+        new = replace(new, fingerprint=now.fingerprint if made_by(new) == made_by(now) else None)
         check_differs(now, live(new))
     if _has_to_learn(new):
         check_enough(name, catalog.count(), fewest)

@@ -5,7 +5,6 @@ at once; what is newer there stays.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,10 +12,10 @@ import numpy as np
 from services.catalog.behind import Behind, behind
 from services.catalog.features import normalized
 from services.catalog.open_generation import OpenGeneration
-from services.descriptions import Form
+from services.catalog.pictures import Wanted, kept_nowhere, taken
 from services.errors import ImageCorrupt, ImageFeatureless, IndexUnavailable, LookalikeError, MediaNotFound
 from services.failpoints import hit
-from services.images.intake import Fault, Intake, Picture
+from services.images.intake import Intake, Picture
 from services.records import ImageSource, Outcome, Point, RemoteImage, Revision, StoredImage, Tombstone, failed
 
 ROUNDS = 10
@@ -24,9 +23,6 @@ ROUNDS = 10
 
 Pictures = Mapping[str, Picture]
 """Images that are in memory, by the SHA-256 of their bytes."""
-
-Wanted = Sequence[tuple[Point, ImageSource]]
-"""Products, and where the image of each is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +141,14 @@ class Bringing:
             if picture and self.target.form in picture.forms:
                 found[each.product_id] = picture
         wanted = [each for each in points if each.product_id not in found]
-        kept = self._taken([(each, StoredImage(each.image)) for each in wanted if each.image], self.target.form)
+        kept = taken([(each, StoredImage(each.image)) for each in wanted if each.image], self.intake, self.target.form)
         elsewhere: list[tuple[Point, ImageSource]] = []
         for each in wanted:
-            taken = kept.get(each.product_id)
-            if isinstance(taken, Picture):
-                found[each.product_id] = taken
-            elif taken is not None and not isinstance(taken, MediaNotFound):
-                run.fail(each.product_id, taken)
+            picture_or_fault = kept.get(each.product_id)
+            if isinstance(picture_or_fault, Picture):
+                found[each.product_id] = picture_or_fault
+            elif picture_or_fault is not None and not isinstance(picture_or_fault, MediaNotFound):
+                run.fail(each.product_id, picture_or_fault)
             elif each.url and self.fetches:
                 elsewhere.append((each, RemoteImage(each.url)))
             else:
@@ -166,15 +162,15 @@ class Bringing:
         """
         found: dict[str, Picture] = {}
         others: dict[str, Picture] = {}
-        fetched = self._taken(wanted, self.target.form, self.source.form)
-        for product_id, taken in fetched.items():
-            if not isinstance(taken, Picture):
-                run.fail(product_id, taken)
-            elif self.source.form not in taken.forms:
+        fetched = taken(wanted, self.intake, self.target.form, [self.source.form])
+        for product_id, picture in fetched.items():
+            if not isinstance(picture, Picture):
+                run.fail(product_id, picture)
+            elif self.source.form not in picture.forms:
                 run.fail(product_id, ImageCorrupt("The image decodes for one encoder only; take another image."))
             else:
-                run.pictures[taken.hash] = taken
-                others[product_id] = taken
+                run.pictures[picture.hash] = picture
+                others[product_id] = picture
         for each, _ in wanted:
             if each.product_id in others and others[each.product_id].hash == each.image:
                 found[each.product_id] = others.pop(each.product_id)
@@ -186,22 +182,8 @@ class Bringing:
             run.changed += [each.point.product_id for each, is_done in zip(revisions, done, strict=True) if is_done]
         return found
 
-    def _taken(self, wanted: Wanted, form: Form, *others: Form) -> dict[str, Picture | Fault]:
-        """What became of images, by product."""
-        if not wanted:
-            return {}
-        taken: dict[str, Picture | Fault] = {}
-        found = self.intake.pictures([(source, None) for _, source in wanted], form, others=others)
-        for (each, _), picture in zip(wanted, found, strict=True):
-            assert not isinstance(picture, Future) and picture is not None, "neither late nor known"
-            taken[each.product_id] = picture
-        return taken
-
 
 def _missing(point: Point) -> MediaNotFound:
     if point.url:
         return MediaNotFound(f"The original of product {point.product_id!r} is to be fetched from its URL by a build.")
-    return MediaNotFound(
-        f"The original of product {point.product_id!r} is kept nowhere, so it cannot be encoded again: put the product "
-        "again with its image."
-    )
+    return kept_nowhere(point)

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,10 +9,11 @@ import numpy as np
 
 from services.catalog.features import normalized
 from services.catalog.open_generation import OpenGeneration
-from services.errors import ImageFeatureless, LookalikeError, MediaNotFound
+from services.catalog.pictures import pictures_of
+from services.errors import ImageFeatureless, MediaNotFound
 from services.images.intake import Intake, Picture
 from services.index.vector_index import VectorIndex
-from services.records import ImageSource, Point, RemoteImage, StoredImage, Vector
+from services.records import Point, Vector
 
 
 class Column(Protocol):
@@ -74,27 +74,15 @@ class Encoded:
         return found
 
     def _pictures(self, points: Sequence[Point]) -> dict[str, Picture]:
-        kept = self._taken([(each, StoredImage(each.image)) for each in points if each.image])
-        gone = [each for each in points if isinstance(kept.get(each.product_id, MediaNotFound()), MediaNotFound)]
-        fetched = self._taken([(each, RemoteImage(each.url)) for each in gone if each.url])
+        taken = pictures_of(points, self.intake, self.recipe.form)
         found: dict[str, Picture] = {}
         for each in points:
-            taken = fetched.get(each.product_id) or kept.get(each.product_id) or MediaNotFound()
-            if isinstance(taken, LookalikeError):
-                self.faults[taken.code] += 1
-            elif taken.hash == each.image:
-                found[each.product_id] = taken
+            picture = taken[each.product_id]
+            if not isinstance(picture, Picture):
+                self.faults[picture.code] += 1
+            elif picture.hash == each.image:
+                found[each.product_id] = picture
             else:
                 # What the live generation has is of another picture, so they cannot be compared.
                 self.faults[MediaNotFound.code] += 1
         return found
-
-    def _taken(self, wanted: Sequence[tuple[Point, ImageSource]]) -> dict[str, Picture | LookalikeError]:
-        if not wanted:
-            return {}
-        found = self.intake.pictures([(source, None) for _, source in wanted], self.recipe.form)
-        taken: dict[str, Picture | LookalikeError] = {}
-        for (each, _), picture in zip(wanted, found, strict=True):
-            assert not isinstance(picture, Future) and picture is not None, "neither late nor known"
-            taken[each.product_id] = picture
-        return taken

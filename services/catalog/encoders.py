@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Iterable
 
-from services.descriptions import CatalogSpec, Generation
+from services.descriptions import CatalogSpec, made_by
 from services.encoders.encoder import Encoder
 from services.encoders.shared import SharedEncoder
 from services.encoders.tuned.encoder import TunedEncoder
 
 CatalogEncoder = SharedEncoder | TunedEncoder
 """What catalogs encode with."""
-_Key = tuple[str, str, str, str]
 
 
 class Encoders:
@@ -24,7 +23,7 @@ class Encoders:
     def __init__(self, load: Callable[[CatalogSpec], Encoder], read: Callable[[str], bytes]) -> None:
         self._load = load
         self._read = read
-        self._shared: dict[_Key, SharedEncoder] = {}
+        self._shared: dict[tuple[str, ...], SharedEncoder] = {}
 
     def of(self, spec: CatalogSpec) -> CatalogEncoder:
         """The encoder of a description's live generation; it is not loaded for this."""
@@ -34,7 +33,7 @@ class Encoders:
 
     def network(self, spec: CatalogSpec) -> SharedEncoder:
         """The same without what its features have learned."""
-        return self._shared.setdefault(_key(spec), SharedEncoder(lambda: self._load(spec)))
+        return self._shared.setdefault(made_by(spec), SharedEncoder(lambda: self._load(spec)))
 
     def release(self, before: CatalogSpec, now: Iterable[CatalogSpec]) -> None:
         """Forgets those of an earlier description that none of these works with: one is hundreds of MB of memory.
@@ -51,10 +50,6 @@ class Encoders:
             encoder.close()
 
 
-def _key(spec: CatalogSpec | Generation) -> _Key:
-    return spec.encoder, spec.weights, spec.resample, spec.features
-
-
-def _keys(spec: CatalogSpec) -> set[_Key]:
+def _keys(spec: CatalogSpec) -> set[tuple[str, ...]]:
     """Those of all generations of a catalog that are not being removed."""
-    return {_key(spec)} | {_key(each) for each in spec.kept}
+    return {made_by(spec)} | {made_by(each) for each in spec.kept}

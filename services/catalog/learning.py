@@ -1,25 +1,29 @@
 """What the features of a generation learn from the pictures of a catalog, before any of them is encoded for it."""
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
+from itertools import islice
 
 import numpy as np
 
-from services.catalog.sampling import sampled
+from services.catalog.pictures import pictures_of
 from services.descriptions import CatalogSpec
 from services.encoders.networks import form_of, network
 from services.encoders.recipes import layer_dims
 from services.encoders.shared import SharedEncoder
+from services.encoders.tuned.color import color_histograms
+from services.encoders.tuned.learned import learned
 from services.errors import TooFewImages
-from services.images.intake import Intake
+from services.images.intake import Intake, Picture
 from services.index.vector_index import VectorIndex
 from services.paging import paginate
-from services.records import Point, Vectors
+from services.records import Vectors
 
 FEWEST = 1000
 """Pictures that `tuned` features need: of fewer, what is learned is chance."""
 MOST = 2000
 """Pictures that they learn from. Products come in the order of hashes of their IDs, so the first ones are a sample."""
+PAGE = 64
+"""Products whose pictures are in memory at a time."""
 
 Learning = Callable[[int], object]
 """Called with how many pictures were learned from so far, a page at a time; what it raises ends the learning."""
@@ -56,31 +60,20 @@ def learned_from(
         watch: Called as it goes on.
         fewest: Pictures without which nothing is learned.
 
-    Raises `TooFewImages`, and what `sampled` and `SharedEncoder.encode` do.
+    Raises `TooFewImages`, and what `pictures_of` and `SharedEncoder.encode` do.
     """
-    # Late: nobody needs what learns where features are not tuned.
-    from services.encoders.tuned.color import color_histograms
-    from services.encoders.tuned.learned import learned
-
     layers: list[Vectors] = []
     colors: list[Vectors] = []
+    form = form_of(spec)
+    products = paginate(lambda cursor: index.scroll(after=cursor))
     count = 0
-    for _, pixels in sampled(_products(index), intake, form_of(spec)):
-        some = np.stack(pixels[: MOST - count]) if pixels else None
-        if some is not None:
-            layers.append(encoder.encode(some))
-            colors.append(color_histograms(some))
-            count += len(some)
+    while count < MOST and (points := list(islice(products, PAGE))):
+        pictures = pictures_of(points, intake, form).values()
+        pixels = [each.forms[form] for each in pictures if isinstance(each, Picture)][: MOST - count]
+        if pixels:
+            layers.append(encoder.encode(np.stack(pixels)))
+            colors.append(color_histograms(np.stack(pixels)))
+        count += len(pixels)
         watch(count)
-        if count == MOST:
-            break
     check_enough(spec.name, count, fewest)
     return learned(np.concatenate(layers), layer_dims(network(spec.encoder)), np.concatenate(colors)).to_bytes()
-
-
-def _products(index: VectorIndex) -> Iterator[Point]:
-    return paginate(partial(_page, index))
-
-
-def _page(index: VectorIndex, cursor: str | None) -> tuple[list[Point], str | None]:
-    return index.scroll(after=cursor)

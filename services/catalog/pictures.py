@@ -1,40 +1,43 @@
-"""The pictures of products, as pixels that another encoder takes than theirs."""
+"""The pictures of products, as pixels for another encoder than the one they were put with."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future
-from itertools import islice
 
 from services.descriptions import Form
 from services.errors import MediaNotFound
-from services.images.intake import Intake, Picture, Taken
-from services.records import ImageSource, Pixels, Point, RemoteImage, StoredImage
+from services.images.intake import Fault, Intake, Picture
+from services.records import ImageSource, Point, RemoteImage, StoredImage
 
-PAGE = 64
-"""Products whose pictures are in memory at a time."""
+Wanted = Sequence[tuple[Point, ImageSource]]
+"""Products, and where the image of each is."""
 
 
-def sampled(
-    points: Iterable[Point], intake: Intake, form: Form, page: int = PAGE
-) -> Iterator[tuple[list[Point], list[Pixels]]]:
-    """Products whose pictures can be had, and these in a form, a page at a time; a page may be empty.
+def taken(wanted: Wanted, intake: Intake, form: Form, others: Collection[Form] = ()) -> dict[str, Picture | Fault]:
+    """What became of images, by product, in a form, and in others where that is possible.
 
-    A picture is the original that is kept, else what the product's URL gives now. Raises what is no image's fault:
-    `DecodingUnavailable`, `DataFull`, `DataNotWritable`, `Closed`.
+    Raises what is no image's fault: `DecodingUnavailable`, `DataFull`, `DataNotWritable`, `Closed`.
     """
-    stream = iter(points)
-    while some := list(islice(stream, page)):
-        taken = _taken(some, [StoredImage(each.image) if each.image else None for each in some], intake, form)
-        missing = [each for each in some if isinstance(taken.get(each.product_id), MediaNotFound) or not each.image]
-        taken |= _taken(missing, [RemoteImage(each.url) if each.url else None for each in missing], intake, form)
-        found = [(each, picture) for each in some if isinstance(picture := taken.get(each.product_id), Picture)]
-        yield [each for each, _ in found], [picture.forms[form] for _, picture in found]
-
-
-def _taken(
-    points: Sequence[Point], sources: Sequence[ImageSource | None], intake: Intake, form: Form
-) -> dict[str, Taken | Future[Taken]]:
-    wanted = [(each.product_id, source) for each, source in zip(points, sources, strict=True) if source is not None]
     if not wanted:
         return {}
-    pictures = intake.pictures([(source, None) for _, source in wanted], form)
-    return {product_id: picture for (product_id, _), picture in zip(wanted, pictures, strict=True)}
+    found: dict[str, Picture | Fault] = {}
+    pictures = intake.pictures([(source, None) for _, source in wanted], form, others=others)
+    for (each, _), picture in zip(wanted, pictures, strict=True):
+        assert not isinstance(picture, Future) and picture is not None, "neither late nor known"
+        found[each.product_id] = picture
+    return found
+
+
+def pictures_of(points: Sequence[Point], intake: Intake, form: Form) -> dict[str, Picture | Fault]:
+    """The picture of each product in a form, in their order: the original that is kept, else what the product's URL
+    gives now, which may be another picture; or why there is none. Raises what `taken` does."""
+    kept = taken([(each, StoredImage(each.image)) for each in points if each.image], intake, form)
+    gone = [each for each in points if isinstance(kept.get(each.product_id, MediaNotFound()), MediaNotFound)]
+    fetched = taken([(each, RemoteImage(each.url)) for each in gone if each.url], intake, form)
+    return {each.product_id: kept_nowhere(each) for each in points} | kept | fetched
+
+
+def kept_nowhere(point: Point) -> MediaNotFound:
+    return MediaNotFound(
+        f"The original of product {point.product_id!r} is kept nowhere, so it cannot be encoded again: put the product "
+        "again with its image."
+    )

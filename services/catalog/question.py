@@ -7,9 +7,9 @@ from typing import Any, Self, cast
 from services.catalog.catalog import Catalog
 from services.catalog.learning import FEWEST, check_enough
 from services.catalog.opening import CatalogOptions
-from services.catalog.switching import BUILT, made_alike, unless_dropped, wanted
+from services.catalog.switching import BUILT, unless_dropped, wanted
 from services.catalog.unknown_keys import advice, meant
-from services.descriptions import CatalogSpec, Generation
+from services.descriptions import CatalogSpec, Generation, made_by
 from services.errors import GenerationUnchanged, InvalidInput, LabelUnusable
 from services.index.vector_index import checked_keys
 
@@ -106,7 +106,7 @@ def recipe_spec(now: CatalogSpec, recipe: Mapping[str, str]) -> CatalogSpec:
     not known. Raises `EncoderUnknown`, `WeightsError`s, `GenerationUnchanged`.
     """
     new = replace(wanted(now, cast(CatalogOptions, recipe)), fingerprint=None, quantization="none")
-    if made_alike(new, now) and new.learned == now.learned:
+    if made_by(new) == made_by(now) and new.learned == now.learned:
         raise GenerationUnchanged(
             f"The live generation of catalog {now.name} is made with {now.encoder} {now.weights} {now.resample} "
             f"{now.features} already: name another encoder, other weights, another resampling or other features, or "

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from services.catalog.opening import CatalogOptions
-from services.descriptions import CatalogSpec, Generation, GenerationState, as_live, live, rfc3339
+from services.descriptions import CatalogSpec, Generation, GenerationState, as_live, live, made_by, rfc3339
 from services.encoders.networks import dim_of
 from services.encoders.specs import DEFAULT_WEIGHTS, checked_spec
 from services.errors import (
@@ -118,7 +118,7 @@ def wanted(now: CatalogSpec, options: CatalogOptions) -> CatalogSpec:
         features=features,
     )
     # Who names the features has them learn anew, of the pictures that there are now.
-    keeps = made_alike(new, now) and options.get("features") is None
+    keeps = made_by(new) == made_by(now) and options.get("features") is None
     return new if keeps else replace(new, learned=None)
 
 
@@ -131,17 +131,8 @@ def check_begin(now: CatalogSpec) -> None:
             )
 
 
-def made_alike(one: CatalogSpec | Generation, other: CatalogSpec | Generation) -> bool:
-    """Whether vectors are made by the same encoder and recipe, as far as they are described."""
-    return _made_by(one) == _made_by(other)
-
-
-def _made_by(made: CatalogSpec | Generation) -> tuple[str, ...]:
-    return made.encoder, made.weights, made.resample, made.features
-
-
 def check_differs(now: CatalogSpec, new: Generation) -> None:
-    is_same = made_alike(now, new) if now.fingerprint is None else now.fingerprint == new.fingerprint
+    is_same = made_by(now) == made_by(new) if now.fingerprint is None else now.fingerprint == new.fingerprint
     if is_same and now.quantization == new.quantization:
         raise GenerationUnchanged(
             f"The live generation of catalog {now.name} is made with "
