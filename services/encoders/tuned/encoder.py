@@ -15,11 +15,11 @@ class TunedEncoder:
 
     Args:
         layers: Gives the numbers of the layers; others may use it, too.
-        read: Reads the file of what was learned, when an image first needs it. Raises `FeaturesNotFound`.
+        learned: The SHA-256 of the file of what was learned.
+        read: Reads that file, when an image first needs it. Raises `FeaturesNotFound`.
     """
 
     def __init__(self, layers: SharedEncoder, learned: str, read: Callable[[str], bytes]) -> None:
-        """`learned` is the file's SHA-256."""
         self._layers = layers
         self._hash = learned
         self._read = read

@@ -1,22 +1,24 @@
 """What a catalog keeps besides its vectors goes with it: into a backup and out of it, to another place, and away."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from services import bootstrap, settings
-from services.backup.members import verified
+from services.backup.members import END, ORIGINAL, Packer, unpacked, verified
 from services.backup.packing import backup
 from services.backup.unpacking import restore
 from services.catalog.catalog import Catalog
 from services.catalog.generations import Generations
 from services.catalog.opening import new_spec
 from services.descriptions import AttributeKind
-from services.errors import FeaturesNotFound
+from services.errors import DataCorrupt, FeaturesNotFound
 from services.index.twin import QdrantTwin
 from services.records import Change, State
 from services.settings import Settings
@@ -120,6 +122,43 @@ def test_it_stays_as_long_as_a_generation_names_it_and_goes_then(data: Path) -> 
         assert collect(chores, catalogs, older=-60) == 1
         with pytest.raises(FeaturesNotFound):
             media.read_object(learned)
+
+
+def test_a_description_that_does_not_say_what_was_learned_is_damaged(data: Path) -> None:
+    file = data / "catalogs" / "shoes" / "catalog.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"learned": None}))
+    with pytest.raises(DataCorrupt, match="it is damaged; restore a backup"), opened(settings.load(data=data)):
+        pass
+
+
+def test_a_backup_without_it_is_none(run: Run, refused: Callable[..., str], data: Path, tmp_path: Path) -> None:
+    whole = Path(run("backup", tmp_path / "backups", "--data", data)[1]["file"])
+    members = list(unpacked(whole))
+    [manifest] = [json.loads(content) for name, content in members if name.startswith("manifest")]
+    [entry], hashes = manifest["catalogs"], manifest["members"]
+    of_none = hashes | {f"learned/{entry['learned']}": None}
+    wrong = {
+        "lacks what the features of catalog shoes have learned": manifest
+        | {"members": {name: hash for name, hash in of_none.items() if hash}},
+        "tuned features, and no others": manifest | {"catalogs": [entry | {"learned": None}]},
+        "and no others": manifest | {"catalogs": [entry | {"features": "head"}]},
+    }
+    for message, told in wrong.items():
+        packer = Packer(0)
+        parts = []
+        for name, content in members:
+            if name in told["members"]:
+                parts += packer.add(name, content)
+            elif ORIGINAL.fullmatch(name):
+                parts += packer.add_original(name.rpartition("/")[2], content)
+        content = json.dumps(told).encode()
+        parts += packer._member(f"manifest-{sha256(content).hexdigest()}.json", content)
+        file = tmp_path / "wrong.tar"
+        file.write_bytes(b"".join(parts) + END)
+        assert message in refused("source_invalid", "restore", file, "--data", tmp_path / "nowhere")
+    [learned] = (data / "media" / "objects").glob("*/*/*")
+    learned.unlink()
+    assert "Catalog shoes cannot be backed up" in refused("features_not_found", "backup", tmp_path, "--data", data)
 
 
 def test_a_copy_takes_no_vectors_of_another_generation(
