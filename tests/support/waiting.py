@@ -19,3 +19,23 @@ def until(holds: Callable[[], bool], seconds: float = 10.0, why: Callable[[], ob
     while not holds():
         assert time.monotonic() < deadline, f"not after {seconds} s: {why() if why else holds}"
         time.sleep(0.02)
+
+
+def until_stalled(holds: Callable[[], bool], progress: Callable[[], float], seconds: float) -> None:
+    """Waits until something holds, for as long as there is progress: what is slow passes, what stands still does not.
+
+    Args:
+        holds: Asked again and again.
+        progress: How much has been done so far; whenever it is more than ever before, the waiting begins anew.
+        seconds: How long nothing may move at most.
+
+    Raises:
+        AssertionError: Nothing moved for so long.
+    """
+    most = progress()
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if (now := progress()) > most:
+            most, deadline = now, time.monotonic() + seconds
+        assert time.monotonic() < deadline, f"nothing moved for {seconds} s: {most}"
+        time.sleep(0.02)
