@@ -78,6 +78,7 @@ class Generation:
     drop_at: str | None = None
     features: Features = "head"
     learned: str | None = None
+    space: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +89,10 @@ class CatalogSpec:
 
     `encoder`, `weights` (`imagenet`, `random:SEED` or a file), `resample`, `dim`, `fingerprint` (None only while no
     encoder has been loaded for the catalog), `quantization`, `generation` (the folder or collection that holds the
-    vectors), `generation_created_at` (None: when the catalog was), `features` and `learned` (what `tuned` features have
-    learned: the SHA-256 of an object in media) are those of the live generation. `generations` are the others that are
-    kept, in the order in which they got their states.
+    vectors), `generation_created_at` (None: when the catalog was), `features`, `learned` (what `tuned` features have
+    learned: the SHA-256 of an object in media) and `space` (that of its `services.query.space`; None: not known yet)
+    are those of the live generation. `generations` are the others that are kept, in the order in which they got their
+    states.
     """
 
     name: str
@@ -108,11 +110,12 @@ class CatalogSpec:
     generations: tuple[Generation, ...] = ()
     features: Features = "head"
     learned: str | None = None
+    space: str | None = None
 
     @property
     def objects(self) -> tuple[str, ...]:
-        """The objects in media that it names: what the features of its generations have learned."""
-        named = (self.learned, *(each.learned for each in self.generations))
+        """The objects in media that it names: what the features of its generations have learned, and their spaces."""
+        named = (self.learned, self.space, *(of for each in self.generations for of in (each.learned, each.space)))
         return tuple(each for each in named if each is not None)
 
     @property
@@ -147,6 +150,7 @@ def live(spec: CatalogSpec) -> Generation:
         since=at,
         features=spec.features,
         learned=spec.learned,
+        space=spec.space,
     )
 
 
@@ -165,7 +169,16 @@ def as_live(spec: CatalogSpec, generation: Generation) -> CatalogSpec:
         generations=(),
         features=generation.features,
         learned=generation.learned,
+        space=generation.space,
     )
+
+
+def with_space(now: CatalogSpec, id: str, hash: str) -> CatalogSpec:
+    """The description with the space of a generation, if it still has that generation."""
+    if id == now.generation:
+        return replace(now, space=hash)
+    others = (replace(each, space=hash) if each.id == id else each for each in now.generations)
+    return replace(now, generations=tuple(others))
 
 
 def to_generations(described: Iterable[Mapping[str, Any]]) -> tuple[Generation, ...]:

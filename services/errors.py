@@ -15,11 +15,13 @@ operation can succeed (`retryable`). A message is one sentence that names what i
     │   ├── InvalidSetting
     │   ├── InvalidChange          a malformed change, or a body without one
     │   ├── AttributeNotIndexed
+    │   ├── InvalidQuery           terms that cannot be read, or that point nowhere
     │   └── LabelUnusable          no product has it, or no two products share a value
     ├── NotFound
     │   ├── CatalogNotFound
     │   ├── ProductNotFound
     │   ├── GenerationNotFound
+    │   ├── DirectionNotFound
     │   ├── JobNotFound
     │   └── MediaNotFound
     ├── Conflict                   the request is valid, but not for this catalog
@@ -30,7 +32,8 @@ operation can succeed (`retryable`). A message is one sentence that names what i
     │   ├── GenerationUnchanged    it would be what the live one is
     │   ├── GenerationLive         the live one cannot be dropped
     │   ├── GenerationIncomplete   it lacks products that the live one has
-    │   └── GenerationChanged      another one has become the live one
+    │   ├── GenerationChanged      another one has become the live one
+    │   └── TooFewProducts         percentiles would be chance
     ├── ImageError                 a fault of one image: recorded as its result, never ends a run
     │   ├── ImageNotReadable       the file is missing or may not be opened
     │   ├── ImageUnsupported       not an image, or of a format that is not supported
@@ -132,6 +135,10 @@ class LabelUnusable(InvalidInput):
     code = "label_unusable"
 
 
+class InvalidQuery(InvalidInput):
+    code = "query_invalid"
+
+
 class NotFound(LookalikeError):
     code = "not_found"
 
@@ -146,6 +153,10 @@ class ProductNotFound(NotFound):
 
 class GenerationNotFound(NotFound):
     code = "generation_not_found"
+
+
+class DirectionNotFound(NotFound):
+    code = "direction_not_found"
 
 
 class JobNotFound(NotFound):
@@ -197,6 +208,10 @@ class GenerationIncomplete(Conflict):
 
 class GenerationChanged(Conflict):
     code = "generation_changed"
+
+
+class TooFewProducts(Conflict):
+    code = "too_few_products"
 
 
 class ImageError(LookalikeError):

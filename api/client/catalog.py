@@ -25,7 +25,7 @@ from api.client.wire import (
     to_warning,
 )
 from services.catalog.removal import Removed
-from services.catalog.search import MAX_LIMIT, SearchOptions
+from services.catalog.search import SearchOptions
 from services.descriptions import AttributeKind, CatalogSpec
 from services.encoders.specs import trained
 from services.errors import ImageError, ProductNotFound
@@ -34,6 +34,7 @@ from services.images.limits import Limits
 from services.names import checked_product_id
 from services.paging import paginate
 from services.query.filters import Filter
+from services.query.query import MAX_LIMIT
 from services.records import Change, FilterWarning, Neighbor, OtherKinds, Outcome, Product, Progress
 from services.settings import Settings
 

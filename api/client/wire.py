@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from services.catalog.search import SearchOptions, checked_score, checked_weight
+from services.catalog.search import SearchOptions
 from services.descriptions import AttributeKind, CatalogSpec
 from services.names import checked_catalog_name, checked_product_id
 from services.query.filters import Filter
+from services.query.query import checked_score, checked_weight
 from services.records import FilterWarning, Neighbor, OtherKinds, Product
 
 CATALOGS = "/v1/catalogs"

@@ -20,12 +20,12 @@ from pydantic import (
 
 from api.requests import strict_json
 from services.catalog.question import MAX_GENERATIONS, MAX_LABELS, MAX_SAMPLE, MIN_SAMPLE, SAMPLE
-from services.catalog.search import MAX_COLOR_WEIGHT, MAX_LIMIT
 from services.descriptions import Features, Quantization, Resample
 from services.errors import InvalidFilter
 from services.hashes import SHA256
 from services.outbound.urls import MAX_URL
 from services.query.filters import MAX_KEY, Filter, parse
+from services.query.query import MAX_COLOR_WEIGHT, MAX_LIMIT
 from services.records import JobState
 
 MAX_OFFSET = 100_000

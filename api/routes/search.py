@@ -24,9 +24,9 @@ from api.responses import schemas
 from api.responses.neighbors import to_schemas
 from api.responses.warnings import warned
 from services.catalog.catalog import Catalog
-from services.catalog.search import MAX_LIMIT
 from services.descriptions import CatalogSpec
 from services.errors import GenerationChanged
+from services.query.query import MAX_LIMIT
 from services.records import Neighbor
 
 bp = APIBlueprint("search", __name__, url_prefix="/v1/catalogs/<segment:catalog>", tag="Search")

@@ -162,7 +162,7 @@ class EdgeIndex:
                 offset=offset,
                 filter=passing,
                 score_threshold=None if min_score is None else payload.threshold(min_score),
-                with_payload=["product_id", "attributes"],
+                with_payload=[*payload.NEIGHBOR],
                 with_vector=False,
                 params=edge_points.search_params(shard, self.dim, self._quantization, passing if filter else None),
             )

@@ -135,7 +135,7 @@ class ServerIndex:
             offset=offset,
             query_filter=server_filters.alive(filter, exclude),
             score_threshold=None if min_score is None else payload.threshold(min_score),
-            with_payload=["product_id", "attributes"],
+            with_payload=[*payload.NEIGHBOR],
             search_params=_search_params(self._quantization, filtered=filter is not None),
         )
         return [payload.neighbor(_stored(hit), hit.score) for hit in answer.points]

@@ -114,7 +114,11 @@ class MemoryIndex:
         query = checked_vector(vector, self.dim)
         candidates = [point for point in self._matching(filter) if point.product_id not in exclude]
         neighbors = [
-            Neighbor(point.product_id, float(query @ point.vector), point.attributes)
+            Neighbor(
+                *(point.product_id, float(query @ point.vector), point.attributes),
+                image=point.image,
+                perceptual=point.perceptual,
+            )
             for point in candidates
             if point.vector is not None
         ]

@@ -42,9 +42,7 @@ def searchers(tmp_path_factory: pytest.TempPathFactory, twin_url: str) -> Iterat
             index = stack.enter_context(opened(kind, TUNED_DIM, path, twin_url))
             index.upsert(points)
             nothing: Any = None
-            found[kind] = Searcher(
-                index, "shop", features="tuned", decode=nothing, load_encoder=nothing, encode=nothing
-            )
+            found[kind] = Searcher(index, "shop", features="tuned", take=nothing, load_encoder=nothing, encode=nothing)
         yield found
 
 

@@ -74,7 +74,7 @@ def tuned(catalogs: Catalogs, count: int = COUNT) -> Catalog:
 def expected(catalogs: Catalogs, spec: CatalogSpec, picture: bytes) -> Any:
     """What the features of a picture are, made step by step."""
     assert spec.learned is not None
-    pixels = catalogs.intake.decode_now(picture, Form(320, "nearest", "pad"))[np.newaxis]
+    pixels = catalogs.intake.picture_now(picture, Form(320, "nearest", "pad")).pixels[np.newaxis]
     stub = load_stub(spec.encoder, spec.weights, spec.resample, None, "tuned")  # type: ignore[arg-type]
     learned = from_bytes(catalogs.intake.media.read_object(spec.learned))
     return learned.apply(stub.encode(pixels), color_histograms(pixels))[0]
