@@ -16,6 +16,11 @@ Features = Literal["head", "tuned"]
 one stretched to a square, and colors, in 128 numbers, by what is learned from the catalog's own pictures.
 """
 
+LAYERS_DIM = 96
+"""Numbers that `tuned` features have of the layers; 224 gave the same precision."""
+COLOR_DIM = 32
+"""Numbers that `tuned` features have of the colors; they come last."""
+
 Fit = Literal["stretch", "pad"]
 """How an image becomes a square: its sides are stretched, or it is padded with white."""
 

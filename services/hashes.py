@@ -10,6 +10,7 @@ plus 128. Both are those of the picture stretched to a square, and say nothing o
 
 import base64
 import re
+from hashlib import sha256
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,11 @@ NEAR_BITS = 16
 NEAR_COLORS = 3.0
 """In how many bits near-duplicates differ at most, and by how much in a cell of the grid on average (L*a*b*), once the
 means of their brightness are alike. Measured on planted copies: a mirror image and another color are none."""
+
+
+def sha256_of(data: bytes) -> str:
+    """The hash of an image's bytes."""
+    return sha256(data).hexdigest()
 
 
 def perceptual(bits: npt.NDArray[np.bool_], grid: npt.NDArray[np.float64]) -> str:

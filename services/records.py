@@ -204,12 +204,15 @@ Likeness = Literal["same_picture", "near_duplicate", "very_alike", "alike", "wea
 """How alike a product is to a query, in a word: see `services.query.likeness`."""
 
 
+Role = Literal["near", "like", "unlike"]
+"""Where a term stands in a query."""
+
+
 @dataclass(frozen=True, slots=True)
 class TermShare:
-    """How much of a score one term of a query makes: all of them together are the score. `role` is where the term
-    stands: near, like or unlike."""
+    """How much of a score one term of a query makes: all of them together are the score."""
 
-    role: str
+    role: Role
     term: str
     share: float
 

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from api.requests.models import Scopes
 from services.descriptions import Features, Quantization, Resample
-from services.records import JobState
+from services.records import JobState, Likeness
 
 Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 Count = Annotated[int, Field(ge=0)]
@@ -110,15 +110,76 @@ class Products(_Response):
     warnings: Warnings = []
 
 
+Percentile = Annotated[
+    float | None,
+    Field(
+        description="How many random pairs of the catalog's products are less alike, 0 to 100. Unlike a score, it "
+        "means the same with every encoder. null while the catalog has too few products to know."
+    ),
+]
+LikenessOf = Annotated[
+    Likeness | None,
+    Field(
+        description="The percentile in a word. `same_picture` and `near_duplicate` are told by hashes of the pictures."
+    ),
+]
+
+
 class Neighbor(_Response):
     product_id: str
-    score: float
+    score: Annotated[float, Field(description="The cosine with the query, -1 to 1.")]
+    percentile: Percentile
+    likeness: LikenessOf
     attributes: Attributes
+
+
+Good = Annotated[
+    Count | None,
+    Field(description="How many of these are at least alike. 0: there is no good match; null: not known."),
+]
 
 
 class Neighbors(_Response):
     neighbors: list[Neighbor]
+    good: Good
     next: str | None
+    warnings: Warnings = []
+
+
+class TermShare(_Response):
+    role: Literal["near", "like", "unlike"]
+    term: str
+    share: Annotated[float, Field(description="What it adds to the score; all shares together are the score.")]
+
+
+class Explanation(_Response):
+    terms: list[TermShare]
+    in_common: Annotated[Attributes, Field(description="Attributes with the same value in all products wanted.")]
+
+
+class Answer(Neighbor):
+    group: Annotated[
+        str | None,
+        Field(exclude_if=lambda found: found is None, description="With `group_by`: the value that it has, as text."),
+    ] = None
+    explanation: Annotated[
+        Explanation | None, Field(exclude_if=lambda found: found is None, description="With `explain`.")
+    ] = None
+
+
+class Note(_Response):
+    code: Literal["direction_weak", "filter_would_do", "groups_cut", "not_centered"]
+    message: str
+
+
+class Answers(_Response):
+    neighbors: list[Answer]
+    good: Good
+    color_weight: Annotated[float, Field(description="The one that was used.")]
+    next: str | None
+    notes: Annotated[
+        list[Note], Field(exclude_if=lambda found: not found, description="What to know of this answer.")
+    ] = []
     warnings: Warnings = []
 
 

@@ -23,14 +23,14 @@ from services.query.likeness import Hashes
 from services.query.query import Query
 from services.query.space import Space
 from services.query.terms import DirectionTerm, Example, ImageTerm, Operand, ProductTerm, VectorTerm
-from services.records import Attributes, Note, Pixels, Point, Vector, Vectors
+from services.records import Attributes, Note, Pixels, Point, Role, Vector, Vectors
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one term adds to a query. `role` is where it stands: near, like or unlike."""
+    """What one term adds to a query."""
 
-    role: str
+    role: Role
     operand: Operand
     vector: Vector
 
@@ -131,7 +131,7 @@ class Asking:
         self, query: Query, examples: dict[Operand, _Found], mean: Vector | None, color_weight: float
     ) -> list[Part]:
         """What examples add up to a place, which has length one together. Raises `InvalidQuery`, `InvalidVector`."""
-        weights: list[tuple[str, Operand, float]] = [
+        weights: list[tuple[Role, Operand, float]] = [
             *(("near", term.operand, term.weight) for term in query.near if term.operand in examples),
             *(("like", each, 1 / len(query.like)) for each in query.like),
             *(("unlike", each, -UNLIKE / len(query.unlike)) for each in query.unlike),

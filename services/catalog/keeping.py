@@ -14,9 +14,10 @@ from services.catalog.space import KeptSpace
 from services.catalog.tombstones import purge, read_tombstones
 from services.descriptions import AttributeKind, CatalogSpec, with_space
 from services.images.intake import Intake
-from services.index.vector_index import VectorIndex, checked_keys, never
+from services.index.vector_index import VectorIndex, never
 from services.kinds import extended
 from services.paging import paginate
+from services.query.filters import checked_keys
 from services.query.query import MAX_LIMIT
 from services.records import Graph, OtherKinds, Point, Tombstone
 from services.storage.media import Media

@@ -22,7 +22,6 @@ from services.index.edge_shard import LiveShard, Shard
 from services.index.vector_index import (
     anything,
     checked_cursor,
-    checked_keys,
     checked_vector,
     done,
     holds,
@@ -32,7 +31,7 @@ from services.index.vector_index import (
     revisable,
 )
 from services.paging import paginate
-from services.query.filters import Filter
+from services.query.filters import Filter, checked_keys
 from services.records import AttributeUpdate, Facet, Graph, Neighbor, OtherKinds, Point, Revision, Tombstone, Vector
 
 FLUSH_SECONDS = 5.0

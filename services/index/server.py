@@ -14,7 +14,6 @@ from services.index.server_fields import ServerFields
 from services.index.vector_index import (
     anything,
     checked_cursor,
-    checked_keys,
     checked_vector,
     done,
     holds,
@@ -24,7 +23,7 @@ from services.index.vector_index import (
     revisable,
 )
 from services.paging import paginate
-from services.query.filters import Filter
+from services.query.filters import Filter, checked_keys
 from services.records import AttributeUpdate, Facet, Graph, Neighbor, OtherKinds, Point, Revision, Tombstone, Vector
 
 _PAGE = 1000

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from services.encoders.recipes import LAYERS_DIM
+from services.descriptions import LAYERS_DIM
 from services.records import Vector, Vectors
 
 UNLIKE = 0.25

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from services.errors import InvalidInput, InvalidQuery
-from services.index.vector_index import checked_keys
 from services.names import checked_product_id
-from services.query.filters import Filter
+from services.query.filters import Filter, checked_keys
 from services.query.terms import MAX_TERMS, Example, Operand, ProductTerm, Term
 
 MAX_LIMIT = 1000

@@ -12,7 +12,6 @@ from services.descriptions import AttributeKind
 from services.index.vector_index import (
     anything,
     checked_cursor,
-    checked_keys,
     checked_vector,
     done,
     holds,
@@ -22,7 +21,7 @@ from services.index.vector_index import (
     revisable,
 )
 from services.kinds import leaves_at, shown
-from services.query.filters import Filter, Steps, is_key, steps
+from services.query.filters import Filter, Steps, checked_keys, is_key, steps
 from services.records import (
     Attributes,
     AttributeUpdate,

@@ -11,7 +11,8 @@ import pytest
 from indexes import QDRANT_URL, opened
 
 from services.catalog.search import Searcher
-from services.encoders.recipes import COLOR_DIM, LAYERS_DIM, TUNED_DIM
+from services.descriptions import COLOR_DIM, LAYERS_DIM
+from services.encoders.recipes import TUNED_DIM
 from services.query.filters import Filter, parse
 from services.records import Point, Vectors
 

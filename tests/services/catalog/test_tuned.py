@@ -16,9 +16,8 @@ from services.catalog.catalogs import Catalogs
 from services.catalog.generations import Generations
 from services.catalog.opening import new_spec
 from services.catalog.passes import Pass
-from services.descriptions import CatalogSpec, Features, Form
+from services.descriptions import COLOR_DIM, LAYERS_DIM, CatalogSpec, Features, Form
 from services.encoders.encoder import Encoder
-from services.encoders.recipes import COLOR_DIM, LAYERS_DIM
 from services.encoders.tuned.color import color_histograms, recipe
 from services.encoders.tuned.learned import from_bytes
 from services.errors import FeaturesNotFound, GenerationUnchanged, ImageFeatureless, InvalidInput, TooFewImages

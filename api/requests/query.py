@@ -1,0 +1,80 @@
+"""A query as a request holds it: JSON, or a form with pictures."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from flask import request
+
+from api.errors import Fault, RequestInvalid
+from api.requests import models, strict_json
+from api.requests.body import MAX_JSON, checked, json_body, unsupported
+from api.requests.images import pictures_form
+from services.query.query import Query
+from services.query.terms import DirectionTerm, Example, ImageTerm, Operand, ProductTerm, Term, VectorTerm
+
+
+def asked() -> tuple[models.Query, Mapping[str, bytes]]:
+    """The query of this request, and the pictures that came with it, by the names of their parts.
+
+    Raises `RequestError`s, `ImageError`s.
+    """
+    if request.mimetype == "application/json":
+        return json_body(models.Query), {}
+    if request.mimetype != "multipart/form-data":
+        raise unsupported("application/json", "multipart/form-data")
+    parts = pictures_form(models.PICTURES, {"query": MAX_JSON})
+    if "query" not in parts:
+        raise _refused("query", "the form needs this part, with the query as JSON")
+    query = parts.pop("query")
+    return checked(models.Query, strict_json.parsed(query, "query")), parts
+
+
+def urls_of(wanted: models.Query) -> list[str]:
+    """Where pictures of its terms are, each once."""
+    urls = (each.image_url for each in (*wanted.near, *wanted.like, *wanted.unlike))
+    return sorted({url for url in urls if url is not None})
+
+
+def to_query(wanted: models.Query, pictures: Mapping[str, bytes], fetched: Mapping[str, bytes], offset: int) -> Query:
+    """The query of the catalog. `fetched` are the pictures at its URLs. Raises `RequestError`s."""
+    used = {each.image for each in (*wanted.near, *wanted.like, *wanted.unlike) if each.image is not None}
+    if unused := sorted(pictures.keys() - used):
+        raise _refused(unused[0], "no term of the query names this part; leave it out, or name it")
+
+    def example(field: str, each: models.Example) -> Example:
+        return _example(field, each, pictures, fetched)
+
+    def operand(field: str, each: models.Term) -> Operand:
+        return DirectionTerm(each.direction) if each.direction is not None else example(field, each)
+
+    return Query(
+        near=tuple(Term(operand(f"near[{at}]", each), each.weight) for at, each in enumerate(wanted.near)),
+        like=tuple(example(f"like[{at}]", each) for at, each in enumerate(wanted.like)),
+        unlike=tuple(example(f"unlike[{at}]", each) for at, each in enumerate(wanted.unlike)),
+        exclude=tuple(wanted.exclude),
+        offset=offset,
+        **{name: getattr(wanted, name) for name in _SAME},
+    )
+
+
+_SAME = (
+    *("filter", "min_score", "min_percentile", "color_weight", "rerank", "diversity", "group_by", "group_size"),
+    *("limit", "explain"),
+)
+
+
+def _example(field: str, each: models.Example, pictures: Mapping[str, bytes], fetched: Mapping[str, bytes]) -> Example:
+    if each.product_id is not None:
+        return ProductTerm(each.product_id)
+    if each.image_url is not None:
+        return ImageTerm(fetched[each.image_url], each.image_url)
+    if each.image is not None:
+        if each.image not in pictures:
+            raise _refused(f"{field}.image", f"the form has no part {each.image}; add it, or leave the term out")
+        return ImageTerm(pictures[each.image], each.image)
+    with np.errstate(over="ignore"):
+        return VectorTerm(np.array(each.vector, np.float32), field)
+
+
+def _refused(field: str, why: str) -> RequestInvalid:
+    return RequestInvalid([Fault(f"{field}: {why}.", RequestInvalid.code, field)])
