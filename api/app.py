@@ -22,6 +22,7 @@ from api.requests.paths import RawPaths, Segment, unquoted
 from api.responses.problems import register
 from api.routes import (
     backup,
+    directions,
     docs,
     evaluations,
     generations,
@@ -84,6 +85,7 @@ def create_app(
         images,
         uploads,
         queries,
+        directions,
         search,
         jobs,
         tasks,

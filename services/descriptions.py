@@ -87,6 +87,29 @@ class Generation:
 
 
 @dataclass(frozen=True, slots=True)
+class LearnedDirection:
+    """A direction of a catalog, as far as lists show it; what it was learned from, and its vector, are the object in
+    media that has the SHA-256 `object`.
+
+    `fingerprint` is that of the vectors that it was learned from, `products` how many the catalog had then. `quality`
+    is the area under the ROC curve, 0.5 to 1, `positives` and `negatives` are the examples of either side, `categories`
+    how many of these both sides had. Times are RFC 3339 in UTC.
+    """
+
+    name: str
+    object: str
+    fingerprint: str | None
+    quality: float
+    color_weight: float
+    positives: int
+    negatives: int
+    categories: int
+    products: int
+    created_at: str
+    learned_at: str
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogSpec:
     """What is fixed about a catalog, and kept beside its vectors.
 
@@ -97,7 +120,7 @@ class CatalogSpec:
     vectors), `generation_created_at` (None: when the catalog was), `features`, `learned` (what `tuned` features have
     learned: the SHA-256 of an object in media) and `space` (that of its `services.query.space`; None: not known yet)
     are those of the live generation. `generations` are the others that are kept, in the order in which they got their
-    states.
+    states. `directions` are ordered by name.
     """
 
     name: str
@@ -116,12 +139,15 @@ class CatalogSpec:
     features: Features = "head"
     learned: str | None = None
     space: str | None = None
+    directions: tuple[LearnedDirection, ...] = ()
 
     @property
     def objects(self) -> tuple[str, ...]:
-        """The objects in media that it names: what the features of its generations have learned, and their spaces."""
-        named = (self.learned, self.space, *(of for each in self.generations for of in (each.learned, each.space)))
-        return tuple(each for each in named if each is not None)
+        """The objects in media that it names: what the features of its generations have learned, their spaces, and
+        the directions."""
+        of_others = (hash for each in self.generations for hash in (each.learned, each.space))
+        named = (self.learned, self.space, *of_others, *(each.object for each in self.directions))
+        return tuple(dict.fromkeys(each for each in named if each is not None))
 
     @property
     def kept(self) -> tuple[Generation, ...]:
@@ -189,3 +215,8 @@ def with_space(now: CatalogSpec, id: str, hash: str) -> CatalogSpec:
 def to_generations(described: Iterable[Mapping[str, Any]]) -> tuple[Generation, ...]:
     """Generations out of the JSON of their fields. Raises `TypeError`, `KeyError` and `ValueError` for what is none."""
     return tuple(Generation(**{**each, "state": GenerationState(each["state"])}) for each in described)
+
+
+def to_directions(described: Iterable[Mapping[str, Any]]) -> tuple[LearnedDirection, ...]:
+    """Directions out of the JSON of their fields. Raises `TypeError` for what is none."""
+    return tuple(LearnedDirection(**each) for each in described)

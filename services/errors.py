@@ -33,7 +33,9 @@ operation can succeed (`retryable`). A message is one sentence that names what i
     │   ├── GenerationLive         the live one cannot be dropped
     │   ├── GenerationIncomplete   it lacks products that the live one has
     │   ├── GenerationChanged      another one has become the live one
-    │   └── TooFewProducts         percentiles would be chance
+    │   ├── TooFewProducts         percentiles would be chance
+    │   ├── TooFewExamples         nothing can be learned from so few
+    │   └── DirectionWeak          it hardly tells its own examples apart
     ├── ImageError                 a fault of one image: recorded as its result, never ends a run
     │   ├── ImageNotReadable       the file is missing or may not be opened
     │   ├── ImageUnsupported       not an image, or of a format that is not supported
@@ -212,6 +214,14 @@ class GenerationChanged(Conflict):
 
 class TooFewProducts(Conflict):
     code = "too_few_products"
+
+
+class TooFewExamples(Conflict):
+    code = "too_few_examples"
+
+
+class DirectionWeak(Conflict):
+    code = "direction_weak"
 
 
 class ImageError(LookalikeError):

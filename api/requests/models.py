@@ -24,8 +24,8 @@ from services.descriptions import Features, Quantization, Resample
 from services.errors import InvalidFilter
 from services.hashes import SHA256
 from services.outbound.urls import MAX_URL
-from services.query.filters import MAX_KEY, Filter, parse
-from services.query.query import MAX_COLOR_WEIGHT, MAX_EXCLUDED, MAX_GROUP, MAX_LIMIT
+from services.query.filters import MAX_IDS, MAX_KEY, Filter, parse
+from services.query.query import MAX_COLOR_WEIGHT, MAX_EXCLUDED, MAX_GROUP, MAX_LIMIT, MAX_STEPS
 from services.query.terms import MAX_TERMS, MAX_WEIGHT
 from services.records import JobState
 
@@ -356,3 +356,59 @@ class Query(_Request):
         Cursor | None, Field(description="The `next` of the page before. Not with `group_by` or `diversity`.")
     ] = None
     explain: Annotated[bool, Field(description="Say how much of each score is which term's.")] = False
+
+
+class Side(_Request):
+    """One side of a direction: the products that match a filter, or those of some IDs."""
+
+    filter: FilterObject | None = None
+    product_ids: (
+        Annotated[list[Annotated[str, Field(min_length=1, max_length=512)]], Field(min_length=1, max_length=MAX_IDS)]
+        | None
+    ) = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if len(self.model_fields_set) != 1:
+            raise ValueError("give exactly one of filter, product_ids")
+        return self
+
+
+class NewDirection(_Request):
+    """What a direction is learned from: at least 10 products of either side."""
+
+    toward: Annotated[Side, Field(examples=[{"filter": {"must": [{"key": "pattern", "match": {"value": "floral"}}]}}])]
+    away_from: Annotated[Side | None, Field(description="Left out: all other products.")] = None
+    within: Annotated[
+        Key | None,
+        Field(
+            description="An attribute by which products are alike otherwise, such as their category: sides are "
+            "compared within its values only."
+        ),
+    ] = None
+    color_weight: (
+        Annotated[
+            Finite, Field(gt=0, le=MAX_COLOR_WEIGHT, description="Of tuned features. Left out: the best of some.")
+        ]
+        | None
+    ) = None
+    force: Annotated[bool, Field(description="Keep it although it is too weak to be of use.")] = False
+
+
+class AxisPage(_Query):
+    limit: Limit = 10
+    cursor: Annotated[Cursor | None, Field(description="The `next` of the page before.")] = None
+    filter: Annotated[FilterText | None, Field(description="Qdrant's JSON over attributes.")] = None
+    reverse: Annotated[
+        Annotated[bool, BeforeValidator(_flag)], Field(description="Begin with what it leads away from.")
+    ] = False
+
+
+class Path(_Request):
+    """From one product, picture or vector to another one."""
+
+    start: Example
+    end: Example
+    steps: Annotated[int, Field(ge=1, le=MAX_STEPS, description="Products between both.")] = 6
+    filter: FilterObject | None = None
+    color_weight: Annotated[Finite, Field(ge=0, le=MAX_COLOR_WEIGHT, description=_WEIGHT)] | None = None

@@ -1,6 +1,6 @@
 """A query as a request holds it: JSON, or a form with pictures."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from flask import request
@@ -29,10 +29,9 @@ def asked() -> tuple[models.Query, Mapping[str, bytes]]:
     return checked(models.Query, strict_json.parsed(query, "query")), parts
 
 
-def urls_of(wanted: models.Query) -> list[str]:
-    """Where pictures of its terms are, each once."""
-    urls = (each.image_url for each in (*wanted.near, *wanted.like, *wanted.unlike))
-    return sorted({url for url in urls if url is not None})
+def urls_of(wanted: Iterable[models.Example]) -> list[str]:
+    """Where pictures are, each once."""
+    return sorted({each.image_url for each in wanted if each.image_url is not None})
 
 
 def to_query(wanted: models.Query, pictures: Mapping[str, bytes], fetched: Mapping[str, bytes], offset: int) -> Query:
@@ -42,7 +41,7 @@ def to_query(wanted: models.Query, pictures: Mapping[str, bytes], fetched: Mappi
         raise _refused(unused[0], "no term of the query names this part; leave it out, or name it")
 
     def example(field: str, each: models.Example) -> Example:
-        return _example(field, each, pictures, fetched)
+        return to_example(field, each, pictures, fetched)
 
     def operand(field: str, each: models.Term) -> Operand:
         return DirectionTerm(each.direction) if each.direction is not None else example(field, each)
@@ -63,7 +62,10 @@ _SAME = (
 )
 
 
-def _example(field: str, each: models.Example, pictures: Mapping[str, bytes], fetched: Mapping[str, bytes]) -> Example:
+def to_example(
+    field: str, each: models.Example, pictures: Mapping[str, bytes], fetched: Mapping[str, bytes]
+) -> Example:
+    """One term without its weight; `field` says where it is. Raises `RequestInvalid`."""
     if each.product_id is not None:
         return ProductTerm(each.product_id)
     if each.image_url is not None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 
 from api.responses import schemas
-from services.records import Explanation, Neighbor
+from services.records import Answer, Explanation, Neighbor
 
 
 def to_schemas(found: Iterable[Neighbor]) -> list[schemas.Neighbor]:
@@ -28,6 +28,18 @@ def to_answers(found: Iterable[Neighbor]) -> list[schemas.Answer]:
         schemas.Answer(**told.model_dump(), group=each.group, explanation=_explanation(each.explanation))
         for each, told in zip(found, to_schemas(found), strict=True)
     ]
+
+
+def to_answer(found: Answer, next: str | None, warnings: list[schemas.FilterWarning]) -> schemas.Answers:
+    """A page of what a query found."""
+    return schemas.Answers(
+        neighbors=to_answers(found.neighbors),
+        good=found.good,
+        color_weight=found.color_weight,
+        next=next,
+        notes=[schemas.Note(code=each.code, message=each.message) for each in found.notes],
+        warnings=warnings,
+    )
 
 
 def _explanation(found: Explanation | None) -> schemas.Explanation | None:

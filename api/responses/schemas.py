@@ -183,6 +183,40 @@ class Answers(_Response):
     warnings: Warnings = []
 
 
+class Direction(_Response):
+    name: str
+    quality: Annotated[
+        float,
+        Field(
+            description="How well it tells its own sides apart within categories: the area under the ROC curve of "
+            "examples that it was not learned from. 0.5 is chance; below 0.85 it is weak."
+        ),
+    ]
+    weak: bool
+    color_weight: Annotated[float, Field(description="With which it was learned, and is used unless a query says.")]
+    positives: Annotated[Count, Field(description="Examples of what it leads to.")]
+    negatives: Annotated[Count, Field(description="Examples of what it leads away from.")]
+    categories: Annotated[Count, Field(description="In how many categories that both sides have.")]
+    products: Annotated[Count, Field(description="How many the catalog had when it was learned.")]
+    created_at: Time
+    learned_at: Time
+
+
+class Directions(_Response):
+    directions: list[Direction]
+
+
+class Side(_Response):
+    filter: Annotated[Attributes | None, Field(exclude_if=lambda found: found is None)] = None
+    product_ids: Annotated[list[str] | None, Field(exclude_if=lambda found: found is None)] = None
+
+
+class DefinedDirection(Direction):
+    toward: Side
+    away_from: Annotated[Side | None, Field(description="null: all other products.")]
+    within: str | None
+
+
 class Cell(_Response):
     line: Count
     cell: str
@@ -251,7 +285,7 @@ class Comparison(_Response):
 
 
 class Task(_Response):
-    kind: Annotated[str, Field(description="What is done: graph, reindex, promote or evaluate.")]
+    kind: Annotated[str, Field(description="What is done: graph, reindex, promote, evaluate, or direction:NAME.")]
     parameters: dict[str, Any]
     done: Annotated[Count, Field(description="How far it is, mostly in products.")]
     total: Annotated[Count | None, Field(description="null: not known.")]

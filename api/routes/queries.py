@@ -11,7 +11,7 @@ from api.openapi.document import more
 from api.requests import models
 from api.requests.query import asked, to_query, urls_of
 from api.responses import schemas
-from api.responses.neighbors import to_answers
+from api.responses.neighbors import to_answer
 from api.responses.pages import mark_of, offset_of, page_of
 from services.hashes import sha256_of
 
@@ -42,17 +42,10 @@ def query(catalog: str) -> schemas.Answers:
     mark = mark_of(written, *(sha256_of(pictures[name]) for name in sorted(pictures)))
     offset = offset_of(wanted.cursor, found.spec, mark)
     fetched: dict[str, bytes] = {}
-    if urls := urls_of(wanted):
+    if urls := urls_of([*wanted.near, *wanted.like, *wanted.unlike]):
         with waiting(context(), "send the images themselves, or this later"):
             fetched = {url: context().fetch(url) for url in urls}
     question = to_query(wanted, pictures, fetched, offset)
     with context().timers.searches.labels("query").time():
-        answer, next, warnings = page_of(found, question, mark)
-    return schemas.Answers(
-        neighbors=to_answers(answer.neighbors),
-        good=answer.good,
-        color_weight=answer.color_weight,
-        next=next,
-        notes=[schemas.Note(code=each.code, message=each.message) for each in answer.notes],
-        warnings=warnings,
-    )
+        page = page_of(found, question, mark)
+    return to_answer(*page)

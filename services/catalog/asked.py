@@ -18,11 +18,11 @@ from services.errors import (
 from services.images.intake import Picture
 from services.index.vector_index import VectorIndex
 from services.query.direction import Direction
-from services.query.geometry import STEP, UNLIKE, combined, places, sent
+from services.query.geometry import STEP, UNLIKE, combined, places, sent, slerp
 from services.query.likeness import Hashes
 from services.query.query import Query
 from services.query.space import Space
-from services.query.terms import DirectionTerm, Example, ImageTerm, Operand, ProductTerm, VectorTerm
+from services.query.terms import DirectionTerm, Example, ImageTerm, Operand, ProductTerm, Term, VectorTerm
 from services.records import Attributes, Note, Pixels, Point, Role, Vector, Vectors
 
 
@@ -126,6 +126,30 @@ class Asking:
         return self._whole(
             parts, True, color_weight, [examples[each] for each in wanted if not isinstance(each, DirectionTerm)], notes
         )
+
+    def between(
+        self,
+        start: Example,
+        end: Example,
+        steps: int,
+        color_weight: float | None,
+        space: Callable[[], Space | None],
+    ) -> list[Asked]:
+        """What so many places between two examples ask, in even steps on the arc from one to the other.
+
+        Raises what `asked` does.
+        """
+        query = Query(near=(Term(start), Term(end)), color_weight=color_weight)
+        found = self._examples([start, end])
+        weight = self._color_weight(query, {})
+        mean, notes = self._mean(space())
+        ends = places(np.stack([found[start].vector, found[end].vector]), mean, weight)
+        whole: list[Asked] = []
+        for step in range(1, steps + 1):
+            at = slerp(ends[0], ends[1], step / (steps + 1))
+            part = Part("near", start, sent(at, weight))
+            whole.append(self._whole([part], True, weight, [], notes))
+        return whole
 
     def _parts(
         self, query: Query, examples: dict[Operand, _Found], mean: Vector | None, color_weight: float

@@ -26,6 +26,7 @@ from services.index.vector_index import VectorIndex
 from services.names import checked_product_id
 from services.query.filters import Filter
 from services.query.query import Query
+from services.query.terms import Example
 from services.records import (
     Answer,
     Attributes,
@@ -109,6 +110,7 @@ class Catalog(Keeping):
             load_encoder=self.load_encoder,
             encode=partial(encoder.encode, urgent=True),
             space=self.space.now,
+            direction=self.directions.named,
         )
 
     @property
@@ -246,6 +248,21 @@ class Catalog(Keeping):
         with pictures what `search_image` does.
         """
         return self._searcher.answer(query)
+
+    def path(
+        self,
+        start: Example,
+        end: Example,
+        steps: int,
+        *,
+        filter: Filter | None = None,
+        color_weight: float | None = None,
+    ) -> Answer:
+        """So many products between two, no two the same, in even steps; fewer where there are not as many.
+
+        Raises what `query` does.
+        """
+        return self._searcher.path(start, end, steps, filter=filter, color_weight=color_weight)
 
     def _removed(self, pages: Iterable[Sequence[str]], version: int) -> removal.Removed:
         deletes = (Change(each, ChangeKind.DELETE, version=version) for page in pages for each in page)

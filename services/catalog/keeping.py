@@ -9,6 +9,7 @@ from typing import Self
 from services.catalog import copying
 from services.catalog.beside import Beside
 from services.catalog.bringing import Pictures
+from services.catalog.directions import KeptDirections
 from services.catalog.reading import Reading
 from services.catalog.space import KeptSpace
 from services.catalog.tombstones import purge, read_tombstones
@@ -55,6 +56,13 @@ class Keeping(Reading):
             *(index, spec.features, intake.media),
             described=lambda: self.spec.space,
             describe=partial(self._describe_space, spec.generation),
+        )
+        self.directions = KeptDirections(
+            *(index, intake.media),
+            described=lambda: self.spec,
+            renewed=lambda: self._renew().spec,
+            describe=self._describe_directions,
+            space=self.space.now,
         )
 
     def declare(self, attributes: Mapping[str, AttributeKind]) -> dict[str, OtherKinds]:
@@ -156,6 +164,10 @@ class Keeping(Reading):
         with self._describing:
             self._change(lambda now: with_space(now, generation, hash))
             self.spec = replace(self.spec, space=hash)
+
+    def _describe_directions(self, change: Callable[[CatalogSpec], CatalogSpec]) -> None:
+        with self._describing:
+            self.spec = replace(self.spec, directions=self._change(change).directions)
 
     def _describe(self, spec: CatalogSpec) -> None:
         self._save(spec)

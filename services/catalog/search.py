@@ -10,16 +10,16 @@ from services.catalog.asked import Asked, Asking, no_directions
 from services.catalog.diffusion import CANDIDATES, order
 from services.catalog.labels import group_at
 from services.descriptions import Features
-from services.errors import TooFewProducts
+from services.errors import InvalidInput, InvalidQuery, TooFewProducts
 from services.images.intake import Picture
 from services.index.vector_index import VectorIndex
 from services.query.direction import Direction
 from services.query.filters import Filter
 from services.query.geometry import diverse
 from services.query.likeness import Hashes, is_good, likeness
-from services.query.query import MAX_LIMIT, Query
+from services.query.query import MAX_LIMIT, MAX_STEPS, Query, checked_weight
 from services.query.space import Space
-from services.query.terms import ImageTerm, ProductTerm, Term, VectorTerm
+from services.query.terms import Example, ImageTerm, ProductTerm, Term, VectorTerm
 from services.records import Answer, Attributes, Explanation, Neighbor, Note, Pixels, TermShare, Vector, Vectors
 
 DIVERSE = 5
@@ -117,6 +117,36 @@ class Searcher:
             color_weight=asked.color_weight,
             notes=(*asked.notes, *notes),
         )
+
+    def path(
+        self,
+        start: Example,
+        end: Example,
+        steps: int,
+        *,
+        filter: Filter | None = None,
+        color_weight: float | None = None,
+    ) -> Answer:
+        """See `Catalog.path`."""
+        if not 1 <= steps <= MAX_STEPS:
+            raise InvalidInput(f"The steps {steps} are refused; a path has 1 to {MAX_STEPS}.")
+        for each in (start, end):
+            Term(each).checked()
+        checked_weight(color_weight)
+        if start == end:
+            raise InvalidQuery(f"The path leads from {start} to itself: name another end.")
+        space = self._space()
+        taken = [each.product_id for each in (start, end) if isinstance(each, ProductTerm)]
+        found: list[Neighbor] = []
+        notes: tuple[Note, ...] = ()
+        used = 1.0
+        for asked in self._asking.between(start, end, steps, color_weight, lambda: space):
+            nearest = self._index.search(asked.vector, limit=1, filter=filter, exclude=taken)
+            taken += [each.product_id for each in nearest]
+            found += [self._told(each, asked, space) for each in nearest]
+            notes, used = asked.notes, asked.color_weight
+        good = None if space is None else sum(is_good(each.likeness) for each in found)
+        return Answer(neighbors=found, good=good, color_weight=used, notes=notes)
 
     def _min_score(self, query: Query, asked: Asked, space: Space | None) -> float | None:
         """The lowest score of an answer, whichever way it was given; above 1 where no product can have it."""

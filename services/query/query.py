@@ -14,6 +14,8 @@ MAX_COLOR_WEIGHT = 10
 MAX_DIVERSE = 200
 """The largest page of diverse answers: five times as many are compared with each other."""
 MAX_GROUP = 100
+MAX_STEPS = 50
+"""Products between the ends of a path."""
 MAX_EXCLUDED = 1000
 
 
