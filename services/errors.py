@@ -30,7 +30,9 @@ operation can succeed (`retryable`). A message is one sentence that names what i
     │   ├── GenerationUnchanged    it would be what the live one is
     │   ├── GenerationLive         the live one cannot be dropped
     │   ├── GenerationIncomplete   it lacks products that the live one has
-    │   └── GenerationChanged      another one has become the live one
+    │   ├── GenerationChanged      another one has become the live one
+    │   ├── TooFewExamples         nothing can be learned from so few
+    │   └── DirectionWeak          it hardly tells its own examples apart
     ├── ImageError                 a fault of one image: recorded as its result, never ends a run
     │   ├── ImageNotReadable       the file is missing or may not be opened
     │   ├── ImageUnsupported       not an image, or of a format that is not supported
@@ -302,6 +304,14 @@ class FeaturesNotFound(EncoderError):
 
 class TooFewImages(Conflict):
     code = "too_few_images"
+
+
+class TooFewExamples(Conflict):
+    code = "too_few_examples"
+
+
+class DirectionWeak(Conflict):
+    code = "direction_weak"
 
 
 class DataError(LookalikeError):
