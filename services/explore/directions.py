@@ -209,7 +209,7 @@ def _auc(vectors: Vectors, positive: _Marks, category: _Rows) -> float:
         folds = _folds(positive, category, random)
         for fold in range(FOLDS):
             out = folds == fold
-            along = vectors[out] @ _discriminant(vectors, positive, category)
+            along = vectors[out] @ _discriminant(vectors[~out], positive[~out], category[~out])
             for each in np.unique(category[out]):
                 there = category[out] == each
                 ahead, behind = along[there & positive[out]], along[there & ~positive[out]]
