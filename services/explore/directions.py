@@ -189,7 +189,7 @@ def _solved(matrix: _Floats, right: _Floats) -> _Floats:
     """Zeros where the matrix is: all vectors of each category are the same."""
     if not matrix.any():
         return np.zeros_like(right)
-    solution: _Floats = np.linalg.solve(matrix, right)
+    solution: _Floats = np.asarray(np.linalg.solve(matrix, right), np.float64)
     return solution
 
 
@@ -209,7 +209,7 @@ def _auc(vectors: Vectors, positive: _Marks, category: _Rows) -> float:
         folds = _folds(positive, category, random)
         for fold in range(FOLDS):
             out = folds == fold
-            along = vectors[out] @ _discriminant(vectors, positive, category)
+            along = vectors[out] @ _discriminant(vectors[~out], positive[~out], category[~out])
             for each in np.unique(category[out]):
                 there = category[out] == each
                 ahead, behind = along[there & positive[out]], along[there & ~positive[out]]
