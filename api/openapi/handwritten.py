@@ -70,6 +70,7 @@ IMAGE = {"type": "string", "format": "binary"}
 PUT_FORM = _object("image", image=IMAGE, attributes=ATTRIBUTES)
 PATCH_FORM = _object(image=IMAGE, attributes=ATTRIBUTES) | {"minProperties": 1}
 QUERY_FORM = _object("query", query={"$ref": f"{_REF}Query"}, **dict.fromkeys(models.PICTURES, IMAGE))
+PATH_FORM = _object("query", query={"$ref": f"{_REF}Path"}, **dict.fromkeys(models.PICTURES, IMAGE))
 SEARCH_FORM = _object("image", image=IMAGE, query={"$ref": f"{_REF}SearchOptions"})
 
 FEED = {"type": "string", "contentMediaType": "application/x-ndjson", "description": "one Change a line."}

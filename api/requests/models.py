@@ -352,8 +352,10 @@ class Query(_Request):
     group_by: Key | None = None
     group_size: Annotated[int, Field(ge=1, le=MAX_GROUP, description="Answers of a group, at most.")] = 1
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Answers; with `group_by`, groups.")] = 10
+    offset: Annotated[int, Field(ge=0, le=MAX_OFFSET, description="Not with `group_by` or `diversity`.")] = 0
     cursor: Annotated[
-        Cursor | None, Field(description="The `next` of the page before. Not with `group_by` or `diversity`.")
+        Cursor | None,
+        Field(description="The `next` of the page before, in place of `offset`. Not with `group_by` or `diversity`."),
     ] = None
     explain: Annotated[bool, Field(description="Say how much of each score is which term's.")] = False
 

@@ -1,6 +1,7 @@
 """A query as a request holds it: JSON, or a form with pictures."""
 
 from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 import numpy as np
 from flask import request
@@ -12,21 +13,25 @@ from api.requests.images import pictures_form
 from services.query.query import Query
 from services.query.terms import DirectionTerm, Example, ImageTerm, Operand, ProductTerm, Term, VectorTerm
 
+Wanted = TypeVar("Wanted", models.Query, models.Path)
 
-def asked() -> tuple[models.Query, Mapping[str, bytes]]:
-    """The query of this request, and the pictures that came with it, by the names of their parts.
+
+def asked(model: type[Wanted]) -> tuple[Wanted, Mapping[str, bytes]]:
+    """The query or path of this request, and the pictures that came with it, by the names of their parts.
 
     Raises `RequestError`s, `ImageError`s.
     """
     if request.mimetype == "application/json":
-        return json_body(models.Query), {}
+        return json_body(model), {}
     if request.mimetype != "multipart/form-data":
         raise unsupported("application/json", "multipart/form-data")
     parts = pictures_form(models.PICTURES, {"query": MAX_JSON})
     if "query" not in parts:
-        raise _refused("query", "the form needs this part, with the query as JSON")
+        raise refused("query", "the form needs this part, with the query as JSON")
     query = parts.pop("query")
-    return checked(models.Query, strict_json.parsed(query, "query")), parts
+    wanted = checked(model, strict_json.parsed(query, "query"))
+    _check_used(wanted, parts)
+    return wanted, parts
 
 
 def urls_of(wanted: Iterable[models.Example]) -> list[str]:
@@ -36,9 +41,6 @@ def urls_of(wanted: Iterable[models.Example]) -> list[str]:
 
 def to_query(wanted: models.Query, pictures: Mapping[str, bytes], fetched: Mapping[str, bytes], offset: int) -> Query:
     """The query of the catalog. `fetched` are the pictures at its URLs. Raises `RequestError`s."""
-    used = {each.image for each in (*wanted.near, *wanted.like, *wanted.unlike) if each.image is not None}
-    if unused := sorted(pictures.keys() - used):
-        raise _refused(unused[0], "no term of the query names this part; leave it out, or name it")
 
     def example(field: str, each: models.Example) -> Example:
         return to_example(field, each, pictures, fetched)
@@ -72,11 +74,20 @@ def to_example(
         return ImageTerm(fetched[each.image_url], each.image_url)
     if each.image is not None:
         if each.image not in pictures:
-            raise _refused(f"{field}.image", f"the form has no part {each.image}; add it, or leave the term out")
+            raise refused(f"{field}.image", f"the form has no part {each.image}; add it, or leave the term out")
         return ImageTerm(pictures[each.image], each.image)
     with np.errstate(over="ignore"):
         return VectorTerm(np.array(each.vector, np.float32), field)
 
 
-def _refused(field: str, why: str) -> RequestInvalid:
+def _check_used(wanted: models.Query | models.Path, pictures: Mapping[str, bytes]) -> None:
+    examples = (
+        (wanted.start, wanted.end) if isinstance(wanted, models.Path) else (*wanted.near, *wanted.like, *wanted.unlike)
+    )
+    if unused := sorted(pictures.keys() - {each.image for each in examples}):
+        raise refused(unused[0], "no term of the query names this part; leave it out, or name it")
+
+
+def refused(field: str, why: str) -> RequestInvalid:
+    """What is wrong with a field of the request."""
     return RequestInvalid([Fault(f"{field}: {why}.", RequestInvalid.code, field)])

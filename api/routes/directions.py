@@ -7,10 +7,11 @@ from api.access.auth import opened_by
 from api.access.keys import Scope
 from api.context import context
 from api.ingest import Answer, begun_task, waiting
+from api.openapi import handwritten
 from api.openapi.document import more
 from api.requests import models
 from api.requests.body import json_body, target_sha
-from api.requests.query import to_example, urls_of
+from api.requests.query import asked, to_example, urls_of
 from api.responses import schemas
 from api.responses.neighbors import to_answer
 from api.responses.pages import mark_of, offset_of, page_of
@@ -122,7 +123,7 @@ def axis(catalog: str, name: str, page: models.AxisPage) -> schemas.Answers:
 @bp.doc(
     extensions=more(
         *(404, 413, 415, 429, 503),
-        body={"application/json": models.Path},
+        body={"application/json": models.Path, "multipart/form-data": handwritten.PATH_FORM},
         curl="-X POST -H 'Content-Type: application/json' "
         """-d '{"start": {"product_id": "sneaker-12"}, "end": {"product_id": "boot-3"}}'""",
     )
@@ -131,15 +132,15 @@ def axis(catalog: str, name: str, page: models.AxisPage) -> schemas.Answers:
 def path(catalog: str) -> schemas.Answers:
     """Find products that lead from one look to another
 
-    In even steps, no two the same, the ends left out.
+    In even steps, no two the same, the ends left out. These are products, or pictures as in a query.
     """
-    wanted = json_body(models.Path)
+    wanted, pictures = asked(models.Path)
     found = context().catalog(catalog)
     fetched: dict[str, bytes] = {}
     if urls := urls_of([wanted.start, wanted.end]):
         with waiting(context(), "send this later"):
             fetched = {url: context().fetch(url) for url in urls}
-    ends = [to_example(name, getattr(wanted, name), {}, fetched) for name in ("start", "end")]
+    ends = [to_example(name, getattr(wanted, name), pictures, fetched) for name in ("start", "end")]
     with context().timers.searches.labels("path").time():
         answer = found.path(*(ends[0], ends[1], wanted.steps), filter=wanted.filter, color_weight=wanted.color_weight)
     return to_answer(answer, None, [])

@@ -9,11 +9,12 @@ from api.ingest import waiting
 from api.openapi import handwritten
 from api.openapi.document import more
 from api.requests import models
-from api.requests.query import asked, to_query, urls_of
+from api.requests.query import asked, refused, to_query, urls_of
 from api.responses import schemas
 from api.responses.neighbors import to_answer
 from api.responses.pages import mark_of, offset_of, page_of
 from services.hashes import sha256_of
+from services.query.filters import written
 
 bp = APIBlueprint("queries", __name__, url_prefix="/v1/catalogs/<segment:catalog>", tag="Search")
 
@@ -36,11 +37,14 @@ def query(catalog: str) -> schemas.Answers:
     examples; `near` takes terms with weights, of either sign. Products that are terms are no answers. Pictures are at
     URLs, or are parts of a form beside the part `query`.
     """
-    wanted, pictures = asked()
+    wanted, pictures = asked(models.Query)
+    if wanted.cursor is not None and wanted.offset:
+        raise refused("cursor", "it stands in place of offset; give one of them")
     found = context().catalog(catalog)
-    written = wanted.model_dump_json(exclude={"cursor", "limit"}, by_alias=True)
-    mark = mark_of(written, *(sha256_of(pictures[name]) for name in sorted(pictures)))
-    offset = offset_of(wanted.cursor, found.spec, mark)
+    rest = wanted.model_dump_json(exclude={"cursor", "limit", "offset", "filter"})
+    only = written(wanted.filter) if wanted.filter else ""
+    mark = mark_of(rest, only, *(sha256_of(pictures[name]) for name in sorted(pictures)))
+    offset = wanted.offset or offset_of(wanted.cursor, found.spec, mark)
     fetched: dict[str, bytes] = {}
     if urls := urls_of([*wanted.near, *wanted.like, *wanted.unlike]):
         with waiting(context(), "send the images themselves, or this later"):

@@ -10,14 +10,14 @@ from services.catalog.asked import Asked, Asking, no_directions
 from services.catalog.diffusion import CANDIDATES, order
 from services.catalog.labels import group_at
 from services.descriptions import Features
-from services.errors import InvalidInput, InvalidQuery, TooFewProducts
+from services.errors import TooFewProducts
 from services.images.intake import Picture
 from services.index.vector_index import VectorIndex
 from services.query.direction import Direction
 from services.query.filters import Filter
 from services.query.geometry import diverse
 from services.query.likeness import Hashes, is_good, likeness
-from services.query.query import MAX_LIMIT, MAX_STEPS, Query, checked_weight
+from services.query.query import MAX_LIMIT, Query, check_path
 from services.query.space import Space
 from services.query.terms import Example, ImageTerm, ProductTerm, Term, VectorTerm
 from services.records import Answer, Attributes, Explanation, Neighbor, Note, Pixels, TermShare, Vector, Vectors
@@ -128,13 +128,7 @@ class Searcher:
         color_weight: float | None = None,
     ) -> Answer:
         """See `Catalog.path`."""
-        if not 1 <= steps <= MAX_STEPS:
-            raise InvalidInput(f"The steps {steps} are refused; a path has 1 to {MAX_STEPS}.")
-        for each in (start, end):
-            Term(each).checked()
-        checked_weight(color_weight)
-        if start == end:
-            raise InvalidQuery(f"The path leads from {start} to itself: name another end.")
+        check_path(start, end, steps, color_weight)
         space = self._space()
         taken = [each.product_id for each in (start, end) if isinstance(each, ProductTerm)]
         found: list[Neighbor] = []

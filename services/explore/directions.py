@@ -189,7 +189,7 @@ def _solved(matrix: _Floats, right: _Floats) -> _Floats:
     """Zeros where the matrix is: all vectors of each category are the same."""
     if not matrix.any():
         return np.zeros_like(right)
-    solution: _Floats = np.linalg.solve(matrix, right)
+    solution: _Floats = np.asarray(np.linalg.solve(matrix, right), np.float64)
     return solution
 
 

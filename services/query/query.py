@@ -124,6 +124,17 @@ class Query:
         return (("rerank", self.rerank), ("diversity", bool(self.diversity)), ("group_by", self.group_by is not None))
 
 
+def check_path(start: Example, end: Example, steps: int, color_weight: float | None) -> None:
+    """Raises `InvalidQuery` and other `InvalidInput`s where there is no such path between two examples."""
+    if not 1 <= steps <= MAX_STEPS:
+        raise InvalidInput(f"The steps {steps} are refused; a path has 1 to {MAX_STEPS}.")
+    for each in (start, end):
+        Term(each).checked()
+    checked_weight(color_weight)
+    if start == end:
+        raise InvalidQuery(f"The path leads from {start} to itself: name another end.")
+
+
 def checked_score(score: float | None) -> float | None:
     """The lowest score itself. Raises `InvalidInput` outside of -1..1."""
     if score is not None and not -1 <= score <= 1:
