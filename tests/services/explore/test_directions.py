@@ -167,16 +167,9 @@ def test_a_step_in_a_space_of_colors_ranks_stored_vectors_as_that_space_does() -
 
 
 def test_a_color_weight_is_taken_only_where_it_tells_more_apart() -> None:
-    spaces = [Space(COLORS), Space(COLORS, 5.0)]
-    of_layers, of_color = (examples(shift=0.15 * axis(number)) for number in (7, COLORS + 2))
-    assert learned(of_layers, spaces).space.weight == 1
-    faint = examples(shift=0.03 * axis(COLORS + 2))
-    assert learned(of_color, spaces).auc > 0.95
-    assert learned(faint, spaces).auc >= learned(faint, spaces[:1]).auc
-
-
-def test_a_space_is_worth_what_it_gains() -> None:
-    """Given a color that layers hide, I expect the weight that brings it out; whichever stands first, if both do."""
+    """Given a difference in layers, I expect the plain space; given one in colors that layers hide, the weight that
+    brings it out; and where two do about as well, whichever stands first."""
+    assert learned(examples(shift=0.15 * axis(7)), [Space(COLORS), Space(COLORS, 5.0)]).space.weight == 1
     random = np.random.default_rng(7)
 
     def side(sign: float) -> Floats:
@@ -186,7 +179,9 @@ def test_a_space_is_worth_what_it_gains() -> None:
         return unit(rows)
 
     hidden = Examples(side(1), side(-1), [None] * 40, [None] * 40)
-    plain, heavy = (learned(hidden, [Space(COLORS, weight)]) for weight in (1.0, 400.0))
+    plain, heavy, heavier = (learned(hidden, [Space(COLORS, weight)]) for weight in (1.0, 400.0, 440.0))
     assert heavy.auc > plain.auc + directions.GAIN
+    assert 0 < abs(heavier.auc - heavy.auc) < directions.GAIN
     assert learned(hidden, [plain.space, heavy.space]).space == heavy.space
-    assert learned(hidden, [heavy.space, heavy.space]).space == heavy.space
+    for two in ([heavy.space, heavier.space], [heavier.space, heavy.space]):
+        assert learned(hidden, two).space == two[0]
