@@ -196,8 +196,8 @@ def _solved(matrix: _Floats, right: _Floats) -> _Floats:
 def _residuals(vectors: _Floats, category: _Rows) -> _Floats:
     """What is left of vectors without the mean of their category."""
     _, which, sizes = np.unique(category, return_inverse=True, return_counts=True)
-    sums = np.zeros((len(sizes), vectors.shape[1]))
-    np.add.at(sums, which, vectors)
+    starts = np.cumsum(sizes) - sizes
+    sums = np.add.reduceat(vectors[np.argsort(which, kind="stable")], starts)
     return vectors - (sums / sizes[:, None])[which]
 
 
