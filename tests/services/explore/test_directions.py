@@ -148,6 +148,8 @@ def test_a_step_of_nothing_is_the_query_and_steps_lead_to_the_side_they_are_towa
     np.testing.assert_allclose(found.stepped(query, 0), query, atol=1e-6)
     positions = [float(found.stepped(query, amount) @ found.vector) for amount in (-1.0, 0.0, 0.25, 1.0, 4.0)]
     assert positions == sorted(positions)
+    queries = np.stack([query, -query])
+    np.testing.assert_allclose(found.stepped(queries, 0.5)[1], found.stepped(-query, 0.5), atol=1e-6)
     stepped = query + 2 * found.vector
     np.testing.assert_allclose(found.stepped(query, 1), stepped / np.linalg.norm(stepped), atol=1e-6)
 
