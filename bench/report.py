@@ -1,4 +1,4 @@
-"""Writes what `bench/results` holds into docs/performance.md and models.md: each table between its marks, and plots.
+"""Writes what `bench/results` holds into pages of docs: each table between its marks, and plots.
 
     python bench/report.py
 
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from navigation_tables import navigation_tables
 from plots import plot_costs, plot_table
 from tables import Line, Result, Table, tables
 
@@ -18,13 +19,14 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "bench" / "results"
 PAGE = ROOT / "docs" / "performance.md"
 MODELS = ROOT / "docs" / "models.md"
+NAVIGATION = ROOT / "docs" / "navigation.md"
 PLOTS = ROOT / "docs" / "performance"
 METRICS = {"precision@1": "1-NN", "precision@5": "precision@5", "precision@10": "precision@10", "map": "mAP"}
 
 
 def main() -> None:
     results = read(RESULTS)
-    for path in (PAGE, MODELS):
+    for path in (PAGE, MODELS, NAVIGATION):
         path.write_text(page(path.read_text(), results))
     PLOTS.mkdir(exist_ok=True)
     for table in tables(results):
@@ -48,6 +50,9 @@ def page(text: str, results: Mapping[str, Result]) -> str:
         blocks["start-up"] = costs_markdown(costs["start_seconds"], "seconds")
     for found in results.get("evaluation", {}).get("labels", ()):
         blocks[f"by-{found['label']}"] = evaluation_markdown(found)
+    if navigation := results.get("navigation"):
+        blocks |= navigation_tables(navigation)
+        blocks["navigation-machine"] = f"Measured on {described(navigation['machine'])}."
     blocks["machine"] = "\n".join(machines(results))
 
     def filled(match: re.Match[str]) -> str:

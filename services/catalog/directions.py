@@ -19,7 +19,7 @@ import structlog
 from services.catalog.definition import Definition, Side, from_bytes, to_bytes
 from services.catalog.labels import group_at
 from services.catalog.space import CHANGED, CHECK_SECONDS
-from services.descriptions import LAYERS_DIM, CatalogSpec, LearnedDirection, rfc3339
+from services.descriptions import CatalogSpec, LearnedDirection, rfc3339
 from services.errors import (
     Conflict,
     DataCorrupt,
@@ -38,7 +38,7 @@ from services.records import Point, Vector, Vectors
 from services.storage.media import Media
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-MOST = 2000
+MOST = 1000
 """Examples of a side that are learned from. Products come in the order of hashes of their IDs: these are a sample."""
 MAX_DIRECTIONS = 100
 COLOR_WEIGHTS = (1.0, 2.0, 5.0)
@@ -124,7 +124,6 @@ class KeptDirections:
 
     def _learn(self, name: str, definition: Definition, check: Callable[[], object]) -> LearnedDirection:
         # Late: it is needed only here.
-        from services.explore.directions import Space as Scaled
         from services.explore.directions import learned, usable
 
         examples = self._examples(definition, check)
@@ -132,7 +131,7 @@ class KeptDirections:
         weights = (definition.color_weight,) if definition.color_weight else COLOR_WEIGHTS
         spec = self._described()
         weights = weights if spec.features == "tuned" else (1.0,)
-        found = learned(examples, [Scaled(LAYERS_DIM, weight) for weight in weights])
+        found = learned(examples, weights)
         if not definition.force:
             found = usable(found, f"Direction {name}")
         check()
@@ -142,7 +141,7 @@ class KeptDirections:
             object=self._media.put_object(to_bytes(definition, found.vector)),
             fingerprint=spec.fingerprint,
             quality=round(found.auc, 6),
-            color_weight=found.space.weight,
+            color_weight=found.color_weight,
             positives=found.positives,
             negatives=found.negatives,
             categories=found.categories,

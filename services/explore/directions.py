@@ -8,57 +8,34 @@ Statistical Association 84, 1989). So a direction learned from red mugs and blue
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from services.errors import DirectionWeak, TooFewExamples
+from services.query.geometry import places
 from services.records import Vector, Vectors
 
 FEWEST = 10
 """Examples that each side needs in categories that both sides have."""
 SHRINKAGE = 0.8
 """The share of the multiple of the identity in the covariance, 0 to 1. At 1 a direction is the difference of means."""
-STEP = 2.0
-"""The length of the step of amount 1, beside a query of length one."""
-GOOD, USABLE = 0.85, 0.65
-"""The least `auc` of a direction that is good, and of one that is used without being forced."""
-GAIN = 0.02
-"""A space must tell so much more apart than an earlier one to be taken instead of it."""
+USABLE = 0.65
+"""The least `auc` of a direction that is used without being forced."""
+GAIN = 0.05
+"""So much more `auc` must a color weight give than an earlier one to be taken instead of it. With 0.02, some directions
+to a pattern got a color weight, which leads them astray."""
 
 FOLDS = 5
 HELD_OUT = 1000
 """Examples are held out again, with other folds, until they are so many in all: few give a quality that is chance."""
 SEED = 0
 
-Quality = Literal["good", "weak", "unusable"]
 _Rows = npt.NDArray[np.int64]
 _Marks = npt.NDArray[np.bool_]
 _Floats = npt.NDArray[np.float64]
 _Number = TypeVar("_Number", np.float32, np.float64)
-
-
-@dataclass(frozen=True)
-class Space:
-    """Where arithmetic on vectors of length one is done: their color part counts `weight` times as much there.
-
-    Attributes:
-        colors: Where the color part begins; the length of the vectors where they have none.
-        weight: As a search's `color_weight`, above 0. The color part is multiplied by its square root on both sides
-            of a cosine, where a search multiplies that of the query alone by all of it.
-    """
-
-    colors: int
-    weight: float = 1.0
-
-    def scaled(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Vectors, float32 (..., dim), brought into this space: of length one, those of zeros stay zeros."""
-        if self.weight == 1:
-            return _unit(vectors)
-        scaled = vectors.copy()
-        scaled[..., self.colors :] *= np.float32(np.sqrt(self.weight))
-        return _unit(scaled)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,12 +56,12 @@ class Examples:
 
 
 @dataclass(frozen=True, eq=False)
-class Direction:
-    """A direction in a space, from negatives to positives.
+class Learned:
+    """A direction from negatives to positives.
 
     Attributes:
-        vector: float32 (dim,), of length one, in `space`.
-        space: Where it was learned and where steps are taken.
+        vector: float32 (dim,), of length one, in the space with the color weight: see `services.query.geometry`.
+        color_weight: With which it was learned.
         auc: How well it tells examples that were held out apart: the share of pairs, a positive and a negative of one
             category, in which the positive is farther along, 0 to 1; 0.5 is chance.
         positives: How many were used; those of categories that only one side has are not.
@@ -93,38 +70,22 @@ class Direction:
     """
 
     vector: Vector
-    space: Space
+    color_weight: float
     auc: float
     positives: int
     negatives: int
     categories: int
 
-    @property
-    def quality(self) -> Quality:
-        """What `auc` means for people."""
-        return "good" if self.auc >= GOOD else "weak" if self.auc >= USABLE else "unusable"
 
-    def stepped(self, query: Vector, amount: float) -> Vector:
-        """The query, float32 (dim,), after a step, to be sent to an index of stored vectors: float32 (dim,), of length
-        one. The index's score is its cosine with what is stored.
-
-        Args:
-            query: Centered, of length one.
-            amount: How far, in steps of `STEP`; below 0 towards the negatives.
-        """
-        moved = self.space.scaled(query) + np.float32(STEP * amount) * self.vector
-        # The other square root of the weight, which stored vectors do not have.
-        return self.space.scaled(moved)
-
-
-def learned(examples: Examples, spaces: Sequence[Space]) -> Direction:
-    """The direction from negatives to positives, in the first space in which it is about as good as in any.
+def learned(examples: Examples, color_weights: Sequence[float] = (1.0,)) -> Learned:
+    """The direction from negatives to positives, with the first color weight that does about as well as any.
 
     The same examples in the same order give the same direction.
 
     Args:
         examples: Two sets.
-        spaces: To choose from, at least one, the one that disturbs other likenesses least first.
+        color_weights: To choose from, each above 0, the one that disturbs other likenesses least first; of features
+            without a color part, 1 alone.
 
     Raises:
         TooFewExamples: One side has fewer than `FEWEST` in categories that both sides have.
@@ -137,19 +98,19 @@ def learned(examples: Examples, spaces: Sequence[Space]) -> Direction:
             f"A direction needs {FEWEST} examples on each side, in categories that both sides have; there are "
             f"{sides[0]} for it and {sides[1]} against: name more of them, or no category attribute."
         )
-    found = [(space, _auc(space.scaled(vectors), positive, category)) for space in spaces]
+    found = [(weight, _auc(places(vectors, None, weight), positive, category)) for weight in color_weights]
     enough = max(auc for _, auc in found) - GAIN
-    space, auc = next(each for each in found if each[1] >= enough)
-    vector = _discriminant(space.scaled(vectors), positive, category)
+    weight, auc = next(each for each in found if each[1] >= enough)
+    vector = _discriminant(places(vectors, None, weight), positive, category)
     if not vector.any():
         raise DirectionWeak("The two sets look the same, so no direction leads from one to the other: name others.")
-    return Direction(vector.astype(np.float32), space, auc, *sides, len(np.unique(category)))
+    return Learned(vector.astype(np.float32), weight, auc, *sides, len(np.unique(category)))
 
 
-def usable(direction: Direction, what: str) -> Direction:
+def usable(direction: Learned, what: str) -> Learned:
     """The direction itself. Raises `DirectionWeak` where it is so weak that it is used only if that is forced; `what`
     names it."""
-    if direction.quality == "unusable":
+    if direction.auc < USABLE:
         raise DirectionWeak(
             f"The quality of {what} is {direction.auc:.3f}, and chance is 0.5: name examples that differ in one thing, "
             f"or more of them, or force it; {USABLE} is needed."
@@ -189,15 +150,14 @@ def _solved(matrix: _Floats, right: _Floats) -> _Floats:
     """Zeros where the matrix is: all vectors of each category are the same."""
     if not matrix.any():
         return np.zeros_like(right)
-    solution: _Floats = np.asarray(np.linalg.solve(matrix, right), np.float64)
-    return solution
+    return np.asarray(np.linalg.solve(matrix, right), np.float64)
 
 
 def _residuals(vectors: _Floats, category: _Rows) -> _Floats:
     """What is left of vectors without the mean of their category."""
     _, which, sizes = np.unique(category, return_inverse=True, return_counts=True)
-    sums = np.zeros((len(sizes), vectors.shape[1]))
-    np.add.at(sums, which, vectors)
+    starts = np.cumsum(sizes) - sizes
+    sums = np.add.reduceat(vectors[np.argsort(which, kind="stable")], starts)
     return vectors - (sums / sizes[:, None])[which]
 
 

@@ -33,6 +33,7 @@ LITTLE_BUT_LONG = {
     "tuned": "--rounds 1 --seconds 0.1 --batch 2 --pictures 20",
     "tuned_folder": "--old 4 --new 2 --rounds 1",
     "evaluation": "--per-category 56",
+    "navigation": "--per-category 40 --untrained 40",
     "service": "--lines 400 --images 8 --clients 4 --rounds 1 --side 100 --encoder efficientnet_lite0",
 }
 """Whole commands that load encoders, most of them several times."""

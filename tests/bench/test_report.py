@@ -4,8 +4,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from navigation_tables import navigation_tables
 from plots import plot_costs, plot_table
-from report import MODELS, PAGE, PLOTS, RESULTS, cells, markdown, page, read
+from report import MODELS, NAVIGATION, PAGE, PLOTS, RESULTS, cells, markdown, page, read
 from suite import OPTIONS
 from tables import Line, Table, tables
 
@@ -14,9 +15,10 @@ def test_every_bench_has_a_full_result_and_the_page_is_what_they_say() -> None:
     results = read(RESULTS)
     assert set(results) == set(OPTIONS)
     again = "write it anew with: python bench/report.py"
-    for path in (PAGE, MODELS):
+    for path in (PAGE, MODELS, NAVIGATION):
         assert path.read_text() == page(path.read_text(), results), again
     assert all(f"<!-- table by-{each['label']} -->" in MODELS.read_text() for each in results["evaluation"]["labels"])
+    assert all(f"<!-- table {name} -->" in NAVIGATION.read_text() for name in navigation_tables(results["navigation"]))
     for table in tables(results):
         assert f"<!-- table {table.name} -->" in PAGE.read_text()
         assert f"performance/{table.name}.svg" in PAGE.read_text()
