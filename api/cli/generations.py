@@ -4,7 +4,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -28,11 +27,11 @@ from api.cli.sheet import write_comparison
 from api.cli.workspace import AnyCatalogs, opened_catalogs, printable
 from services import settings
 from services.catalog.catalogs import Catalogs
-from services.catalog.generations import Generations
+from services.catalog.generations import Generations, described
 from services.catalog.opening import CatalogOptions
 from services.catalog.passes import Pass, Watch
 from services.descriptions import Features, Generation, Quantization, Resample
-from services.encoders.specs import checked_spec, trained
+from services.encoders.specs import checked_spec
 from services.errors import GenerationNotFound
 
 if TYPE_CHECKING:
@@ -266,13 +265,7 @@ def _described(generations: AnyGenerations, id: str) -> dict[str, Any]:
 
 
 def _row(generation: Generation, products: int | None) -> dict[str, Any]:
-    row = asdict(generation) | {
-        "state": generation.state.value,
-        "trained": trained(generation.weights),
-        "products": products,
-    }
-    row.pop("learned")  # it is in the fingerprint
-    return row
+    return described(generation) | {"products": products}
 
 
 def _told(done: Pass) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Routes of generations: another encoder for a catalog, without a stop."""
 
-from dataclasses import asdict
 from typing import cast
 
 from apiflask import APIBlueprint
@@ -15,10 +14,9 @@ from api.requests import models
 from api.requests.body import json_body, target_sha
 from api.responses import schemas
 from api.responses.neighbors import to_schemas
-from services.catalog.generations import Generations
+from services.catalog.generations import Generations, described
 from services.catalog.opening import CatalogOptions
 from services.descriptions import Generation
-from services.encoders.specs import trained
 
 PAIRS = 20
 NEIGHBORS = 10
@@ -158,6 +156,4 @@ def _generations(catalog: str) -> Generations:
 
 
 def _to_schema(generation: Generation, products: int | None) -> schemas.Generation:
-    described = asdict(generation) | {"state": generation.state.value, "trained": trained(generation.weights)}
-    described.pop("learned")  # it is in the fingerprint
-    return schemas.Generation(**described, products=products)
+    return schemas.Generation(**described(generation), products=products)

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from services.catalog.beginning import begun, check
 from services.catalog.catalog import Catalog
@@ -27,6 +28,7 @@ from services.catalog.switching import (
     without,
 )
 from services.descriptions import CatalogSpec, Generation, GenerationState, as_live, live, rfc3339
+from services.encoders.specs import trained
 from services.errors import GenerationIncomplete, GenerationNotFound
 from services.failpoints import hit
 from services.index.vector_index import never
@@ -294,3 +296,10 @@ class Generations:
 
     def _describe(self, change: Callable[[CatalogSpec], CatalogSpec]) -> None:
         self._catalogs.describe(self._catalogs.renewed(self._name).spec, change)
+
+
+def described(generation: Generation) -> dict[str, Any]:
+    """A generation as it is shown: its fields as JSON, and whether its weights are trained. What objects it has in
+    media is its own affair."""
+    shown = asdict(generation) | {"state": generation.state.value, "trained": trained(generation.weights)}
+    return {name: value for name, value in shown.items() if name not in ("learned", "space")}

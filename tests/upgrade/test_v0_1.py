@@ -73,6 +73,7 @@ def stored(catalogs: Catalogs) -> dict[str, Any]:
     # What a catalog of v0.1 has none of.
     assert found["spec"].pop("generations") == () and found["spec"].pop("generation_created_at") is None
     assert (found["spec"].pop("features"), found["spec"].pop("learned")) == ("head", None)
+    assert (found["spec"].pop("space"), found["spec"].pop("directions")) == (None, ())
     return found
 
 

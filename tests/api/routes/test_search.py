@@ -26,7 +26,7 @@ def shop(service: Any) -> Any:
 
 def ids(answer: Any) -> list[str]:
     assert answer.status_code == 200, answer.text
-    assert answer.json.keys() == {"neighbors", "next"}
+    assert answer.json.keys() == {"neighbors", "good", "next"}
     return [neighbor["product_id"] for neighbor in answer.json["neighbors"]]
 
 
@@ -38,6 +38,8 @@ def test_neighbors_of_a_product_are_best_first_without_itself(shop: Any) -> None
     assert answer.json["neighbors"][0] == {
         "product_id": "red-2",
         "score": scores[0],
+        "percentile": None,
+        "likeness": None,
         "attributes": {"color": "red", "number": 2},
     }
     assert answer.json["next"] is None
@@ -223,7 +225,7 @@ def test_a_product_that_is_not_there_has_no_neighbors(shop: Any) -> None:
 
 def test_an_empty_catalog_has_no_neighbors(service: Any) -> None:
     answer = service.client.post(SEARCH, data=service.picture(), content_type="image/png")
-    assert (answer.status_code, answer.json) == (200, {"neighbors": [], "next": None})
+    assert (answer.status_code, answer.json) == (200, {"neighbors": [], "good": None, "next": None})
 
 
 def test_searches_are_measured(shop: Any) -> None:
