@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from services.catalog.facets import AttributeFacets
+from services.catalog.number_facets import Bin, Numbers
 from services.catalog.search import SearchOptions, checked_score, checked_weight
 from services.descriptions import AttributeKind, CatalogSpec
 from services.names import checked_catalog_name, checked_product_id
 from services.query.filters import Filter
-from services.records import FilterWarning, Neighbor, OtherKinds, Product
+from services.records import Facet, FilterWarning, Neighbor, OtherKinds, Product
 
 CATALOGS = "/v1/catalogs"
 
@@ -50,6 +52,17 @@ def to_product(product: Mapping[str, Any]) -> Product:
 
 def to_neighbor(neighbor: Mapping[str, Any]) -> Neighbor:
     return Neighbor(neighbor["product_id"], neighbor["score"], neighbor["attributes"])
+
+
+def to_facets(found: Mapping[str, Any]) -> AttributeFacets:
+    """The facets of one attribute."""
+    values, numbers = found["values"], found["numbers"]
+    return AttributeFacets(
+        found["key"],
+        AttributeKind(found["kind"]),
+        None if values is None else tuple(Facet(**each) for each in values),
+        numbers and Numbers(**{**numbers, "histogram": tuple(Bin(**each) for each in numbers["histogram"])}),
+    )
 
 
 def to_warning(warning: Mapping[str, Any]) -> FilterWarning:
