@@ -22,6 +22,7 @@ from api.requests.paths import RawPaths, Segment, unquoted
 from api.responses.problems import register
 from api.routes import (
     backup,
+    directions,
     docs,
     evaluations,
     facets,
@@ -31,6 +32,7 @@ from api.routes import (
     jobs,
     keys,
     products,
+    queries,
     search,
     tasks,
     uploads,
@@ -84,6 +86,8 @@ def create_app(
         images,
         uploads,
         facets,
+        queries,
+        directions,
         search,
         jobs,
         tasks,

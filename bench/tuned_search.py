@@ -110,7 +110,7 @@ def searcher(index: EdgeIndex, features: Features) -> Searcher:
     def never(_: object = None) -> NoReturn:
         raise AssertionError("vectors are searched by, and need no encoder")
 
-    return Searcher(index, "bench", features=features, decode=never, load_encoder=never, encode=never)
+    return Searcher(index, "bench", features=features, take=never, load_encoder=never, encode=never)
 
 
 def ask(sides: dict[str, Side], count: int, seed: int) -> None:

@@ -133,6 +133,7 @@ def _catalogs(
             parts.encoder,
             form=form_of(spec),
             save=parts.save,
+            describe=parts.describe,
             check_space=registry.check_space,
             batch_size=settings.batch_size,
             observe=observe,

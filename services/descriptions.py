@@ -16,6 +16,11 @@ Features = Literal["head", "tuned"]
 one stretched to a square, and colors, in 128 numbers, by what is learned from the catalog's own pictures.
 """
 
+LAYERS_DIM = 96
+"""Numbers that `tuned` features have of the layers; 224 gave the same precision."""
+COLOR_DIM = 32
+"""Numbers that `tuned` features have of the colors; they come last."""
+
 Fit = Literal["stretch", "pad"]
 """How an image becomes a square: its sides are stretched, or it is padded with white."""
 
@@ -78,6 +83,30 @@ class Generation:
     drop_at: str | None = None
     features: Features = "head"
     learned: str | None = None
+    space: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedDirection:
+    """A direction of a catalog, as far as lists show it; what it was learned from, and its vector, are the object in
+    media that has the SHA-256 `object`.
+
+    `fingerprint` is that of the vectors that it was learned from, `products` how many the catalog had then. `quality`
+    is the area under the ROC curve, 0.5 to 1, `positives` and `negatives` are the examples of either side, `categories`
+    how many of these both sides had. Times are RFC 3339 in UTC.
+    """
+
+    name: str
+    object: str
+    fingerprint: str | None
+    quality: float
+    color_weight: float
+    positives: int
+    negatives: int
+    categories: int
+    products: int
+    created_at: str
+    learned_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +117,10 @@ class CatalogSpec:
 
     `encoder`, `weights` (`imagenet`, `random:SEED` or a file), `resample`, `dim`, `fingerprint` (None only while no
     encoder has been loaded for the catalog), `quantization`, `generation` (the folder or collection that holds the
-    vectors), `generation_created_at` (None: when the catalog was), `features` and `learned` (what `tuned` features have
-    learned: the SHA-256 of an object in media) are those of the live generation. `generations` are the others that are
-    kept, in the order in which they got their states.
+    vectors), `generation_created_at` (None: when the catalog was), `features`, `learned` (what `tuned` features have
+    learned: the SHA-256 of an object in media) and `space` (that of its `services.query.space`; None: not known yet)
+    are those of the live generation. `generations` are the others that are kept, in the order in which they got their
+    states. `directions` are ordered by name.
     """
 
     name: str
@@ -108,12 +138,16 @@ class CatalogSpec:
     generations: tuple[Generation, ...] = ()
     features: Features = "head"
     learned: str | None = None
+    space: str | None = None
+    directions: tuple[LearnedDirection, ...] = ()
 
     @property
     def objects(self) -> tuple[str, ...]:
-        """The objects in media that it names: what the features of its generations have learned."""
-        named = (self.learned, *(each.learned for each in self.generations))
-        return tuple(each for each in named if each is not None)
+        """The objects in media that it names: what the features of its generations have learned, their spaces, and
+        the directions."""
+        of_others = (hash for each in self.generations for hash in (each.learned, each.space))
+        named = (self.learned, self.space, *of_others, *(each.object for each in self.directions))
+        return tuple(dict.fromkeys(each for each in named if each is not None))
 
     @property
     def kept(self) -> tuple[Generation, ...]:
@@ -147,6 +181,7 @@ def live(spec: CatalogSpec) -> Generation:
         since=at,
         features=spec.features,
         learned=spec.learned,
+        space=spec.space,
     )
 
 
@@ -165,9 +200,23 @@ def as_live(spec: CatalogSpec, generation: Generation) -> CatalogSpec:
         generations=(),
         features=generation.features,
         learned=generation.learned,
+        space=generation.space,
     )
+
+
+def with_space(now: CatalogSpec, id: str, hash: str) -> CatalogSpec:
+    """The description with the space of a generation, if it still has that generation."""
+    if id == now.generation:
+        return replace(now, space=hash)
+    others = (replace(each, space=hash) if each.id == id else each for each in now.generations)
+    return replace(now, generations=tuple(others))
 
 
 def to_generations(described: Iterable[Mapping[str, Any]]) -> tuple[Generation, ...]:
     """Generations out of the JSON of their fields. Raises `TypeError`, `KeyError` and `ValueError` for what is none."""
     return tuple(Generation(**{**each, "state": GenerationState(each["state"])}) for each in described)
+
+
+def to_directions(described: Iterable[Mapping[str, Any]]) -> tuple[LearnedDirection, ...]:
+    """Directions out of the JSON of their fields. Raises `TypeError` for what is none."""
+    return tuple(LearnedDirection(**each) for each in described)

@@ -15,12 +15,14 @@ operation can succeed (`retryable`). A message is one sentence that names what i
     │   ├── InvalidSetting
     │   ├── InvalidChange          a malformed change, or a body without one
     │   ├── AttributeNotIndexed
+    │   ├── InvalidQuery           terms that cannot be read, or that point nowhere
     │   ├── NotSortable            an attribute that is not declared as a number
     │   └── LabelUnusable          no product has it, or no two products share a value
     ├── NotFound
     │   ├── CatalogNotFound
     │   ├── ProductNotFound
     │   ├── GenerationNotFound
+    │   ├── DirectionNotFound
     │   ├── JobNotFound
     │   └── MediaNotFound
     ├── Conflict                   the request is valid, but not for this catalog
@@ -31,7 +33,10 @@ operation can succeed (`retryable`). A message is one sentence that names what i
     │   ├── GenerationUnchanged    it would be what the live one is
     │   ├── GenerationLive         the live one cannot be dropped
     │   ├── GenerationIncomplete   it lacks products that the live one has
-    │   └── GenerationChanged      another one has become the live one
+    │   ├── GenerationChanged      another one has become the live one
+    │   ├── TooFewProducts         percentiles would be chance
+    │   ├── TooFewExamples         nothing can be learned from so few
+    │   └── DirectionWeak          it hardly tells its own examples apart
     ├── ImageError                 a fault of one image: recorded as its result, never ends a run
     │   ├── ImageNotReadable       the file is missing or may not be opened
     │   ├── ImageUnsupported       not an image, or of a format that is not supported
@@ -137,6 +142,10 @@ class LabelUnusable(InvalidInput):
     code = "label_unusable"
 
 
+class InvalidQuery(InvalidInput):
+    code = "query_invalid"
+
+
 class NotFound(LookalikeError):
     code = "not_found"
 
@@ -151,6 +160,10 @@ class ProductNotFound(NotFound):
 
 class GenerationNotFound(NotFound):
     code = "generation_not_found"
+
+
+class DirectionNotFound(NotFound):
+    code = "direction_not_found"
 
 
 class JobNotFound(NotFound):
@@ -202,6 +215,18 @@ class GenerationIncomplete(Conflict):
 
 class GenerationChanged(Conflict):
     code = "generation_changed"
+
+
+class TooFewProducts(Conflict):
+    code = "too_few_products"
+
+
+class TooFewExamples(Conflict):
+    code = "too_few_examples"
+
+
+class DirectionWeak(Conflict):
+    code = "direction_weak"
 
 
 class ImageError(LookalikeError):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -200,13 +200,72 @@ class AttributeUpdate:
     url: str | None = None
 
 
+Likeness = Literal["same_picture", "near_duplicate", "very_alike", "alike", "weak"]
+"""How alike a product is to a query, in a word: see `services.query.likeness`."""
+
+
+Role = Literal["near", "like", "unlike"]
+"""Where a term stands in a query."""
+
+
+@dataclass(frozen=True, slots=True)
+class TermShare:
+    """How much of a score one term of a query makes: all of them together are the score."""
+
+    role: Role
+    term: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a product answers: the share of each term, and the attributes that it has in common with all products that
+    are wanted."""
+
+    terms: tuple[TermShare, ...]
+    in_common: Attributes
+
+
 @dataclass(frozen=True, slots=True)
 class Neighbor:
-    """A product and how much it looks like the query: cosine, -1..1, larger is nearer."""
+    """A product and how much it looks like the query.
+
+    `score` is the cosine, -1..1, larger is nearer. `percentile` says how many random pairs of products are less alike,
+    0..100, and `likeness` the same in a word; None where the catalog has too few products to know. `group` is the value
+    that products were grouped by, None where it has none. `image` and `perceptual` are the hashes of its picture.
+    """
 
     product_id: str
     score: float
     attributes: Attributes
+    percentile: float | None = None
+    likeness: Likeness | None = None
+    group: str | None = None
+    explanation: Explanation | None = None
+    image: str | None = field(default=None, compare=False)
+    perceptual: str | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a caller should know of an answer. `code` is stable, `message` is a sentence."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a query found, best first.
+
+    `good` is how many of them are at least alike; 0 means that there is no good match, None that the catalog has too
+    few products to know. `color_weight` is the one that was used.
+    """
+
+    neighbors: list[Neighbor]
+    good: int | None
+    color_weight: float
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.catalog.catalog import Catalog
-from workers import evaluations, generations
+from workers import directions, evaluations, generations
 from workers.graphs import GRAPH
 from workers.tasks import Do, TaskRun
 
@@ -23,4 +23,5 @@ def kinds(keep_seconds: float) -> Mapping[str, Do]:
         generations.REINDEX: generations.reindex(keep_seconds),
         generations.PROMOTE: generations.promote(keep_seconds),
         evaluations.EVALUATE: evaluations.evaluate,
+        directions.DIRECTION: directions.learn,
     }

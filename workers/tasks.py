@@ -139,7 +139,8 @@ class Tasks:
     def _do(self, held: ActiveClaim) -> None:
         claim, task = held.claim, held.claim.task
         assert task is not None
-        do = self._kinds.get(task.kind)
+        # What follows a colon tells tasks of a kind apart, of which several may wait.
+        do = self._kinds.get(task.kind.partition(":")[0])
         if do is None:
             log.warning("a task is left to a worker of a newer version", kind=task.kind)
             self._report(lambda: self._claims.give_back(claim, pause=UNKNOWN_SECONDS))

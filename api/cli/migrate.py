@@ -11,6 +11,7 @@ from api.cli.other_kinds import as_json_object, report_others
 from api.cli.output import catalog_option, command, data_option, display, json_option, print_json, progress, stdout
 from services import bootstrap, settings
 from services.catalog.catalogs import Catalogs
+from services.catalog.objects import objects
 from services.errors import InvalidSetting
 from services.records import OtherKinds
 from services.settings import Settings
@@ -52,12 +53,12 @@ def migrate(here: Catalogs, there: Catalogs, name: str) -> tuple[dict[str, Any],
     source = here.get(name)
     originals = here.intake.media
     # Read first: without it, nothing is to be made there.
-    learned = originals.read_object(source.spec.learned) if source.spec.learned else None
+    kept = [data for _, data in objects(originals, source.spec)]
     target = there.adopt(source.spec)
     there.intake.media.sign()
-    if learned is not None:
-        there.intake.check_space(len(learned))
-        there.intake.media.put_object(learned)
+    for each in kept:
+        there.intake.check_space(len(each))
+        there.intake.media.put_object(each)
     with progress() as bar:
         points = bar.track(source.points(), total=source.count(), description=f"Copying {name}")
         products = target.copy(points, None if originals.place == there.intake.media.place else originals)

@@ -11,8 +11,8 @@ from services.catalog import opening
 from services.catalog.catalog import Catalog
 from services.catalog.catalogs import Catalogs
 from services.catalog.opening import CatalogOptions
-from services.catalog.search import MAX_LIMIT
 from services.paging import paginate
+from services.query.query import MAX_LIMIT
 from services.settings import Settings
 from services.storage.folder import service_url
 

@@ -9,7 +9,9 @@ from typing import Any, Unpack
 
 from api.client.changes import Removals
 from api.client.connection import Client
+from api.client.directions import RemoteDirections
 from api.client.feed import Feed, Sync
+from api.client.queries import Queries
 from api.client.tasks import done_task
 from api.client.timings import TIMINGS, Timings
 from api.client.uploads import Uploads
@@ -27,7 +29,7 @@ from api.client.wire import (
 )
 from services.catalog.facets import AttributeFacets
 from services.catalog.removal import Removed
-from services.catalog.search import MAX_LIMIT, SearchOptions
+from services.catalog.search import SearchOptions
 from services.descriptions import AttributeKind, CatalogSpec
 from services.encoders.specs import trained
 from services.errors import ImageError, ProductNotFound
@@ -36,7 +38,9 @@ from services.images.limits import Limits
 from services.names import checked_product_id
 from services.paging import paginate
 from services.query.filters import Filter
-from services.records import Change, FilterWarning, Neighbor, OtherKinds, Outcome, Product, Progress
+from services.query.query import MAX_LIMIT, Query
+from services.query.terms import Example
+from services.records import Answer, Change, FilterWarning, Neighbor, OtherKinds, Outcome, Product, Progress
 from services.settings import Settings
 
 LOAD_SECONDS = 1000.0
@@ -68,6 +72,8 @@ class RemoteCatalog:
         uploads = Uploads(client, self._path, settings.max_image_bytes, timings.patience)
         self._feed = Feed(client, self._path, uploads, self.load_encoder, timings)
         self._removals = Removals(client, self._path, timings)
+        self._queries = Queries(client, self._path, LOAD_SECONDS)
+        self.directions = RemoteDirections(client, self._path, lambda: self.spec.features, timings)
         self._timings = timings
 
     @property
@@ -161,6 +167,25 @@ class RemoteCatalog:
         Raises `ProductNotFound`, `InvalidInput`.
         """
         return self._neighbors(json={"product_id": checked_product_id(product_id), **search_json(options)})
+
+    def query(self, query: Query) -> Answer:
+        """What a query finds, best first; its pictures are sent, `queries.MAX_PICTURES` at most.
+
+        Raises what `Catalog.query` does.
+        """
+        return self._queries.query(query)
+
+    def path(
+        self,
+        start: Example,
+        end: Example,
+        steps: int,
+        *,
+        filter: Filter | None = None,
+        color_weight: float | None = None,
+    ) -> Answer:
+        """So many products between two, as `Catalog.path` finds them."""
+        return self._queries.path(start, end, steps, filter=filter, color_weight=color_weight)
 
     def thumbnail(self, product_id: str) -> bytes:
         """A WebP of the image whose longer side has 320 pixels. Raises `ProductNotFound`, `MediaNotFound`."""

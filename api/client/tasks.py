@@ -16,6 +16,7 @@ def done_task(
     what: str,
     timings: Timings,
     *,
+    method: str = "POST",
     body: Mapping[str, Any] | None = None,
     watch: Callable[[Mapping[str, Any]], object] = lambda _: None,
 ) -> Mapping[str, Any]:
@@ -26,13 +27,14 @@ def done_task(
         path: Where the request is sent that begins it.
         what: What it makes, for messages.
         timings: How long it is waited for.
+        method: That of the request.
         body: What the request says, as JSON.
         watch: Called with the task, again and again.
 
     Raises what the task ended with, `Conflict` where it was canceled.
     """
     sent: dict[str, Any] = {} if body is None else {"json": body}
-    job = client.json("POST", path, headers={"Idempotency-Key": uuid4().hex}, patience=timings.patience, **sent)
+    job = client.json(method, path, headers={"Idempotency-Key": uuid4().hex}, patience=timings.patience, **sent)
     try:
         job = finished(client, job, what, timings, lambda now: watch(now["task"]))
     except KeyboardInterrupt:

@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from services.catalog.directions import NAME
 from services.catalog.facets import AttributeFacets
 from services.catalog.number_facets import Bin, Numbers
-from services.catalog.search import SearchOptions, checked_score, checked_weight
+from services.catalog.search import SearchOptions
 from services.descriptions import AttributeKind, CatalogSpec
+from services.errors import DirectionNotFound
 from services.names import checked_catalog_name, checked_product_id
 from services.query.filters import Filter
-from services.records import Facet, FilterWarning, Neighbor, OtherKinds, Product
+from services.query.query import checked_score, checked_weight
+from services.records import Explanation, Facet, FilterWarning, Neighbor, OtherKinds, Product, TermShare
 
 CATALOGS = "/v1/catalogs"
 
@@ -28,6 +31,13 @@ def product_path(catalog: str, product_id: str) -> str:
 def generation_path(catalog: str, generation: str) -> str:
     """The path of a generation under that of its catalog."""
     return f"{catalog}/generations/{_segment(generation)}"
+
+
+def direction_path(catalog: str, name: str) -> str:
+    """The path of a direction under that of its catalog. Raises `DirectionNotFound` where none can have the name."""
+    if not NAME.fullmatch(name):
+        raise DirectionNotFound(f"There is no direction {name[:80]!r}: see `lookalike directions list`.")
+    return f"{catalog}/directions/{_segment(name)}"
 
 
 def to_spec(catalog: Mapping[str, Any]) -> CatalogSpec:
@@ -51,7 +61,22 @@ def to_product(product: Mapping[str, Any]) -> Product:
 
 
 def to_neighbor(neighbor: Mapping[str, Any]) -> Neighbor:
-    return Neighbor(neighbor["product_id"], neighbor["score"], neighbor["attributes"])
+    """A product of an answer; what an older service does not say of it is None."""
+    explained = neighbor.get("explanation")
+    return Neighbor(
+        neighbor["product_id"],
+        neighbor["score"],
+        neighbor["attributes"],
+        percentile=neighbor.get("percentile"),
+        likeness=neighbor.get("likeness"),
+        group=neighbor.get("group"),
+        explanation=None if explained is None else _to_explanation(explained),
+    )
+
+
+def _to_explanation(explained: Mapping[str, Any]) -> Explanation:
+    terms = tuple(TermShare(each["role"], each["term"], each["share"]) for each in explained["terms"])
+    return Explanation(terms, explained["in_common"])
 
 
 def to_facets(found: Mapping[str, Any]) -> AttributeFacets:

@@ -1,6 +1,6 @@
 """Images that come with a request: as its body, or as a part of a form."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from api.context import context
 from api.errors import BodyTooLarge
@@ -49,6 +49,22 @@ def picture_form(others: Mapping[str, int]) -> tuple[dict[str, bytes], str]:
     if "image" in found:
         checked_picture(found["image"])
     return found, digest(found)
+
+
+def pictures_form(names: Collection[str], others: Mapping[str, int]) -> dict[str, bytes]:
+    """The parts of a form, of which those of these names are images; `others` with their limits. The images together
+    may have as many bytes as one.
+
+    Raises `RequestError`s, `ImageError`s.
+    """
+    limit = context().settings.max_image_bytes
+    try:
+        found = parts(Body(limit + sum(others.values()) + BESIDE), {**dict.fromkeys(names, limit), **others})
+    except BodyTooLarge:
+        raise _too_large(limit) from None
+    for name in found.keys() & names:
+        checked_picture(found[name])
+    return found
 
 
 def check_kept() -> None:

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.errors import Fault, RequestInvalid
 from api.requests.models import FilterObject, FilterText, Flag, Listed, Page
 from services.catalog.facets import MAX_FACETED
-from services.catalog.search import MAX_LIMIT
 from services.query.filters import MAX_KEY
+from services.query.query import MAX_LIMIT
 
 _BETWEEN_COMMAS = re.compile(r'(?:[^,"]|"[^"]*"?)+')
 

@@ -1,14 +1,49 @@
 """Neighbors as the API shows them."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 
 from api.responses import schemas
-from services.records import Neighbor
+from services.records import Answer, Explanation, Neighbor
 
 
 def to_schemas(found: Iterable[Neighbor]) -> list[schemas.Neighbor]:
     """Neighbors as the API shows them."""
     return [
-        schemas.Neighbor(product_id=each.product_id, score=each.score, attributes=dict(each.attributes))
+        schemas.Neighbor(
+            product_id=each.product_id,
+            score=each.score,
+            percentile=each.percentile,
+            likeness=each.likeness,
+            attributes=dict(each.attributes),
+        )
         for each in found
     ]
+
+
+def to_answers(found: Iterable[Neighbor]) -> list[schemas.Answer]:
+    """The same of a query."""
+    found = [*found]
+    return [
+        schemas.Answer(**told.model_dump(), group=each.group, explanation=_explanation(each.explanation))
+        for each, told in zip(found, to_schemas(found), strict=True)
+    ]
+
+
+def to_answer(found: Answer, next: str | None, warnings: list[schemas.FilterWarning]) -> schemas.Answers:
+    """A page of what a query found."""
+    return schemas.Answers(
+        neighbors=to_answers(found.neighbors),
+        good=found.good,
+        color_weight=found.color_weight,
+        next=next,
+        notes=[schemas.Note(code=each.code, message=each.message) for each in found.notes],
+        warnings=warnings,
+    )
+
+
+def _explanation(found: Explanation | None) -> schemas.Explanation | None:
+    if found is None:
+        return None
+    terms = [schemas.TermShare(**asdict(each)) for each in found.terms]
+    return schemas.Explanation(terms=terms, in_common=dict(found.in_common))

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from api.requests.models import Scopes
 from api.responses.facets import AttributeFacets
 from services.descriptions import Features, Quantization, Resample
-from services.records import JobState
+from services.records import JobState, Likeness
 
 Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 Count = Annotated[int, Field(ge=0)]
@@ -124,16 +124,111 @@ class Products(_Response):
     warnings: Warnings = []
 
 
+Percentile = Annotated[
+    float | None,
+    Field(
+        description="How many random pairs of the catalog's products are less alike, 0 to 100. Unlike a score, it "
+        "means the same with every encoder. null while the catalog has too few products to know."
+    ),
+]
+LikenessOf = Annotated[
+    Likeness | None,
+    Field(
+        description="The percentile in a word. `same_picture` and `near_duplicate` are told by hashes of the pictures."
+    ),
+]
+
+
 class Neighbor(_Response):
     product_id: str
-    score: float
+    score: Annotated[float, Field(description="The cosine with the query, -1 to 1.")]
+    percentile: Percentile
+    likeness: LikenessOf
     attributes: Attributes
+
+
+Good = Annotated[
+    Count | None,
+    Field(description="How many of these are at least alike. 0: there is no good match; null: not known."),
+]
 
 
 class Neighbors(_Response):
     neighbors: list[Neighbor]
+    good: Good
     next: str | None
     warnings: Warnings = []
+
+
+class TermShare(_Response):
+    role: Literal["near", "like", "unlike"]
+    term: str
+    share: Annotated[float, Field(description="What it adds to the score; all shares together are the score.")]
+
+
+class Explanation(_Response):
+    terms: list[TermShare]
+    in_common: Annotated[Attributes, Field(description="Attributes with the same value in all products wanted.")]
+
+
+class Answer(Neighbor):
+    group: Annotated[
+        str | None,
+        Field(exclude_if=lambda found: found is None, description="With `group_by`: the value that it has, as text."),
+    ] = None
+    explanation: Annotated[
+        Explanation | None, Field(exclude_if=lambda found: found is None, description="With `explain`.")
+    ] = None
+
+
+class Note(_Response):
+    code: Literal["direction_weak", "filter_would_do", "groups_cut", "not_centered"]
+    message: str
+
+
+class Answers(_Response):
+    neighbors: list[Answer]
+    good: Good
+    color_weight: Annotated[float, Field(description="The one that was used.")]
+    next: str | None
+    notes: Annotated[
+        list[Note], Field(exclude_if=lambda found: not found, description="What to know of this answer.")
+    ] = []
+    warnings: Warnings = []
+
+
+class Direction(_Response):
+    name: str
+    quality: Annotated[
+        float,
+        Field(
+            description="How well it tells its own sides apart within categories: the area under the ROC curve of "
+            "examples that it was not learned from. 0.5 is chance; below 0.85 it is weak."
+        ),
+    ]
+    weak: bool
+    color_weight: Annotated[float, Field(description="With which it was learned, and is used unless a query says.")]
+    positives: Annotated[Count, Field(description="Examples of what it leads to.")]
+    negatives: Annotated[Count, Field(description="Examples of what it leads away from.")]
+    categories: Annotated[Count, Field(description="In how many categories that both sides have.")]
+    products: Annotated[Count, Field(description="How many the catalog had when it was learned.")]
+    created_at: Time
+    learned_at: Time
+
+
+class Directions(_Response):
+    directions: list[Direction]
+
+
+class Side(_Response):
+    filter: Annotated[Attributes | None, Field(exclude_if=lambda found: found is None)] = None
+    product_ids: Annotated[list[str] | None, Field(exclude_if=lambda found: found is None)] = None
+
+
+class DefinedDirection(Direction):
+    toward: Side
+    away_from: Annotated[Side | None, Field(description="null: all other products.")]
+    within: str | None
 
 
 class Cell(_Response):
@@ -204,7 +299,7 @@ class Comparison(_Response):
 
 
 class Task(_Response):
-    kind: Annotated[str, Field(description="What is done: graph, reindex, promote or evaluate.")]
+    kind: Annotated[str, Field(description="What is done: graph, reindex, promote, evaluate, or direction:NAME.")]
     parameters: dict[str, Any]
     done: Annotated[Count, Field(description="How far it is, mostly in products.")]
     total: Annotated[Count | None, Field(description="null: not known.")]

@@ -1,11 +1,5 @@
 """Routes of search: products that look like a product, an image or a vector."""
 
-import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error
-from collections.abc import Callable
-from hashlib import sha256
-
 import numpy as np
 from apiflask import APIBlueprint
 from flask import request
@@ -22,12 +16,10 @@ from api.requests.body import MAX_JSON, checked, json_body, unsupported
 from api.requests.images import is_picture, picture_body, picture_form
 from api.responses import schemas
 from api.responses.neighbors import to_schemas
-from api.responses.warnings import warned
+from api.responses.pages import offset_of, page_of
 from services.catalog.catalog import Catalog
-from services.catalog.search import MAX_LIMIT
-from services.descriptions import CatalogSpec
-from services.errors import GenerationChanged
-from services.records import Neighbor
+from services.query.query import Query
+from services.query.terms import ImageTerm, Operand, ProductTerm, Term, VectorTerm
 
 bp = APIBlueprint("search", __name__, url_prefix="/v1/catalogs/<segment:catalog>", tag="Search")
 
@@ -45,7 +37,7 @@ def neighbors(catalog: str, product_id: str, page: models.NeighborsPage) -> sche
 
     Best first, without the product itself. `next` is null on the last page.
     """
-    return _by_product(context().catalog(catalog), product_id, page)
+    return _page("product_id", context().catalog(catalog), page, ProductTerm(product_id))
 
 
 @bp.post("/search")
@@ -75,7 +67,7 @@ def search(catalog: str, page: models.NeighborsPage) -> schemas.Neighbors:
     """
     found = context().catalog(catalog)
     if is_picture(request.mimetype):
-        return _by_picture(found, picture_body()[0], page)
+        return _page("image", found, page, ImageTerm(picture_body()[0]))
     if request.args:
         name = next(iter(request.args))
         raise _refused(name, "parameters of the URL go with an image as the body; write it into the JSON")
@@ -87,82 +79,39 @@ def search(catalog: str, page: models.NeighborsPage) -> schemas.Neighbors:
     if "image" not in parts:
         raise _refused("image", "the form needs this part, with the file")
     options = checked(models.SearchOptions, strict_json.parsed(parts.get("query", b"{}"), "query"))
-    return _by_picture(found, parts["image"], options)
+    return _page("image", found, options, ImageTerm(parts["image"]))
 
 
 def _by_json(catalog: Catalog, wanted: models.Search) -> schemas.Neighbors:
     if len(ways := [way for way in WAYS if getattr(wanted, way) is not None]) != 1:
         raise _refused(ways[1] if ways else WAYS[0], f"give exactly one of {', '.join(WAYS)}")
     if wanted.product_id is not None:
-        return _by_product(catalog, wanted.product_id, wanted)
+        return _page("product_id", catalog, wanted, ProductTerm(wanted.product_id))
     if wanted.image_url is not None:
         with waiting(context(), "send the image itself, or this later"):
             picture = context().fetch(wanted.image_url)
-        return _by_picture(catalog, picture, wanted)
+        return _page("image", catalog, wanted, ImageTerm(picture))
     with np.errstate(over="ignore"):
         vector = np.array(wanted.vector, np.float32)
-    return _page("vector", catalog, wanted, lambda **options: catalog.search(vector, **options))
+    return _page("vector", catalog, wanted, VectorTerm(vector))
 
 
-def _by_product(catalog: Catalog, product_id: str, options: Options) -> schemas.Neighbors:
-    return _page("product_id", catalog, options, lambda **those: catalog.neighbors(product_id, **those))
-
-
-def _by_picture(catalog: Catalog, picture: bytes, options: Options) -> schemas.Neighbors:
-    return _page("image", catalog, options, lambda **those: catalog.search_image(picture, **those))
-
-
-def _page(by: str, catalog: Catalog, options: Options, find: Callable[..., list[Neighbor]]) -> schemas.Neighbors:
-    """A page and the cursor of the next. Requests one neighbor more than the page has, to know if there is a next."""
-    offset = _offset(options, catalog.spec)
-    limit = min(options.limit + 1, MAX_LIMIT)
-    with context().timers.searches.labels(by).time():
-        found = find(
-            limit=limit,
-            offset=offset,
-            filter=options.filter,
-            min_score=options.min_score,
-            color_weight=options.color_weight,
-            rerank=options.rerank,
-        )
-    end = offset + options.limit
-    # A later page may be empty only because the one before was the last.
-    is_empty = not found and options.filter is not None and not (offset and catalog.count(options.filter))
-    goes_on = len(found) >= limit and end <= models.MAX_OFFSET
-    return schemas.Neighbors(
-        neighbors=to_schemas(found[: options.limit]),
-        next=_cursor(end, catalog.spec) if goes_on else None,
-        warnings=warned(catalog, options.filter) if is_empty else [],
-    )
-
-
-def _offset(options: Options, spec: CatalogSpec) -> int:
-    if options.cursor is None:
-        return options.offset
-    if options.offset:
+def _page(by: str, catalog: Catalog, options: Options, operand: Operand) -> schemas.Neighbors:
+    """What is near a product, a picture or a vector; `by` says which, for the metrics."""
+    if options.cursor is not None and options.offset:
         raise _refused("cursor", "it stands in place of offset; give one of them")
-    try:
-        text = urlsafe_b64decode(options.cursor.encode() + b"==").decode("ascii")
-    except (Error, ValueError):
-        text = ""
-    found = re.fullmatch(r"o([0-9]{1,6})g([0-9a-f]{8})", text)
-    if not found or (offset := int(found[1])) > models.MAX_OFFSET:
-        raise _refused("cursor", "it is invalid; take `next` of the previous page")
-    if found[2] != _mark(spec):
-        raise GenerationChanged(
-            f"Another generation of catalog {spec.name} has become the live one since the page before, and ranks "
-            "products differently: begin again without a cursor."
-        )
-    return offset
-
-
-def _cursor(offset: int, spec: CatalogSpec) -> str:
-    return urlsafe_b64encode(f"o{offset}g{_mark(spec)}".encode()).decode().rstrip("=")
-
-
-def _mark(spec: CatalogSpec) -> str:
-    """What tells a catalog's generations apart."""
-    return sha256(spec.generation.encode()).hexdigest()[:8]
+    query = Query(
+        near=(Term(operand),),
+        limit=options.limit,
+        offset=options.offset or offset_of(options.cursor, catalog.spec),
+        filter=options.filter,
+        min_score=options.min_score,
+        color_weight=options.color_weight,
+        rerank=options.rerank,
+    )
+    with context().timers.searches.labels(by).time():
+        answer, next, warnings = page_of(catalog, query)
+    return schemas.Neighbors(neighbors=to_schemas(answer.neighbors), good=answer.good, next=next, warnings=warnings)
 
 
 def _refused(field: str, why: str) -> RequestInvalid:

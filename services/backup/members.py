@@ -5,7 +5,7 @@ catalogs/NAME/N.vectors.npy         float32, shape (n, dim)
 catalogs/NAME/N.products.jsonl      the n products of these vectors
 catalogs/NAME/N.tombstones.jsonl    removed products
 originals/SHA256                    images
-learned/SHA256                      what the tuned features of a catalog have learned
+objects/SHA256                      what tuned features have learned, the space of a catalog, its directions
 manifest-SHA256.json                counts, and the SHA-256 of every member but the images
 
 Members have a few megabytes, which bounds the memory that writing and reading take.
@@ -15,6 +15,7 @@ import json
 import re
 import tarfile
 from collections.abc import Iterator
+from dataclasses import asdict
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -23,7 +24,7 @@ from typing import Annotated, Any, Self, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from services.descriptions import AttributeKind, CatalogSpec, Features, Quantization, Resample
+from services.descriptions import AttributeKind, CatalogSpec, Features, Quantization, Resample, to_directions
 from services.errors import InvalidSource
 from services.hashes import PERCEPTUAL, SHA256
 from services.records import ChangeKind, Lane, Vectors
@@ -39,11 +40,11 @@ BLOCK = 512
 END = bytes(2 * BLOCK)
 
 ORIGINAL = re.compile(r"originals/([0-9a-f]{64})")
-LEARNED = re.compile(r"learned/([0-9a-f]{64})")
+OBJECT = re.compile(r"objects/([0-9a-f]{64})")
 CHANGES = re.compile(r"changes/\d{8}\.jsonl")
 PART = re.compile(r"catalogs/([a-z0-9_-]+)/(\d{8})\.(vectors\.npy|products\.jsonl|tombstones\.jsonl)")
 _MANIFEST = re.compile(r"manifest-([0-9a-f]{64})\.json")
-_HASHED = re.compile(r"(?:originals/|learned/|manifest-)([0-9a-f]{64})(?:\.json)?$")
+_HASHED = re.compile(r"(?:originals/|objects/|manifest-)([0-9a-f]{64})(?:\.json)?$")
 
 Sha256 = Annotated[str, Field(pattern=rf"^{SHA256.pattern}$")]
 Version = Annotated[int, Field(ge=0, lt=2**53)]
@@ -87,6 +88,22 @@ class TombstoneLine(_Strict):
     removed_at: float
 
 
+class DirectionEntry(_Strict):
+    """A direction of a catalog: see `LearnedDirection`."""
+
+    name: str
+    object: Sha256
+    fingerprint: str | None
+    quality: float
+    color_weight: float
+    positives: int
+    negatives: int
+    categories: int
+    products: int
+    created_at: str
+    learned_at: str
+
+
 class CatalogEntry(_Strict):
     """The description of a catalog, and counts. `max_version` is the highest version among its products, tombstones and
     unfinished changes."""
@@ -103,6 +120,8 @@ class CatalogEntry(_Strict):
     quantization: Quantization
     features: Features = "head"
     learned: Sha256 | None = None
+    space: Sha256 | None = None
+    directions: tuple[DirectionEntry, ...] = ()
     products: int
     tombstones: int
     max_version: Version
@@ -116,13 +135,20 @@ class CatalogEntry(_Strict):
     @classmethod
     def of(cls, spec: CatalogSpec, **counts: int) -> "CatalogEntry":
         described = {name: getattr(spec, name) for name in cls.model_fields if hasattr(spec, name)}
+        described["directions"] = tuple(DirectionEntry(**asdict(each)) for each in spec.directions)
         return cls(**described, **counts)
+
+    @property
+    def objects(self) -> tuple[str, ...]:
+        """The objects without which it cannot be restored: a space is made anew."""
+        return (*([self.learned] if self.learned else ()), *(each.object for each in self.directions))
 
     @property
     def spec(self) -> CatalogSpec:
         """The description of the catalog, without the generation: creating the catalog assigns one."""
-        described = self.model_dump(exclude={"products", "tombstones", "max_version"})
-        return CatalogSpec(**described, generation="")
+        described = self.model_dump(exclude={"products", "tombstones", "max_version", "directions"})
+        directions = to_directions(each.model_dump() for each in self.directions)
+        return CatalogSpec(**described, directions=directions, generation="")
 
 
 class Manifest(_Strict):
@@ -247,10 +273,10 @@ def verified(path: Path) -> Manifest:
     if manifest is None:
         raise InvalidSource(f"{path} has no manifest at its end, so it is incomplete: take another backup.")
     wrong = {*hashes.items()} ^ {*manifest.members.items()}
-    lacking = [each.name for each in manifest.catalogs if each.learned and f"learned/{each.learned}" not in hashes]
+    lacking = [each.name for each in manifest.catalogs for hash in each.objects if f"objects/{hash}" not in hashes]
     if lacking:
         raise InvalidSource(
-            f"{path} lacks what the features of catalog {lacking[0]} have learned: take another backup."
+            f"{path} lacks what the features or a direction of catalog {lacking[0]} have learned: take another backup."
         )
     if wrong or originals != manifest.originals:
         at = f"{min(wrong)[0]!r}" if wrong else "its originals"

@@ -22,6 +22,7 @@ from services.backup.members import (
     npy,
 )
 from services.catalog.catalogs import Catalogs
+from services.catalog.objects import objects
 from services.descriptions import CatalogSpec, as_live, live
 from services.errors import CatalogNotFound, Conflict, FeaturesNotFound, MediaNotFound
 from services.ledger import Ledger
@@ -51,7 +52,7 @@ def backup(catalogs: Catalogs, ledger: Ledger) -> Iterator[bytes]:
     specs = catalogs.specs()
     for spec in specs:
         # First: while a backup is restored, workers encode with it what comes.
-        yield from run.learned(spec)
+        yield from run.objects(spec)
     for spec in specs:
         yield from run.changes(spec)
     for spec in specs:
@@ -107,7 +108,7 @@ class _Run:
         except CatalogNotFound:
             raise _removed(spec) from None
         # Another generation may have become the live one since the changes were packed.
-        yield from self.learned(catalog.spec)
+        yield from self.objects(catalog.spec)
         products = tombstones = 0
         for number, points in enumerate(_batches(catalog.points(), AT_ONCE), 1):
             products += len(points)
@@ -133,22 +134,22 @@ class _Run:
         if described.generation != catalog.spec.generation:
             # Another one has become the live one meanwhile; these products are of the one that was.
             described = as_live(described, live(catalog.spec))
+        # A direction may have been learned meanwhile.
+        yield from self.objects(described)
         highest = self._highest.get(spec.id, 0)
         self.entries.append(CatalogEntry.of(described, products=products, tombstones=tombstones, max_version=highest))
 
     def _saw(self, spec: CatalogSpec, versions: Iterable[int]) -> None:
         self._highest[spec.id] = max(self._highest.get(spec.id, 0), *versions)
 
-    def learned(self, spec: CatalogSpec) -> Iterator[bytes]:
-        """What the features of a catalog have learned, unless it is packed already."""
-        name = f"learned/{spec.learned}"
-        if spec.learned is None or name in self.packer.hashes:
-            return
+    def objects(self, spec: CatalogSpec) -> Iterator[bytes]:
+        """The objects of a catalog, those of its live generation among them, unless they are packed already."""
         try:
-            data = self._media.read_object(spec.learned)
+            for hash, data in objects(self._media, spec):
+                if (name := f"objects/{hash}") not in self.packer.hashes:
+                    yield from self.packer.add(name, data)
         except FeaturesNotFound as error:
             raise FeaturesNotFound(f"Catalog {spec.name} cannot be backed up: {error}") from error
-        yield from self.packer.add(name, data)
 
     def _original(self, hash: str) -> Iterator[bytes]:
         half = bytes.fromhex(hash[:32])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from services.backup.members import (
     CHANGES,
-    LEARNED,
+    OBJECT,
     ORIGINAL,
     PART,
     ChangeLine,
@@ -91,13 +91,13 @@ def restore(
 
 
 def _put(members: Members, catalogs: Catalogs) -> None:
-    """Writes originals, what features have learned, tombstones, and products with the vectors in the member before."""
+    """Writes originals, objects, tombstones, and products with the vectors in the member before."""
     vectors: tuple[str, Vectors] | None = None
     for name, data in members:
         if original := ORIGINAL.fullmatch(name):
             catalogs.intake.check_space(len(data))
             catalogs.intake.media.put(data, original[1])
-        elif LEARNED.fullmatch(name):
+        elif OBJECT.fullmatch(name):
             catalogs.intake.check_space(len(data))
             catalogs.intake.media.put_object(data)
         elif part := PART.fullmatch(name):

@@ -12,7 +12,7 @@ from services.catalog.beside import Beside
 from services.catalog.embeddings import read_embeddings, write_embeddings
 from services.catalog.encoders import CatalogEncoder
 from services.catalog.fingerprint import check_fingerprint
-from services.catalog.keeping import Keeping
+from services.catalog.keeping import Describe, Keeping
 from services.catalog.open_generation import OpenGeneration
 from services.catalog.plan import not_found
 from services.catalog.search import Searcher, SearchOptions
@@ -25,7 +25,10 @@ from services.images.intake import Intake, Observe, Picture, nothing
 from services.index.vector_index import VectorIndex
 from services.names import checked_product_id
 from services.query.filters import Filter
+from services.query.query import Query
+from services.query.terms import Example
 from services.records import (
+    Answer,
     Attributes,
     Change,
     ChangeKind,
@@ -52,7 +55,7 @@ class Catalog(Keeping):
 
     All that it reads and writes is of one generation, the one that was live when it was opened. `others` are those
     beside it, to which its changes go, too; `background` takes them there. `renew` gives the catalog as it is described
-    now. `versions` are shared with whoever has it open otherwise.
+    now, and `describe` changes that. `versions` are shared with whoever has it open otherwise.
     """
 
     def __init__(
@@ -71,11 +74,17 @@ class Catalog(Keeping):
         versions: Versions | None = None,
         renew: Callable[[], "Catalog"] | None = None,
         background: Background | None = None,
+        describe: Describe | None = None,
     ) -> None:
         live = OpenGeneration(spec, lambda: index, encoder, form)
         beside = Beside(live, {each.id: each for each in others}, intake, check_space, background)
         super().__init__(
-            spec, index, intake, beside, save=save, check_space=check_space, batch_size=batch_size, renew=renew
+            *(spec, index, intake, beside),
+            save=save,
+            check_space=check_space,
+            batch_size=batch_size,
+            renew=renew,
+            describe=describe,
         )
         self._encoder = encoder
         self.versions = versions or Versions()
@@ -97,9 +106,11 @@ class Catalog(Keeping):
             index,
             spec.name,
             features=spec.features,
-            decode=lambda image: intake.decode_now(image, form),
+            take=lambda image: intake.picture_now(image, form),
             load_encoder=self.load_encoder,
             encode=partial(encoder.encode, urgent=True),
+            space=self.space.now,
+            direction=self.directions.named,
         )
 
     @property
@@ -228,7 +239,30 @@ class Catalog(Keeping):
 
         Raises `ProductNotFound`, `InvalidInput`.
         """
-        return self._searcher.by_product(self._point(product_id, vectors=True), **options)
+        return self._searcher.by_product(checked_product_id(product_id), **options)
+
+    def query(self, query: Query) -> Answer:
+        """What a query finds, best first, and what to know of it.
+
+        Raises `InvalidQuery` and other `InvalidInput`s, `ProductNotFound`, `DirectionNotFound`, `TooFewProducts`, and
+        with pictures what `search_image` does.
+        """
+        return self._searcher.answer(query)
+
+    def path(
+        self,
+        start: Example,
+        end: Example,
+        steps: int,
+        *,
+        filter: Filter | None = None,
+        color_weight: float | None = None,
+    ) -> Answer:
+        """So many products between two, no two the same, in even steps; fewer where there are not as many.
+
+        Raises what `query` does.
+        """
+        return self._searcher.path(start, end, steps, filter=filter, color_weight=color_weight)
 
     def _removed(self, pages: Iterable[Sequence[str]], version: int) -> removal.Removed:
         deletes = (Change(each, ChangeKind.DELETE, version=version) for page in pages for each in page)

@@ -12,6 +12,7 @@ from services.catalog.background import Background
 from services.catalog.catalog import Catalog
 from services.catalog.encoders import CatalogEncoder, Encoders
 from services.catalog.fingerprint import check_comparable, check_fingerprint
+from services.catalog.keeping import Describe
 from services.catalog.open_generation import OpenGeneration
 from services.catalog.registry import Registry
 from services.catalog.sharing import Sharing
@@ -34,6 +35,7 @@ class Parts:
     index: VectorIndex
     encoder: CatalogEncoder
     save: Save
+    describe: Describe
     others: Sequence[OpenGeneration]
     versions: Versions | None
     renew: Callable[[], Catalog]
@@ -265,6 +267,7 @@ class Catalogs:
             index=self._index(spec),
             encoder=self.encoder(spec),
             save=self.save,
+            describe=partial(self._change, spec.name, spec.id),
             others=[self._other(spec, each) for each in spec.kept],
             versions=before.versions if before and before.spec.id == spec.id else None,
             renew=partial(self.renewed, spec.name),
@@ -304,12 +307,14 @@ class Catalogs:
         if self._closed:
             raise Closed(f"Catalog {name} is not opened any more, because this process ends; try again.")
 
-    def _change(self, name: str, id: str, change: Callable[[CatalogSpec], CatalogSpec]) -> None:
+    def _change(self, name: str, id: str, change: Callable[[CatalogSpec], CatalogSpec]) -> CatalogSpec:
         with self._sharing.changing(name):
             now = self.registry.catalog(name)
             if now.id != id:
                 raise CatalogNotFound(f"The catalog {name} was removed, and is another one now.")
-            self.registry.save(change(now))
+            changed = change(now)
+            self.registry.save(changed)
+            return changed
 
 
 def _key(spec: CatalogSpec) -> tuple[str, str, str]:

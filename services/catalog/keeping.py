@@ -9,16 +9,23 @@ from typing import Self
 from services.catalog import copying
 from services.catalog.beside import Beside
 from services.catalog.bringing import Pictures
+from services.catalog.directions import KeptDirections
 from services.catalog.reading import Reading
-from services.catalog.search import MAX_LIMIT
+from services.catalog.space import KeptSpace
 from services.catalog.tombstones import purge, read_tombstones
-from services.descriptions import AttributeKind, CatalogSpec
+from services.descriptions import AttributeKind, CatalogSpec, with_space
 from services.images.intake import Intake
-from services.index.vector_index import VectorIndex, checked_keys, never
+from services.index.vector_index import VectorIndex, never
 from services.kinds import extended
 from services.paging import paginate
+from services.query.filters import checked_keys
+from services.query.query import MAX_LIMIT
 from services.records import Graph, OtherKinds, Point, Tombstone
 from services.storage.media import Media
+
+Describe = Callable[[Callable[[CatalogSpec], CatalogSpec]], CatalogSpec]
+"""Changes the description of a catalog: makes the new one of what it is by then, and returns it. Raises
+`CatalogNotFound` where the catalog has been removed."""
 
 
 class Keeping(Reading):
@@ -35,6 +42,7 @@ class Keeping(Reading):
         check_space: Callable[[int], None],
         batch_size: int,
         renew: Callable[[], Self] | None,
+        describe: Describe | None,
     ) -> None:
         super().__init__(spec, index, intake)
         self.beside = beside
@@ -42,7 +50,20 @@ class Keeping(Reading):
         self._check_space = check_space
         self._batch_size = batch_size
         self._renew = renew or (lambda: self)
+        self._change = describe or (lambda change: change(self.spec))
         self._describing = threading.Lock()
+        self.space = KeptSpace(
+            *(index, spec.features, intake.media),
+            described=lambda: self.spec.space,
+            describe=partial(self._describe_space, spec.generation),
+        )
+        self.directions = KeptDirections(
+            *(index, intake.media),
+            described=lambda: self.spec,
+            renewed=lambda: self._renew().spec,
+            describe=self._describe_directions,
+            space=self.space.now,
+        )
 
     def declare(self, attributes: Mapping[str, AttributeKind]) -> dict[str, OtherKinds]:
         """Indexes attributes, so that filters on them are fast and they have facets.
@@ -138,6 +159,15 @@ class Keeping(Reading):
     def _max_version(self) -> int:
         others = self.beside.indexes(self.spec.kept)
         return max(self._index.max_version(), *(other.max_version() for other in others), 0)
+
+    def _describe_space(self, generation: str, hash: str) -> None:
+        with self._describing:
+            self._change(lambda now: with_space(now, generation, hash))
+            self.spec = replace(self.spec, space=hash)
+
+    def _describe_directions(self, change: Callable[[CatalogSpec], CatalogSpec]) -> None:
+        with self._describing:
+            self.spec = replace(self.spec, directions=self._change(change).directions)
 
     def _describe(self, spec: CatalogSpec) -> None:
         self._save(spec)

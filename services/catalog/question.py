@@ -11,7 +11,7 @@ from services.catalog.switching import BUILT, unless_dropped, wanted
 from services.catalog.unknown_keys import advice, meant
 from services.descriptions import CatalogSpec, Generation, made_by
 from services.errors import GenerationUnchanged, InvalidInput, LabelUnusable
-from services.index.vector_index import checked_keys
+from services.query.filters import checked_keys
 
 SAMPLE = 5000
 """Products that an evaluation looks at."""

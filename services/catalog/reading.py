@@ -5,7 +5,6 @@ from itertools import islice
 
 from services.catalog.facets import AttributeFacets, attribute_facets, facets
 from services.catalog.plan import not_found
-from services.catalog.search import MAX_LIMIT, checked_limit
 from services.catalog.sorted_pages import sorted_page
 from services.catalog.sorting import Sort, check_unsorted, place_of
 from services.catalog.unknown_keys import unknown_keys
@@ -16,6 +15,7 @@ from services.index.vector_index import VectorIndex
 from services.kinds import Kinds
 from services.names import checked_product_id
 from services.query.filters import Filter
+from services.query.query import MAX_LIMIT, checked_limit
 from services.records import Facet, FilterWarning, Point, Product
 
 

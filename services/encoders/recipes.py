@@ -2,15 +2,11 @@
 
 import hashlib
 
-from services.descriptions import Features, Form, Resample
+from services.descriptions import COLOR_DIM, LAYERS_DIM, Features, Form, Resample
 from services.encoders.network import Network
 
 TUNED_SIZE = 320
 """The side of the square of `tuned` features, in pixels. It is padded: stretching, and 224 pixels, find less."""
-LAYERS_DIM = 96
-"""Numbers that `tuned` features have of the layers; 224 gave the same precision."""
-COLOR_DIM = 32
-"""Numbers that `tuned` features have of the colors; they come last."""
 TUNED_DIM = LAYERS_DIM + COLOR_DIM
 
 

@@ -136,16 +136,17 @@ class Intake:
         _observe(observe, list(spent), time.perf_counter() - started)
         return taken
 
-    def decode_now(self, data: bytes, form: Form) -> Pixels:
-        """Decodes a picture for whose pixels someone waits, within the budget of bytes and ahead of batches.
+    def picture_now(self, data: bytes, form: Form) -> Picture:
+        """A picture for which someone waits, within the budget of bytes and ahead of batches; it is not stored.
 
         Raises `ImageError`s, `DecodingUnavailable`, `Closed`.
         """
         with self._closing(), self._budget.hold(len(data), urgent=True):
-            return self.decoder.submit(data, form).result()
+            pixels, perceptual = self.decoder.submit_hashed(data, form).result()
+            return Picture(sha256(data).hexdigest(), pixels, perceptual, {form: pixels})
 
     def thumbnail(self, data: bytes) -> bytes:
-        """A small WebP of an image, within the budget and ahead of batches. Raises what `decode_now` does."""
+        """A small WebP of an image, within the budget and ahead of batches. Raises what `picture_now` does."""
         with self._closing(), self._budget.hold(len(data), urgent=True):
             return self.decoder.submit_thumbnail(data).result()
 

@@ -23,7 +23,6 @@ from services.index.number_order import NumberOrder
 from services.index.vector_index import (
     anything,
     checked_cursor,
-    checked_keys,
     checked_vector,
     done,
     holds,
@@ -33,7 +32,7 @@ from services.index.vector_index import (
     revisable,
 )
 from services.paging import paginate
-from services.query.filters import Filter
+from services.query.filters import Filter, checked_keys
 from services.records import AttributeUpdate, Facet, Graph, Neighbor, OtherKinds, Point, Revision, Tombstone, Vector
 
 FLUSH_SECONDS = 5.0
@@ -169,7 +168,7 @@ class EdgeIndex:
                 offset=offset,
                 filter=passing,
                 score_threshold=None if min_score is None else payload.threshold(min_score),
-                with_payload=["product_id", "attributes"],
+                with_payload=[*payload.NEIGHBOR],
                 with_vector=False,
                 params=edge_points.search_params(shard, self.dim, self._quantization, passing if filter else None),
             )

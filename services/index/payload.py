@@ -46,8 +46,13 @@ def point(payload: Mapping[str, Any], vectors: Any) -> Point:
     return Point(**payload, vector=vector)
 
 
+NEIGHBOR = ("product_id", "attributes", "image", "perceptual")
+"""The fields of a payload that make a neighbor."""
+
+
 def neighbor(payload: Mapping[str, Any], score: float) -> Neighbor:
-    return Neighbor(payload["product_id"], score, payload["attributes"])
+    hashes = {name: payload.get(name) for name in ("image", "perceptual")}
+    return Neighbor(payload["product_id"], score, payload["attributes"], **hashes)
 
 
 def threshold(min_score: float) -> float:

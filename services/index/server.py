@@ -15,7 +15,6 @@ from services.index.server_fields import ServerFields
 from services.index.vector_index import (
     anything,
     checked_cursor,
-    checked_keys,
     checked_vector,
     done,
     holds,
@@ -25,7 +24,7 @@ from services.index.vector_index import (
     revisable,
 )
 from services.paging import paginate
-from services.query.filters import Filter
+from services.query.filters import Filter, checked_keys
 from services.records import AttributeUpdate, Facet, Graph, Neighbor, OtherKinds, Point, Revision, Tombstone, Vector
 
 _PAGE = 1000
@@ -142,7 +141,7 @@ class ServerIndex:
             offset=offset,
             query_filter=server_filters.alive(filter, exclude),
             score_threshold=None if min_score is None else payload.threshold(min_score),
-            with_payload=["product_id", "attributes"],
+            with_payload=[*payload.NEIGHBOR],
             search_params=_search_params(self._quantization, filtered=filter is not None),
         )
         return [payload.neighbor(_stored(hit), hit.score) for hit in answer.points]

@@ -10,7 +10,7 @@ import numpy as np
 from services.descriptions import AttributeKind
 from services.errors import AttributeNotIndexed, InvalidInput, InvalidVector
 from services.index.number_order import NumberOrder
-from services.query.filters import Filter, is_key
+from services.query.filters import Filter
 from services.records import AttributeUpdate, Facet, Graph, Neighbor, OtherKinds, Point, Revision, Tombstone, Vector
 
 _PRODUCTS = uuid.UUID("9d6a3f0e-6f0b-4c53-8f0f-4b7c1f4a5e21")
@@ -47,13 +47,6 @@ def checked_cursor(cursor: str | None) -> str | None:
         if cursor == str(uuid.UUID(cursor)):
             return cursor
     raise InvalidInput(f"The cursor {cursor[:80]!r} was not returned by this catalog; start again without one.")
-
-
-def checked_keys(names: Iterable[str]) -> None:
-    """Raises `InvalidInput` if one of the names is not a valid key of an attribute."""
-    for name in names:
-        if not is_key(name):
-            raise InvalidInput(f'{name!r} is no attribute; write size.width, tags[] or "a.b".')
 
 
 def no_facets(attribute: str) -> AttributeNotIndexed:

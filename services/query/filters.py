@@ -10,6 +10,7 @@ A list among the attributes matches if one of its elements does. `{}` matches ev
 import json
 import re
 import sys
+from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, TypeAlias
 
 from pydantic import (
@@ -27,7 +28,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from services.errors import InvalidFilter
+from services.errors import InvalidFilter, InvalidInput
 
 MAX_DEPTH = 8
 MAX_CONDITIONS = 256
@@ -57,6 +58,13 @@ def steps(key: str) -> Steps:
 def is_key(text: str) -> bool:
     """Whether the text is a valid key."""
     return len(text) <= MAX_KEY and _text(text) and _KEY.fullmatch(text) is not None
+
+
+def checked_keys(names: Iterable[str]) -> None:
+    """Raises `InvalidInput` if one of the names is not a valid key of an attribute."""
+    for name in names:
+        if not is_key(name):
+            raise InvalidInput(f'{name!r} is no attribute; write size.width, tags[] or "a.b".')
 
 
 def key_of(name: str) -> str:

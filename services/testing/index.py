@@ -13,7 +13,6 @@ from services.index.number_order import NumberOrder
 from services.index.vector_index import (
     anything,
     checked_cursor,
-    checked_keys,
     checked_vector,
     done,
     holds,
@@ -23,7 +22,7 @@ from services.index.vector_index import (
     revisable,
 )
 from services.kinds import leaves_at, shown
-from services.query.filters import Filter, Steps, is_key, steps
+from services.query.filters import Filter, Steps, checked_keys, is_key, steps
 from services.records import (
     Attributes,
     AttributeUpdate,
@@ -129,7 +128,11 @@ class MemoryIndex:
         query = checked_vector(vector, self.dim)
         candidates = [point for point in self._matching(filter) if point.product_id not in exclude]
         neighbors = [
-            Neighbor(point.product_id, float(query @ point.vector), point.attributes)
+            Neighbor(
+                *(point.product_id, float(query @ point.vector), point.attributes),
+                image=point.image,
+                perceptual=point.perceptual,
+            )
             for point in candidates
             if point.vector is not None
         ]

@@ -17,6 +17,7 @@ from api.access.keyring import Keyring
 from api.app import create_app
 from api.servers.embedded import EmbeddedServer
 from services import bootstrap, settings
+from services.bootstrap import Load
 from services.catalog.catalogs import Catalogs
 from services.descriptions import Features, Resample
 from services.encoders.encoder import Encoder
@@ -61,8 +62,8 @@ def load(name: str, weights: str, resample: Resample, settings: Settings, featur
 
 
 @contextmanager
-def beside(data: Path, *, keyring: Keyring | None = None, **overrides: Any) -> Iterator[Beside]:
-    """A service on a data folder. Encoders are real, and shared by all of these."""
+def beside(data: Path, *, keyring: Keyring | None = None, load: Load = load, **overrides: Any) -> Iterator[Beside]:
+    """A service on a data folder. Encoders are real and shared by all of these, unless `load` gives others."""
     given = settings.load(data=data, decode_processes=1, **overrides)
     with capture_logs(), bootstrap.catalogs(given, load=load) as catalogs, ValkeyServer(data / "queue") as valkey:
         ledger = bootstrap.ledger(given, valkey.url)

@@ -12,7 +12,8 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from services.encoders.recipes import COLOR_DIM, LAYERS_DIM, TUNED_DIM
+from services.descriptions import COLOR_DIM, LAYERS_DIM
+from services.encoders.recipes import TUNED_DIM
 from services.encoders.tuned.color import DIM as COLORS
 from services.errors import DataCorrupt
 from services.records import Vectors

@@ -11,7 +11,8 @@ import pytest
 from indexes import QDRANT_URL, opened
 
 from services.catalog.search import Searcher
-from services.encoders.recipes import COLOR_DIM, LAYERS_DIM, TUNED_DIM
+from services.descriptions import COLOR_DIM, LAYERS_DIM
+from services.encoders.recipes import TUNED_DIM
 from services.query.filters import Filter, parse
 from services.records import Point, Vectors
 
@@ -42,9 +43,7 @@ def searchers(tmp_path_factory: pytest.TempPathFactory, twin_url: str) -> Iterat
             index = stack.enter_context(opened(kind, TUNED_DIM, path, twin_url))
             index.upsert(points)
             nothing: Any = None
-            found[kind] = Searcher(
-                index, "shop", features="tuned", decode=nothing, load_encoder=nothing, encode=nothing
-            )
+            found[kind] = Searcher(index, "shop", features="tuned", take=nothing, load_encoder=nothing, encode=nothing)
         yield found
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from services.catalog.search import Searcher
 from services.errors import ImageCorrupt, ImageFeatureless, InvalidInput, InvalidVector
+from services.images.intake import Picture
 from services.records import Neighbor, Pixels, Point, Vector
 from services.testing import MemoryIndex
 
@@ -37,27 +38,25 @@ def index() -> Watched:
 def searcher(index: Watched, features: Vector = FEATURES, done: list[str] | None = None) -> Searcher:
     done = [] if done is None else done
 
-    def decode(image: bytes) -> Pixels:
+    def take(image: bytes) -> Picture:
         done.append("decode")
         if not image:
             raise ImageCorrupt("The image is empty.")
-        return PIXELS
+        return Picture(image.hex(), PIXELS, "")
 
     def encode(pixels: Pixels) -> Vector:
         done.append(f"encode {pixels.shape}")
         return features[np.newaxis]
 
-    return Searcher(index, "shoes", decode=decode, load_encoder=lambda: done.append("load"), encode=encode)
+    return Searcher(index, "shoes", take=take, load_encoder=lambda: done.append("load"), encode=encode)
 
 
 def test_a_vector_an_image_and_a_product_of_the_same_features_find_the_same(index: Watched) -> None:
     search = searcher(index)
-    [point] = index.get(["a"], vectors=True)
-    assert point
     found = [search.by_vector(FEATURES), search.by_vector(FEATURES * 1000), search.by_image(b"a picture")]
     assert [each.product_id for each in found[0]] == ["a", "b"]
     assert [each.score for each in found[0]] == pytest.approx([1.0, 0.6])
-    found.append([found[0][0], *search.by_product(point)])  # which leaves out the product itself
+    found.append([found[0][0], *search.by_product("a")])  # which leaves out the product itself
     for other in found[1:]:
         assert [each.product_id for each in other] == ["a", "b"]
     for vector in index.asked:

@@ -16,9 +16,8 @@ from services.catalog.catalogs import Catalogs
 from services.catalog.generations import Generations
 from services.catalog.opening import new_spec
 from services.catalog.passes import Pass
-from services.descriptions import CatalogSpec, Features, Form
+from services.descriptions import COLOR_DIM, LAYERS_DIM, CatalogSpec, Features, Form
 from services.encoders.encoder import Encoder
-from services.encoders.recipes import COLOR_DIM, LAYERS_DIM
 from services.encoders.tuned.color import color_histograms, recipe
 from services.encoders.tuned.learned import from_bytes
 from services.errors import FeaturesNotFound, GenerationUnchanged, ImageFeatureless, InvalidInput, TooFewImages
@@ -74,7 +73,7 @@ def tuned(catalogs: Catalogs, count: int = COUNT) -> Catalog:
 def expected(catalogs: Catalogs, spec: CatalogSpec, picture: bytes) -> Any:
     """What the features of a picture are, made step by step."""
     assert spec.learned is not None
-    pixels = catalogs.intake.decode_now(picture, Form(320, "nearest", "pad"))[np.newaxis]
+    pixels = catalogs.intake.picture_now(picture, Form(320, "nearest", "pad")).pixels[np.newaxis]
     stub = load_stub(spec.encoder, spec.weights, spec.resample, None, "tuned")  # type: ignore[arg-type]
     learned = from_bytes(catalogs.intake.media.read_object(spec.learned))
     return learned.apply(stub.encode(pixels), color_histograms(pixels))[0]

@@ -267,7 +267,7 @@ def test_images_wait_for_room(intake: Intake, manual: ManualDecoder, size: int, 
     assert manual.most == most
 
 
-@pytest.mark.parametrize("kind", ["decode_now", "thumbnail"])
+@pytest.mark.parametrize("kind", ["picture_now", "thumbnail"])
 def test_a_picture_of_a_search_waits_for_room_and_is_answered_before_the_batch_is(
     intake: Intake, manual: ManualDecoder, kind: str
 ) -> None:
@@ -280,7 +280,7 @@ def test_a_picture_of_a_search_waits_for_room_and_is_answered_before_the_batch_i
         call = (
             (lambda: intake.thumbnail(query))
             if kind == "thumbnail"
-            else lambda: intake.decode_now(query, Form(8, "nearest"))
+            else lambda: intake.picture_now(query, Form(8, "nearest"))
         )
         search = pool.submit(call)
         assert not wait([search], 0.05).done
@@ -325,7 +325,7 @@ def test_a_search_does_not_wait_for_the_slow_hosts_of_a_batch(media: Media, manu
         assert len(known.result(SECONDS)) == 1
         batch = pool.submit(intake.pictures, [(RemoteImage("http://slow/1"), None)], Form(8, "nearest"), nothing)
         assert host.asked.acquire(timeout=SECONDS)
-        search = pool.submit(intake.decode_now, query, Form(8, "nearest"))
+        search = pool.submit(intake.picture_now, query, Form(8, "nearest"))
         try:
             assert manual.finish_one() == query
             search.result(SECONDS)

@@ -5,7 +5,8 @@ import io
 import numpy as np
 import pytest
 
-from services.encoders.recipes import COLOR_DIM, LAYERS_DIM, TUNED_DIM
+from services.descriptions import COLOR_DIM, LAYERS_DIM
+from services.encoders.recipes import TUNED_DIM
 from services.encoders.tuned.color import DIM as COLORS
 from services.encoders.tuned.learned import Learned, digest, from_bytes, learned, weighted
 from services.errors import DataCorrupt

@@ -1,0 +1,126 @@
+"""Queries of a running service, for commands: what they use of `Catalog`, over HTTP."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from api.client.connection import Client
+from api.client.wire import direction_path, filter_json, to_neighbor
+from services.errors import InvalidQuery, InvalidVector
+from services.query.filters import Filter
+from services.query.query import Query, check_path
+from services.query.terms import DirectionTerm, Example, ImageTerm, Operand, ProductTerm
+from services.records import Answer, Neighbor, Note
+
+MAX_PICTURES = 8
+"""Pictures that a service takes with one query."""
+
+
+class Queries:
+    """Asks one catalog of a service.
+
+    Args:
+        client: The connection to the service.
+        path: The catalog's.
+        seconds: How long an answer may take that needs the encoder.
+    """
+
+    def __init__(self, client: Client, path: str, seconds: float) -> None:
+        self._client = client
+        self._path = path
+        self._seconds = seconds
+
+    def query(self, query: Query) -> Answer:
+        """See `Catalog.query`. Raises `InvalidQuery` where it has more pictures than a service takes."""
+        query.checked()
+        pictures = _pictures(query.operands)
+        body: dict[str, Any] = {
+            "near": [self._operand(term.operand, pictures) | {"weight": term.weight} for term in query.near],
+            "like": [self._operand(each, pictures) for each in query.like],
+            "unlike": [self._operand(each, pictures) for each in query.unlike],
+            "exclude": [*query.exclude],
+            **{name: getattr(query, name) for name in _SAME},
+            "filter": query.filter and filter_json(query.filter),
+        }
+        answer = self._asked("query", body, pictures)
+        return replace(answer, neighbors=[_named(each, _order(query)) for each in answer.neighbors])
+
+    def path(
+        self, start: Example, end: Example, steps: int, *, filter: Filter | None, color_weight: float | None
+    ) -> Answer:
+        """See `Catalog.path`."""
+        check_path(start, end, steps, color_weight)
+        pictures = _pictures((start, end))
+        body = {
+            "start": self._operand(start, pictures),
+            "end": self._operand(end, pictures),
+            "steps": steps,
+            "filter": filter and filter_json(filter),
+            "color_weight": color_weight,
+        }
+        return self._asked("path", body, pictures)
+
+    def _asked(self, what: str, body: Mapping[str, Any], pictures: Mapping[ImageTerm, str]) -> Answer:
+        body = {name: value for name, value in body.items() if value is not None}
+        sent: dict[str, Any] = {"json": body}
+        if pictures:
+            parts: dict[str, tuple[str | None, Any]] = {"query": (None, json.dumps(body))}
+            sent = {"files": parts | {name: (name, term.image) for term, name in pictures.items()}}
+        answer = self._client.json("POST", f"{self._path}/{what}", seconds=self._seconds, **sent)
+        return Answer(
+            neighbors=[to_neighbor(each) for each in answer["neighbors"]],
+            good=answer["good"],
+            color_weight=answer["color_weight"],
+            notes=tuple(Note(each["code"], each["message"]) for each in answer.get("notes", [])),
+        )
+
+    def _operand(self, operand: Operand, pictures: Mapping[ImageTerm, str]) -> dict[str, Any]:
+        match operand:
+            case ProductTerm():
+                return {"product_id": operand.product_id}
+            case DirectionTerm():
+                direction_path(self._path, operand.name)  # for what it raises
+                return {"direction": operand.name}
+            case ImageTerm():
+                return {"image": pictures[operand]}
+            case _:
+                if not np.isfinite(operand.vector).all():
+                    raise InvalidVector("The vector is not finite, so it points nowhere; give another.")
+                return {"vector": operand.vector.tolist()}
+
+
+_SAME = (
+    *("min_score", "min_percentile", "color_weight", "rerank", "diversity", "group_by", "group_size"),
+    *("limit", "offset", "explain"),
+)
+
+
+def _pictures(operands: Iterable[Operand]) -> dict[ImageTerm, str]:
+    """The parts of a form that hold them, each once."""
+    found = dict.fromkeys(each for each in operands if isinstance(each, ImageTerm))
+    if len(found) > MAX_PICTURES:
+        raise InvalidQuery(
+            f"The query has {len(found)} pictures; a running service takes {MAX_PICTURES}: leave some out, or index "
+            "them and name the products."
+        )
+    return {each: f"image_{number}" for number, each in enumerate(found, 1)}
+
+
+def _order(query: Query) -> list[str]:
+    """What the terms are called here, in the order in which shares are told: what adds up to a place, then the
+    directions."""
+    near = [term.operand for term in query.near]
+    examples = [each for each in near if not isinstance(each, DirectionTerm)]
+    directions = [each for each in near if isinstance(each, DirectionTerm)]
+    return [each.written for each in (*examples, *query.like, *query.unlike, *directions)]
+
+
+def _named(found: Neighbor, names: list[str]) -> Neighbor:
+    """A neighbor whose explanation calls pictures what they are called here: a service knows their parts only."""
+    if found.explanation is None or len(found.explanation.terms) != len(names):
+        return found
+    terms = [replace(each, term=name) for each, name in zip(found.explanation.terms, names, strict=True)]
+    return replace(found, explanation=replace(found.explanation, terms=tuple(terms)))

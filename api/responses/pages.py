@@ -1,0 +1,79 @@
+"""The pages of what a query finds, and the cursors that go from one to the next."""
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error
+from dataclasses import replace
+from hashlib import sha256
+
+from api.errors import Fault, RequestInvalid
+from api.requests.models import MAX_OFFSET
+from api.responses import schemas
+from api.responses.warnings import warned
+from services.catalog.catalog import Catalog
+from services.descriptions import CatalogSpec
+from services.errors import GenerationChanged
+from services.query.likeness import is_good
+from services.query.query import MAX_LIMIT, Query
+from services.records import Answer
+
+
+def page_of(catalog: Catalog, query: Query, mark: str = "") -> tuple[Answer, str | None, list[schemas.FilterWarning]]:
+    """What a query finds, the cursor of the next page, and what may be wrong with its filter where nothing is found.
+
+    One neighbor more than the page has is asked for, to know if there is a next. `mark` tells the query from others.
+    """
+    has_pages = query.group_by is None and not query.diversity
+    more = replace(query, limit=min(query.limit + 1, MAX_LIMIT)) if has_pages else query
+    answer = catalog.query(more)
+    end = query.offset + query.limit
+    goes_on = has_pages and len(answer.neighbors) >= more.limit and end <= MAX_OFFSET
+    shown = answer.neighbors[: query.limit] if has_pages else answer.neighbors
+    # A later page may be empty only because the one before was the last.
+    is_empty = not answer.neighbors and query.filter is not None
+    is_empty = is_empty and not (query.offset and catalog.count(query.filter))
+    good = None if answer.good is None else sum(is_good(each.likeness) for each in shown)
+    return (
+        replace(answer, neighbors=shown, good=good),
+        _cursor(end, catalog.spec, mark) if goes_on else None,
+        warned(catalog, query.filter) if is_empty else [],
+    )
+
+
+def offset_of(cursor: str | None, spec: CatalogSpec, mark: str = "") -> int:
+    """Where the page of a cursor begins. Raises `RequestInvalid`, `GenerationChanged`."""
+    if cursor is None:
+        return 0
+    try:
+        text = urlsafe_b64decode(cursor.encode() + b"==").decode("ascii")
+    except (Error, ValueError):
+        text = ""
+    found = re.fullmatch(r"o([0-9]{1,6})g([0-9a-f]{8})(?:q([0-9a-f]{8}))?", text)
+    if not found or (offset := int(found[1])) > MAX_OFFSET:
+        raise _refused("it is invalid; take `next` of the previous page")
+    if (found[3] or "") != mark:
+        raise _refused("it belongs to another query; send the query that it came from, or leave it out")
+    if found[2] != _short(spec.generation):
+        raise GenerationChanged(
+            f"Another generation of catalog {spec.name} has become the live one since the page before, and ranks "
+            "products differently: begin again without a cursor."
+        )
+    return offset
+
+
+def _cursor(offset: int, spec: CatalogSpec, mark: str) -> str:
+    text = f"o{offset}g{_short(spec.generation)}{f'q{mark}' if mark else ''}"
+    return urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def mark_of(*parts: str) -> str:
+    """What tells a query from others."""
+    return _short("\n".join(parts))
+
+
+def _short(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:8]
+
+
+def _refused(why: str) -> RequestInvalid:
+    return RequestInvalid([Fault(f"cursor: {why}.", RequestInvalid.code, "cursor")])

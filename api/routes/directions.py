@@ -1,0 +1,155 @@
+"""Routes of directions: named axes of meaning, the catalog in their order, and paths between products."""
+
+from apiflask import APIBlueprint
+from flask import Response
+
+from api.access.auth import opened_by
+from api.access.keys import Scope
+from api.context import context
+from api.ingest import Answer, begun_task, waiting
+from api.openapi import handwritten
+from api.openapi.document import more
+from api.requests import models
+from api.requests.body import json_body, target_sha
+from api.requests.query import asked, to_example, urls_of
+from api.responses import schemas
+from api.responses.neighbors import to_answer
+from api.responses.pages import mark_of, offset_of, page_of
+from services.catalog.definition import Definition, Side
+from services.catalog.directions import checked_name
+from services.descriptions import LearnedDirection
+from services.query.direction import WEAK
+from services.query.filters import written
+from services.query.query import Query
+from services.query.terms import DirectionTerm, Term
+
+bp = APIBlueprint("directions", __name__, url_prefix="/v1/catalogs/<segment:catalog>", tag="Directions")
+
+
+@bp.get("/directions")
+@opened_by(Scope.SEARCH)
+@bp.doc(extensions=more(404, 503))
+@bp.output(schemas.Directions)
+def scroll(catalog: str) -> schemas.Directions:
+    """List the directions of a catalog"""
+    found = context().catalog(catalog).directions.all()
+    return schemas.Directions(directions=[schemas.Direction(**_described(each)) for each in found])
+
+
+@bp.put("/directions/<segment:name>")
+@opened_by(Scope.ADMIN)
+@bp.doc(
+    extensions=more(
+        *(404, 409, 413, 415, 429, 503),
+        body={"application/json": models.NewDirection},
+        headers={"Location": "The job."},
+        accepts=True,
+        curl="-X PUT -H 'Content-Type: application/json' "
+        """-d '{"toward": {"filter": {"must": [{"key": "pattern", "match": {"value": "floral"}}]}}}'""",
+    )
+)
+@bp.output(schemas.Job, status_code=202)
+def put(catalog: str, name: str) -> Answer:
+    """Learn a direction
+
+    From two sets of products. The answer is a job that is a task; its result is the direction. It takes the place of
+    one with this name. It fails as `direction_weak` where it hardly tells its own examples apart, and as
+    `too_few_examples`. When the catalog has changed much it is learned anew.
+    """
+    digest = target_sha()
+    wanted = json_body(models.NewDirection)
+    found = context().catalog(catalog)
+    definition = Definition(
+        toward=_side(wanted.toward),
+        away_from=None if wanted.away_from is None else _side(wanted.away_from),
+        within=wanted.within,
+        color_weight=wanted.color_weight,
+        force=wanted.force,
+    ).checked(found.spec.features)
+    parameters = {"name": checked_name(name), "definition": definition.json()}
+    digest.update(repr(parameters).encode())
+    return begun_task(found, f"direction:{name}", parameters, digest.hexdigest())
+
+
+@bp.get("/directions/<segment:name>")
+@opened_by(Scope.SEARCH)
+@bp.doc(extensions=more(404, 503))
+@bp.output(schemas.DefinedDirection)
+def read(catalog: str, name: str) -> schemas.DefinedDirection:
+    """Read a direction, and what it is learned from"""
+    kept, definition = context().catalog(catalog).directions.get(name)
+    return schemas.DefinedDirection(
+        **_described(kept),
+        toward=schemas.Side(**definition.toward.json()),
+        away_from=None if definition.away_from is None else schemas.Side(**definition.away_from.json()),
+        within=definition.within,
+    )
+
+
+@bp.delete("/directions/<segment:name>")
+@opened_by(Scope.ADMIN)
+@bp.doc(extensions=more(404, 503))
+@bp.output({}, status_code=204)
+def remove(catalog: str, name: str) -> Response:
+    """Forget a direction"""
+    context().catalog(catalog).directions.remove(name)
+    return Response(status=204)
+
+
+@bp.get("/directions/<segment:name>/axis")
+@opened_by(Scope.SEARCH)
+@bp.doc(extensions=more(404, 409, 503))
+@bp.input(models.AxisPage, location="query", arg_name="page")
+@bp.output(schemas.Answers)
+def axis(catalog: str, name: str, page: models.AxisPage) -> schemas.Answers:
+    """Order the catalog, or a part of it, along a direction
+
+    What has most of it comes first; with `reverse` what has least. `next` is null on the last page.
+    """
+    found = context().catalog(catalog)
+    weight = -1.0 if page.reverse else 1.0
+    mark = mark_of(name, str(weight), written(page.filter) if page.filter else "")
+    query = Query(
+        near=(Term(DirectionTerm(name), weight),),
+        filter=page.filter,
+        limit=page.limit,
+        offset=offset_of(page.cursor, found.spec, mark),
+    )
+    return to_answer(*page_of(found, query, mark))
+
+
+@bp.post("/path")
+@opened_by(Scope.SEARCH)
+@bp.doc(
+    extensions=more(
+        *(404, 413, 415, 429, 503),
+        body={"application/json": models.Path, "multipart/form-data": handwritten.PATH_FORM},
+        curl="-X POST -H 'Content-Type: application/json' "
+        """-d '{"start": {"product_id": "sneaker-12"}, "end": {"product_id": "boot-3"}}'""",
+    )
+)
+@bp.output(schemas.Answers)
+def path(catalog: str) -> schemas.Answers:
+    """Find products that lead from one look to another
+
+    In even steps, no two the same, the ends left out. These are products, or pictures as in a query.
+    """
+    wanted, pictures = asked(models.Path)
+    found = context().catalog(catalog)
+    fetched: dict[str, bytes] = {}
+    if urls := urls_of([wanted.start, wanted.end]):
+        with waiting(context(), "send this later"):
+            fetched = {url: context().fetch(url) for url in urls}
+    ends = [to_example(name, getattr(wanted, name), pictures, fetched) for name in ("start", "end")]
+    with context().timers.searches.labels("path").time():
+        answer = found.path(*(ends[0], ends[1], wanted.steps), filter=wanted.filter, color_weight=wanted.color_weight)
+    return to_answer(answer, None, [])
+
+
+def _side(wanted: models.Side) -> Side:
+    return Side(wanted.filter, tuple(wanted.product_ids or ()))
+
+
+def _described(found: LearnedDirection) -> dict[str, object]:
+    fields = {name: getattr(found, name) for name in schemas.Direction.model_fields if name != "weak"}
+    return fields | {"weak": found.quality < WEAK}
