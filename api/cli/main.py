@@ -13,6 +13,7 @@ COMMANDS = {
     "index": "index",
     "search": "search",
     "show": "products",
+    "facets": "facets",
     "remove": "products",
     "catalogs": "catalogs",
     "optimize": "catalogs",

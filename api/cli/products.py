@@ -34,6 +34,9 @@ EXAMPLES = 10
 @click.option("-n", "--limit", metavar="N", type=int, default=20, show_default=True, help="How many, up to 1000.")
 @click.option("--after", metavar="CURSOR", help="Go on where the last answer's `next` says.")
 @click.option("--filter", "filter_json", metavar="JSON", help="Only these, in Qdrant's form (docs/cli.md).")
+@click.option(
+    "--sort", metavar="KEY", help="By an attribute that is indexed as a number: price; -price for the largest first."
+)
 @catalog_option
 @data_option
 @json_option
@@ -43,6 +46,7 @@ def show_command(
     limit: int,
     after: str | None,
     filter_json: str | None,
+    sort: str | None,
     catalog: str,
     data: str | None,
     as_json: bool,
@@ -57,7 +61,7 @@ def show_command(
                 _show([product], f"{catalog}: {product_id}")
             return
         filter = parse(filter_json) if filter_json is not None else None
-        products, cursor = opened.scroll(after=after, limit=limit, filter=filter)
+        products, cursor = opened.scroll(after=after, limit=limit, filter=filter, sort=sort)
         count = opened.count(filter)
         warnings = [] if count else opened.warnings(filter)
     if as_json:

@@ -20,12 +20,14 @@ from api.client.wire import (
     filter_json,
     product_path,
     search_json,
+    to_facets,
     to_neighbor,
     to_other_kinds,
     to_product,
     to_spec,
     to_warning,
 )
+from services.catalog.facets import AttributeFacets
 from services.catalog.removal import Removed
 from services.catalog.search import SearchOptions
 from services.descriptions import AttributeKind, CatalogSpec
@@ -130,11 +132,20 @@ class RemoteCatalog:
         return to_product(self._client.json("GET", product_path(self._path, product_id)))
 
     def scroll(
-        self, *, after: str | None = None, limit: int = 100, filter: Filter | None = None
+        self, *, after: str | None = None, limit: int = 100, filter: Filter | None = None, sort: str | None = None
     ) -> tuple[list[Product], str | None]:
-        """The next products in an order of the index's own, and the cursor of the next page (None: there is none)."""
-        page = self._products(cursor=after, limit=limit, filter=filter)
+        """The next products, and the cursor of the next page (None: there is none), as `Catalog.scroll` gives them."""
+        page = self._products(cursor=after, limit=limit, filter=filter, sort=sort)
         return [to_product(each) for each in page["products"]], page["next"]
+
+    def attribute_facets(
+        self, attributes: Sequence[str], *, limit: int = 10, filter: Filter | None = None
+    ) -> list[AttributeFacets]:
+        """What the products that pass a filter have for indexed attributes, as `Catalog.attribute_facets` does."""
+        body = {"attributes": [*attributes], "limit": limit}
+        if filter is not None:
+            body["filter"] = filter_json(filter)
+        return [to_facets(each) for each in self._client.json("POST", f"{self._path}/facets", json=body)["facets"]]
 
     def warnings(self, filter: Filter | None) -> list[FilterWarning]:
         """Keys of a filter that no product has, where no product passes it."""

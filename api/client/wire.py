@@ -5,13 +5,15 @@ from typing import Any
 from urllib.parse import quote
 
 from services.catalog.directions import NAME
+from services.catalog.facets import AttributeFacets
+from services.catalog.number_facets import Bin, Numbers
 from services.catalog.search import SearchOptions
 from services.descriptions import AttributeKind, CatalogSpec
 from services.errors import DirectionNotFound
 from services.names import checked_catalog_name, checked_product_id
 from services.query.filters import Filter
 from services.query.query import checked_score, checked_weight
-from services.records import Explanation, FilterWarning, Neighbor, OtherKinds, Product, TermShare
+from services.records import Explanation, Facet, FilterWarning, Neighbor, OtherKinds, Product, TermShare
 
 CATALOGS = "/v1/catalogs"
 
@@ -75,6 +77,17 @@ def to_neighbor(neighbor: Mapping[str, Any]) -> Neighbor:
 def _to_explanation(explained: Mapping[str, Any]) -> Explanation:
     terms = tuple(TermShare(each["role"], each["term"], each["share"]) for each in explained["terms"])
     return Explanation(terms, explained["in_common"])
+
+
+def to_facets(found: Mapping[str, Any]) -> AttributeFacets:
+    """The facets of one attribute."""
+    values, numbers = found["values"], found["numbers"]
+    return AttributeFacets(
+        found["key"],
+        AttributeKind(found["kind"]),
+        None if values is None else tuple(Facet(**each) for each in values),
+        numbers and Numbers(**{**numbers, "histogram": tuple(Bin(**each) for each in numbers["histogram"])}),
+    )
 
 
 def to_warning(warning: Mapping[str, Any]) -> FilterWarning:

@@ -101,6 +101,8 @@ _WEIGHT = "Of tuned features: the colors of the query are multiplied by it. 0: n
 _RERANK = "Rank the first 50 again by what is near to each other, too; scores stay. It takes some milliseconds."
 ColorWeight = Annotated[float, Field(ge=0, le=MAX_COLOR_WEIGHT, description=_WEIGHT), BeforeValidator(_number)]
 Rerank = Annotated[bool, Field(description=_RERANK), BeforeValidator(_flag)]
+Flag = Annotated[bool, BeforeValidator(_flag)]
+Listed = BeforeValidator(_listed)
 Share = Annotated[float, Field(ge=0, le=1), BeforeValidator(_number)]
 Seconds = Annotated[float, Field(ge=0, le=MAX_WAIT), BeforeValidator(_number)]
 FilterText = Annotated[Filter, PlainValidator(_filter_text), _FILTER]
@@ -112,10 +114,6 @@ Cursor = Annotated[str, Field(min_length=1, max_length=200)]
 class Page(_Query):
     limit: Limit = 100
     cursor: Annotated[Cursor | None, Field(description="The `next` of the page before.")] = None
-
-
-class ProductsPage(Page):
-    filter: Annotated[FilterText | None, Field(description="Qdrant's JSON over attributes.")] = None
 
 
 class JobsPage(Page):

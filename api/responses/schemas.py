@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from api.requests.models import Scopes
+from api.responses.facets import AttributeFacets
 from services.descriptions import Features, Quantization, Resample
 from services.records import JobState, Likeness
 
@@ -104,9 +105,22 @@ Warnings = Annotated[
 ]
 
 
+class Facets(_Response):
+    facets: list[AttributeFacets]
+    warnings: Warnings = []
+
+
 class Products(_Response):
     products: list[Product]
     next: str | None
+    total: Annotated[
+        Count | None,
+        Field(exclude_if=lambda found: found is None, description="How many pass the filter, if asked for."),
+    ] = None
+    facets: Annotated[
+        list[AttributeFacets] | None,
+        Field(exclude_if=lambda found: found is None, description="Of all that pass the filter, if asked for."),
+    ] = None
     warnings: Warnings = []
 
 

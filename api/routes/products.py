@@ -13,12 +13,13 @@ from api.errors import Fault, RequestInvalid
 from api.ingest import Answer, accepted, begun, ended
 from api.openapi import handwritten
 from api.openapi.document import more
-from api.requests import csv_feed, feed, models, strict_json
+from api.requests import csv_feed, feed, lists, models, strict_json
 from api.requests.body import EXPANSION, MAX_JSON, Body, checked, unsupported
 from api.requests.csv_feed import TABLES
 from api.requests.images import missing
 from api.requests.single_change import one_change
 from api.responses import schemas
+from api.responses.facets import to_schemas
 from api.responses.warnings import warned
 from services.catalog.removal import LINES_WITHOUT_ID, MAX_REMOVED, checked_filter
 from services.kinds import Kinds
@@ -40,18 +41,26 @@ LOCATION = {"Location": "The job."}
 @bp.get("")
 @opened_by(*Scope)
 @bp.doc(extensions=more(404, 503))
-@bp.input(models.ProductsPage, location="query", arg_name="page")
+@bp.input(lists.ProductsPage, location="query", arg_name="page")
 @bp.output(schemas.Products)
-def scroll(catalog: str, page: models.ProductsPage) -> schemas.Products:
-    """List products, in an order of the index's own
+def scroll(catalog: str, page: lists.ProductsPage) -> schemas.Products:
+    """List products, in an order of the index's own or by a number
 
-    `next` is null on the last page. A product that is there from the first page to the last is shown once.
+    `next` is null on the last page. A product that is there from the first page to the last, with the same number if
+    they are sorted, is shown once. A cursor of a sorted list goes with its `sort` and `filter`.
     """
     found = context().catalog(catalog)
-    products, cursor = found.scroll(after=page.cursor, limit=page.limit, filter=page.filter)
+    keys = lists.between_commas(request.args.getlist("facets"))
+    products, cursor = found.scroll(after=page.cursor, limit=page.limit, filter=page.filter, sort=page.sort)
     # A later page is empty only because the products of the page before were the last ones.
     warnings = warned(found, page.filter) if not products and page.cursor is None else []
-    return schemas.Products(products=[to_schema(product) for product in products], next=cursor, warnings=warnings)
+    return schemas.Products(
+        products=[to_schema(product) for product in products],
+        next=cursor,
+        total=found.count(page.filter) if page.total else None,
+        facets=to_schemas(found.attribute_facets(keys, filter=page.filter)) if keys else None,
+        warnings=warnings,
+    )
 
 
 @bp.post("")

@@ -35,6 +35,7 @@ OPENED_BY: dict[str, tuple[frozenset[str], bool]] = {
     "uploads.missing": (frozenset({"ingest", "admin"}), False),
     "images.image": (READ, False),
     "images.thumbnail": (READ, False),
+    "facets.post": (READ, False),
     "search.neighbors": (frozenset({"search", "admin"}), False),
     "search.search": (frozenset({"search", "admin"}), False),
     "jobs.scroll": (frozenset({"ingest", "admin"}), False),

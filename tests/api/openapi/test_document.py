@@ -30,6 +30,7 @@ SEARCH = "/v1/catalogs/{catalog}/search"
 FEED = CATALOG + "/products"
 OF_GENERATIONS = [f"{CATALOG}/generations/{{generation}}/{name}" for name in ("compare", "behind")]
 EVALUATE = CATALOG + "/evaluate"
+FACETS = CATALOG + "/facets"
 PRODUCT = CATALOG + "/products/{product_id}"
 TRUE = {(f"POST {CATALOG}/products/delete", "allow_header_conformance")}
 """What is found wrong and is not: this is also the path of a product of that name, with methods of its own."""
@@ -116,7 +117,8 @@ class Compressed:
 def stocked(service: Any, **headers: str) -> Any:
     client = service.client
     service.app.wsgi_app = Compressed(service.app.wsgi_app)
-    client.put("/v1/catalogs/shoes", json={"indexed_attributes": {"color": "keyword"}}, headers=headers)
+    kinds = {"color": "keyword", "price": "float"}
+    client.put("/v1/catalogs/shoes", json={"indexed_attributes": kinds}, headers=headers)
     for number, color in enumerate(("red", "blue"), 1):
         image = {"data": service.picture(color), "content_type": "image/png"}
         client.put(f"/v1/catalogs/shoes/products/sku-{number}?wait=30", **image, headers=headers)
@@ -204,14 +206,20 @@ def test_no_answer_is_outside_the_schema(service: Any) -> None:
     operations = {label for label in operations if "/v1/keys" not in label}
     assert service.app.wsgi_app.requests > 10
     # Otherwise everything was refused, and nothing seen of what is answered. Few feeds made at random are right, and no
-    # ID of a generation or label is.
-    by_hand = {f"POST {FEED}", f"POST {EVALUATE}", *(f"GET {path}" for path in OF_GENERATIONS)}
+    # ID of a generation, label or indexed attribute is.
+    by_hand = {f"POST {FEED}", f"POST {EVALUATE}", f"POST {FACETS}", *(f"GET {path}" for path in OF_GENERATIONS)}
     assert operations - by_hand <= answered_well(statuses)
     change = [{"product_id": "sku-1", "image_url": URLS[0]}]
     feed = schema[FEED]["POST"].Case(path_parameters={"catalog": "shoes"}, media_type="application/json", body=change)
     assert feed.call_and_validate().status_code == 202
     parameters = {"catalog": "shoes", "generation": next_generation(service)}
-    service.put("sku-3", "red", color="red")
+    service.put("sku-3", "red", color="red", price=9.9)
+    query = {"sort": "price", "total": "true", "facets": ["color", "price"], "limit": "1"}
+    listed = schema[FEED]["GET"].Case(path_parameters=parameters, query=query).call_and_validate()
+    assert [*listed.json()] == ["products", "next", "total", "facets"]
+    body = {"attributes": ["color", "price"]}
+    facets = schema[FACETS]["POST"].Case(path_parameters=parameters, media_type="application/json", body=body)
+    assert facets.call_and_validate().json()["facets"] == listed.json()["facets"]
     body = {"labels": ["color"], "resample": "bicubic"}
     asked = schema[EVALUATE]["POST"].Case(path_parameters=parameters, media_type="application/json", body=body)
     assert asked.call_and_validate().status_code == 202

@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 
 from services.descriptions import AttributeKind
-from services.errors import AttributeNotIndexed
+from services.errors import AttributeNotIndexed, IndexRefused
+from services.index import edge_filters, edge_order, server_filters, server_order
+from services.index.edge import EdgeIndex
+from services.index.field_indexes import FieldIndex
 from services.index.number_order import NumberOrder
 from services.index.vector_index import VectorIndex
 from services.query.filters import parse
 from services.records import AttributeUpdate, Point, Tombstone
 
+PRICE = {"price": FieldIndex(AttributeKind.FLOAT)}
 LOOK = np.array([1, 0, 0, 0], np.float32)
 
 
@@ -51,3 +55,18 @@ def test_only_an_index_of_numbers_has_an_order(priced: VectorIndex) -> None:
     priced.update_attributes([AttributeUpdate("p0", 2, {"price": "on request"})])
     with pytest.raises(AttributeNotIndexed, match="no index of numbers"):
         priced.ordered(NumberOrder("price"))
+
+
+@pytest.mark.parametrize(("after", "error"), [({}, AttributeNotIndexed), (PRICE, IndexRefused)])
+def test_an_index_that_ends_at_this_moment_is_none(edge: EdgeIndex, after: Any, error: type[Exception]) -> None:
+    """A write of a value of another kind ends it between two calls: then lists are read without it."""
+
+    def refusing(*_: object, **__: object) -> None:
+        raise IndexRefused("Qdrant refuses the request.")
+
+    order = NumberOrder("price")
+    with pytest.raises(error):
+        server_order.ordered(refusing, iter([PRICE, after]).__next__, order, 10, server_filters.alive())
+    # The library's own error is a bare Exception.
+    with pytest.raises(Exception, match="no index of numbers" if error is AttributeNotIndexed else "No range index"):
+        edge_order.ordered(edge._shard, iter([PRICE, after]).__next__, order, 10, edge_filters.alive())
