@@ -16,6 +16,7 @@ operation can succeed (`retryable`). A message is one sentence that names what i
     │   ├── InvalidChange          a malformed change, or a body without one
     │   ├── AttributeNotIndexed
     │   ├── InvalidQuery           terms that cannot be read, or that point nowhere
+    │   ├── NotSortable            an attribute that is not declared as a number
     │   └── LabelUnusable          no product has it, or no two products share a value
     ├── NotFound
     │   ├── CatalogNotFound
@@ -131,6 +132,10 @@ class InvalidChange(InvalidInput):
 
 class AttributeNotIndexed(InvalidInput):
     code = "attribute_not_indexed"
+
+
+class NotSortable(InvalidInput):
+    code = "attribute_not_sortable"
 
 
 class LabelUnusable(InvalidInput):

@@ -46,6 +46,7 @@ FIELDS: Mapping[type[LookalikeError], str] = {
     errors.InvalidProductID: "product_id",
     errors.InvalidAttributes: "attributes",
     errors.AttributeNotIndexed: "attribute",
+    errors.NotSortable: "sort",
     errors.InvalidFilter: "filter",
     errors.InvalidVector: "vector",
     errors.InvalidCatalog: "catalog",

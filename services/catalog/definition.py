@@ -108,15 +108,14 @@ def to_bytes(definition: Definition, vector: Vector) -> bytes:
     return out.getvalue()
 
 
-def from_bytes(data: bytes, dim: int) -> tuple[Definition, Vector]:
-    """What a direction is learned from, and its vector, out of its file. Raises `DataCorrupt` where it is none, or of
-    vectors with another `dim`."""
+def from_bytes(data: bytes) -> tuple[Definition, Vector]:
+    """What a direction is learned from, and its vector, out of its file. Raises `DataCorrupt` where it is none."""
     try:
         with np.load(BytesIO(data), allow_pickle=False) as file:
             vector, text = file["vector"], file["definition"].tobytes()
         definition = Definition.of(json.loads(text))
     except (ValueError, KeyError, TypeError, OSError, EOFError, BadZipFile, LookalikeError) as error:
         raise DataCorrupt("A direction is damaged.") from error
-    if vector.shape != (dim,) or vector.dtype != np.float32:
-        raise DataCorrupt("A direction is of other vectors.")
+    if vector.ndim != 1 or vector.dtype != np.float32:
+        raise DataCorrupt("A direction is of another kind.")
     return definition, vector

@@ -168,7 +168,7 @@ class KeptDirections:
     def _load(self, kept: LearnedDirection) -> tuple[Definition, Vector]:
         if kept.object not in self._loaded:
             try:
-                self._loaded[kept.object] = from_bytes(self._media.read_object(kept.object), self._index.dim)
+                self._loaded[kept.object] = from_bytes(self._media.read_object(kept.object))
             except (FeaturesNotFound, DataCorrupt) as error:
                 raise DirectionNotFound(
                     f"What direction {kept.name} has learned is not in media, or is damaged: restore that folder or a "

@@ -1,10 +1,12 @@
 """What is read of a catalog."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from itertools import islice
 
-from services.catalog.facets import facets
+from services.catalog.facets import AttributeFacets, attribute_facets, facets
 from services.catalog.plan import not_found
+from services.catalog.sorted_pages import sorted_page
+from services.catalog.sorting import Sort, check_unsorted, place_of
 from services.catalog.unknown_keys import unknown_keys
 from services.descriptions import CatalogSpec
 from services.errors import MediaNotFound
@@ -47,9 +49,26 @@ class Reading:
         return found
 
     def scroll(
-        self, *, after: str | None = None, limit: int = 100, filter: Filter | None = None
+        self, *, after: str | None = None, limit: int = 100, filter: Filter | None = None, sort: str | None = None
     ) -> tuple[list[Product], str | None]:
-        """The next products in an order of the index's own, and the cursor that goes on (None: that was all)."""
+        """The next products, and the cursor that goes on (None: that was all).
+
+        Without `sort` they are in an order of the index's own. With `price`, a key that is declared as integer or
+        float, the smallest number comes first, and with `-price` the largest. Of several numbers the smallest counts,
+        or with `-` the largest. Products without one come last; these, and those whose numbers agree in their first 15
+        digits (whole numbers: exactly, up to 2**53), are in the index's own order. A product that is stored with the
+        same number from the first page to the last is returned exactly once.
+
+        Where values of other kinds are stored at the key, which have no place among numbers and count as none, or
+        integers beyond 2**53, all products are read for each page.
+
+        Raises:
+            InvalidInput: `after` is no cursor of a list with this sort and filter.
+            NotSortable: `sort` names no such key.
+        """
+        if sort is not None:
+            return self._sorted(Sort.parsed(sort, self.spec.indexed_attributes), after, checked_limit(limit), filter)
+        check_unsorted(after)
         points, cursor = self._index.scroll(after=after, limit=checked_limit(limit), filter=filter)
         return [_product(point) for point in points], cursor
 
@@ -81,6 +100,27 @@ class Reading:
         """The most frequent values of an indexed attribute. Raises `AttributeNotIndexed`."""
         declared = self.spec.indexed_attributes
         return facets(self._index, declared, attribute, limit=checked_limit(limit), filter=filter)
+
+    def attribute_facets(
+        self, attributes: Sequence[str], *, limit: int = 10, filter: Filter | None = None
+    ) -> list[AttributeFacets]:
+        """What the products that pass a filter have for indexed attributes, in their order.
+
+        Of keywords, integers and bools the `limit` most frequent values with their counts; of integers and floats how
+        many products have one, the smallest, the largest and a histogram.
+
+        Raises `AttributeNotIndexed`, and `InvalidInput` for more than 20 attributes.
+        """
+        declared = self.spec.indexed_attributes
+        return attribute_facets(self._index, declared, attributes, limit=checked_limit(limit), filter=filter)
+
+    def _sorted(
+        self, sort: Sort, after: str | None, limit: int, filter: Filter | None
+    ) -> tuple[list[Product], str | None]:
+        place = None if after is None else place_of(after, sort, filter)
+        points, following = sorted_page(self._index, sort, place, limit=limit, filter=filter)
+        cursor = None if following is None else following.cursor(sort, filter)
+        return [_product(point) for point in points], cursor
 
     def _point(self, product_id: str, *, vectors: bool = False) -> Point:
         [point] = self._index.get([checked_product_id(product_id)], vectors=vectors)

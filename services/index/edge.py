@@ -14,11 +14,12 @@ import qdrant_edge as qdrant
 
 from services.descriptions import AttributeKind, Quantization
 from services.errors import DataNotWritable
-from services.index import edge_filters, edge_points, field_indexes, payload
+from services.index import edge_filters, edge_order, edge_points, field_indexes, payload
 from services.index.edge_fields import EdgeFields, create_own
 from services.index.edge_folder import ShardFolder
 from services.index.edge_graph import GraphBuilder
 from services.index.edge_shard import LiveShard, Shard
+from services.index.number_order import NumberOrder
 from services.index.vector_index import (
     anything,
     checked_cursor,
@@ -140,6 +141,12 @@ class EdgeIndex:
     ) -> tuple[list[Point], str | None]:
         records, cursor = self._scroll(checked_cursor(after), limit, edge_filters.alive(filter), vectors)
         return [_point(record) for record in records], cursor
+
+    def ordered(
+        self, order: NumberOrder, *, limit: int = 100, filter: Filter | None = None
+    ) -> list[tuple[float, Point]]:
+        found = edge_order.ordered(self._shard, self._fields.built, order, limit, edge_filters.alive(filter))
+        return [(number, _point(record)) for number, record in found]
 
     def search(
         self,

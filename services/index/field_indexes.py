@@ -22,6 +22,7 @@ EXAMPLES = 10
 """Products that are named of those that have a value of another kind."""
 
 FACETED = (AttributeKind.KEYWORD, AttributeKind.INTEGER, AttributeKind.BOOL)
+NUMERIC = (AttributeKind.INTEGER, AttributeKind.FLOAT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,17 @@ def faceted(indexes: Mapping[str, FieldIndex], attribute: str) -> bool:
     """Whether an attribute has an index that counts its values."""
     index = _by_path(indexes).get(steps(attribute)) if is_key(attribute) else None
     return index is not None and index.kind in FACETED
+
+
+def numeric(indexes: Mapping[str, FieldIndex], attribute: str) -> bool:
+    """Whether an attribute has an index by which its numbers can be read in their order."""
+    index = _by_path(indexes).get(steps(attribute)) if is_key(attribute) else None
+    return index is not None and index.kind in NUMERIC and index.checked and index.ranges
+
+
+def spelled(indexes: Mapping[str, FieldIndex], attribute: str) -> str:
+    """The key of an attribute as its index has it."""
+    return next((name for name in indexes if steps(name) == steps(attribute)), attribute)
 
 
 def _is_done(index: FieldIndex | None, kind: AttributeKind) -> bool:

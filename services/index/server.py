@@ -8,8 +8,9 @@ from qdrant_client import models
 
 from services.descriptions import AttributeKind, Quantization
 from services.errors import IndexUnavailable
-from services.index import field_indexes, payload, scan, server_filters
+from services.index import field_indexes, payload, scan, server_filters, server_order
 from services.index.client import WRITE_SECONDS, Client
+from services.index.number_order import NumberOrder
 from services.index.server_fields import ServerFields
 from services.index.vector_index import (
     anything,
@@ -114,6 +115,12 @@ class ServerIndex:
     ) -> tuple[list[Point], str | None]:
         records, cursor = self._scroll(checked_cursor(after), limit, server_filters.alive(filter), vectors)
         return [_point(record) for record in records], cursor
+
+    def ordered(
+        self, order: NumberOrder, *, limit: int = 100, filter: Filter | None = None
+    ) -> list[tuple[float, Point]]:
+        found = server_order.ordered(self._call, self._fields.read, order, limit, server_filters.alive(filter))
+        return [(number, _point(record)) for number, record in found]
 
     def search(
         self,

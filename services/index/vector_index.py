@@ -9,6 +9,7 @@ import numpy as np
 
 from services.descriptions import AttributeKind
 from services.errors import AttributeNotIndexed, InvalidInput, InvalidVector
+from services.index.number_order import NumberOrder
 from services.query.filters import Filter
 from services.records import AttributeUpdate, Facet, Graph, Neighbor, OtherKinds, Point, Revision, Tombstone, Vector
 
@@ -149,6 +150,20 @@ class VectorIndex(Protocol):
 
         Raises:
             InvalidInput: `after` is not a valid cursor.
+        """
+
+    def ordered(
+        self, order: NumberOrder, *, limit: int = 100, filter: Filter | None = None
+    ) -> list[tuple[float, Point]]:
+        """Returns the first `limit` numbers of this order, and the products that have them and pass the filter.
+
+        A product with several numbers there comes once for each that is different, so more than once. The order among
+        equal numbers is undefined. Numbers are those that range filters compare, which may differ by one unit in the
+        last place from those in the attributes.
+
+        Raises:
+            AttributeNotIndexed: The attribute is not indexed as integer or float, or has integers beyond 2**53 in an
+                index of integers.
         """
 
     def search(

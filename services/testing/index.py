@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from services.descriptions import AttributeKind
+from services.index.number_order import NumberOrder
 from services.index.vector_index import (
     anything,
     checked_cursor,
@@ -99,6 +100,20 @@ class MemoryIndex:
         ids = sorted(id for id in points if id >= start)
         page = [_shown(points[id], vectors) for id in ids[:limit]]
         return page, ids[limit] if len(ids) > limit else None
+
+    def ordered(
+        self, order: NumberOrder, *, limit: int = 100, filter: Filter | None = None
+    ) -> list[tuple[float, Point]]:
+        kind = self._kinds.get(steps(order.key)) if is_key(order.key) else None
+        if kind not in (AttributeKind.INTEGER, AttributeKind.FLOAT):
+            raise order.missing()
+        found = [
+            (number, _shown(point, False))
+            for point in self._matching(filter)
+            for number in {float(leaf) for leaf in leaves(point.attributes, order.key) if leaf is not None}
+            if order.start is None or (number <= order.start if order.descending else number >= order.start)
+        ]
+        return sorted(found, key=lambda each: each[0], reverse=order.descending)[:limit]
 
     def search(
         self,

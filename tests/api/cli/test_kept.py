@@ -15,22 +15,27 @@ from services.backup.members import END, ORIGINAL, Packer, unpacked, verified
 from services.backup.packing import backup
 from services.backup.unpacking import restore
 from services.catalog.catalog import Catalog
+from services.catalog.definition import Definition, Side
 from services.catalog.generations import Generations
 from services.catalog.opening import new_spec
 from services.descriptions import AttributeKind
-from services.errors import DataCorrupt, FeaturesNotFound
+from services.errors import DataCorrupt
 from services.index.twin import QdrantTwin
+from services.query.filters import parse
+from services.query.query import Query
+from services.query.terms import DirectionTerm, ProductTerm, Term
 from services.records import Change, State
 from services.settings import Settings
 from services.testing import load_stub, picture
 from workers.media_gc import collect
 
 Run = Callable[..., tuple[int, dict[str, Any]]]
-COUNT = 12
+COUNT = 40
+LOW = {"must": [{"key": "n", "range": {"lt": 20}}]}
 
 
 def image(number: int) -> bytes:
-    return picture((20 * number, 255 - 20 * number, 90), number, size=16)
+    return picture((6 * number, 240 - 6 * number, 90), number, size=16)
 
 
 @contextmanager
@@ -41,12 +46,15 @@ def opened(configured: Settings) -> Iterator[Catalog]:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A data folder with a catalog of tuned features, its head generation beside it."""
+    """A data folder with a catalog of tuned features, their space and a direction; its head generation is beside it."""
     with bootstrap.catalogs(settings.load(data=tmp_path / "data"), load=load_stub) as catalogs:
         shoes = catalogs.create(new_spec("shoes", "efficientnet_lite0", "random:1", "nearest"))
         shoes.declare({"n": AttributeKind.INTEGER})
         shoes.apply([Change(f"p{n}", image=image(n), attributes={"n": n}) for n in range(COUNT)])
         Generations(catalogs, "shoes", fewest=COUNT).reindex({"features": "tuned"}, promote=True)
+        shoes = catalogs.get("shoes")
+        assert shoes.space.now() is not None
+        shoes.directions.learn("low", Definition(Side(parse(LOW))))
     return tmp_path / "data"
 
 
@@ -54,13 +62,18 @@ def kept(catalog: Catalog) -> dict[str, Any]:
     """All that a catalog keeps besides its products: what is added to a description has to be added here."""
     spec = replace(catalog.spec, generation="", generation_created_at=None, generations=())
     objects = {each: catalog._intake.media.read_object(each) for each in spec.objects}
-    assert len(objects) == 1
+    assert spec.learned and spec.space and [each.name for each in spec.directions] == ["low"] and len(objects) == 3
     return {"spec": spec, "objects": objects}
 
 
 def found(catalog: Catalog) -> list[Any]:
-    """What searches find that need everything: a picture's features, which are made here, and its colors."""
+    """What searches find that need everything: a picture's features, which are made here, its colors, percentiles, and
+    a direction."""
     asked = [catalog.search_image(image(n), limit=COUNT, color_weight=3) for n in (1, 5)]
+    asked.append(
+        catalog.query(Query(near=(Term(ProductTerm("p30")), Term(DirectionTerm("low"))), limit=COUNT)).neighbors
+    )
+    assert all(each.percentile is not None for answer in asked for each in answer)
     assert catalog.apply([Change("p1", image=image(1))])[0].state is State.UNCHANGED
     return [{each.product_id: each.score for each in answer} for answer in asked]
 
@@ -107,21 +120,41 @@ def test_it_goes_to_a_server_and_back(run: Run, data: Path, tmp_path: Path) -> N
     assert_whole(settings.load(data=tmp_path / "back"), expected)
 
 
-def test_it_stays_as_long_as_a_generation_names_it_and_goes_then(data: Path) -> None:
+def test_each_stays_as_long_as_something_names_it_and_goes_then(data: Path) -> None:
     chores: Any = NoLedger()
     with bootstrap.catalogs(settings.load(data=data), load=load_stub) as catalogs:
-        [learned] = catalogs.get("shoes").spec.objects
+        spec = catalogs.get("shoes").spec
         media, generations = catalogs.intake.media, Generations(catalogs, "shoes", fewest=COUNT)
+
+        def there() -> set[str]:
+            return {path.name for path in (data / "media" / "objects").glob("*/*/*")}
+
         other = media.put_object(b"what no catalog names")
-        assert collect(chores, catalogs, older=-60) == 1
-        with pytest.raises(FeaturesNotFound):
-            media.read_object(other)
+        collect(chores, catalogs, older=-60)
+        assert there() == {*spec.objects} and other not in there()
         generations.rollback()
-        assert collect(chores, catalogs, older=-60) == 0 and media.read_object(learned)
+        collect(chores, catalogs, older=-60)
+        assert there() == {*spec.objects}
         generations.drop(generations.all()[1].id)
-        assert collect(chores, catalogs, older=-60) == 1
-        with pytest.raises(FeaturesNotFound):
-            media.read_object(learned)
+        collect(chores, catalogs, older=-60)
+        assert there() == {spec.directions[0].object}
+        catalogs.create(new_spec("hats", "efficientnet_lite0", "random:1", "nearest"))
+        catalogs.remove("shoes")
+        collect(chores, catalogs, older=-60)
+        assert there() == set()
+
+
+def test_a_direction_goes_along_to_another_generation_and_back(data: Path) -> None:
+    with bootstrap.catalogs(settings.load(data=data), load=load_stub) as catalogs:
+        before = catalogs.get("shoes").spec.directions[0]
+        Generations(catalogs, "shoes").rollback()
+        shoes = catalogs.get("shoes")
+        ahead = Query(near=(Term(DirectionTerm("low")),), limit=10)
+        numbers = [each.attributes["n"] for each in shoes.query(ahead).neighbors]
+        [after] = shoes.spec.directions
+        assert max(numbers) < 20 and after.fingerprint == shoes.spec.fingerprint != before.fingerprint
+        assert (after.name, after.created_at) == (before.name, before.created_at)
+        assert shoes.space.now() is not None and shoes.spec.space is not None
 
 
 def test_a_description_that_does_not_say_what_was_learned_is_damaged(data: Path) -> None:
@@ -136,9 +169,11 @@ def test_a_backup_without_it_is_none(run: Run, refused: Callable[..., str], data
     members = list(unpacked(whole))
     [manifest] = [json.loads(content) for name, content in members if name.startswith("manifest")]
     [entry], hashes = manifest["catalogs"], manifest["members"]
-    others = {name: hash for name, hash in hashes.items() if name != f"learned/{entry['learned']}"}
+    others = {name: hash for name, hash in hashes.items() if name != f"objects/{entry['learned']}"}
+    aimless = {name: hash for name, hash in hashes.items() if name != f"objects/{entry['directions'][0]['object']}"}
     wrong = {
-        "lacks what the features of catalog shoes have learned": manifest | {"members": others},
+        "lacks what the features or a direction of catalog shoes have learned": manifest | {"members": others},
+        "lacks what the features or a direction": manifest | {"members": aimless},
         "tuned features, and no others": manifest | {"catalogs": [entry | {"learned": None}]},
         "and no others": manifest | {"catalogs": [entry | {"features": "head"}]},
     }
@@ -155,7 +190,7 @@ def test_a_backup_without_it_is_none(run: Run, refused: Callable[..., str], data
         file = tmp_path / "wrong.tar"
         file.write_bytes(b"".join(parts) + END)
         assert message in refused("source_invalid", "restore", file, "--data", tmp_path / "nowhere")
-    [learned] = (data / "media" / "objects").glob("*/*/*")
+    [learned] = (data / "media" / "objects").glob(f"*/*/{entry['learned']}")
     learned.unlink()
     assert "Catalog shoes cannot be backed up" in refused("features_not_found", "backup", tmp_path, "--data", data)
 
@@ -178,7 +213,9 @@ def test_a_copy_takes_no_vectors_of_another_generation(
 
 
 def test_nothing_is_begun_elsewhere_without_it(refused: Callable[..., str], data: Path, tmp_path: Path) -> None:
-    [file] = data.glob("media/objects/*/*/*")
+    with opened(settings.load(data=data)) as catalog:
+        learned = catalog.spec.learned
+    [file] = data.glob(f"media/objects/*/*/{learned}")
     file.unlink()
     refused("features_not_found", "migrate", "--catalog", "shoes", "--data", data, "--to", tmp_path / "there")
     with bootstrap.catalogs(settings.load(data=tmp_path / "there"), load=load_stub) as catalogs:
@@ -191,9 +228,9 @@ def test_a_backup_is_of_one_generation_whatever_becomes_the_live_one_meanwhile(d
     with bootstrap.catalogs(settings.load(data=data), load=load_stub) as catalogs:
         expected = kept(catalogs.get("shoes")), found(catalogs.get("shoes"))
         with file.open("wb") as out:
-            for number, block in enumerate(backup(catalogs, ledger)):
+            for block in backup(catalogs, ledger):
                 out.write(block)
-                if number == 3:
+                if b"vectors.npy" in block:
                     Generations(catalogs, "shoes", fewest=COUNT).rollback()
         assert catalogs.get("shoes").spec.features == "head"
     with bootstrap.catalogs(settings.load(data=tmp_path / "again"), load=load_stub) as catalogs:
