@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from api.cli.output import display, stderr, stdout
 from services.records import Answer, Attributes, Explanation, Neighbor, Note
@@ -84,21 +85,21 @@ def show_neighbors(title: str, neighbors: Sequence[Neighbor], group: str = "", g
     for name in columns:
         table.add_column(name, justify="right" if name in ("score", "percentile") else "left", overflow="fold")
     for row in zip(*columns.values(), strict=True):
-        table.add_row(*map(display, row))
+        table.add_row(*(Text("\n").join(display(line) for line in cell) for cell in row))
     stdout().print(table)
     if good == 0:
         stdout().print(NO_GOOD_MATCH, style="yellow")
 
 
-def _columns(neighbors: Sequence[Neighbor], group: str) -> dict[str, list[str]]:
-    """The cells of a table by column."""
+def _columns(neighbors: Sequence[Neighbor], group: str) -> dict[str, list[list[str]]]:
+    """The cells of a table by column, each of some lines."""
     columns = {
-        "score": [f"{each.score:.3f}" for each in neighbors],
-        "percentile": ["" if each.percentile is None else f"{each.percentile:.2f}" for each in neighbors],
-        "likeness": [word(each) for each in neighbors],
-        f"group: {group}": [each.group or "" for each in neighbors],
-        "product": [each.product_id for each in neighbors],
-        "shares": ["\n".join(shares(each.explanation)) if each.explanation else "" for each in neighbors],
-        "attributes": [described(each.attributes) for each in neighbors],
+        "score": [[f"{each.score:.3f}"] for each in neighbors],
+        "percentile": [[] if each.percentile is None else [f"{each.percentile:.2f}"] for each in neighbors],
+        "likeness": [[word(each)] if each.likeness else [] for each in neighbors],
+        f"group: {group}": [[each.group] if each.group else [] for each in neighbors],
+        "product": [[each.product_id] for each in neighbors],
+        "shares": [shares(each.explanation) if each.explanation else [] for each in neighbors],
+        "attributes": [[described(each.attributes)] for each in neighbors],
     }
     return {name: cells for name, cells in columns.items() if any(cells) or name in ("product", "attributes")}

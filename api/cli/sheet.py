@@ -69,8 +69,8 @@ def card(name: str, uri: str | None, *told: str, label: str = "", instead: str =
 def neighbor_card(catalog: AnyCatalog, found: Neighbor, *told: str, label: str = "") -> Card:
     """A product that was found: its percentile, or its score where that is not known, and its attributes."""
     if not told:
-        percentile = "" if found.percentile is None else f"{found.percentile:.2f}"
-        told = (f"{percentile} {word(found)}".strip() or f"{found.score:.3f}",)
+        told = (f"score {found.score:.3f}" if found.percentile is None else f"percentile {found.percentile:.2f}",)
+        told += (word(found),)
     return _product(catalog, found.product_id, found.attributes, *told, label=label)
 
 

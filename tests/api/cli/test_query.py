@@ -95,7 +95,9 @@ def test_people_read_likeness_groups_shares_and_notes(stocked: Path) -> None:
     table, notes = shown("query", "mug-red-1 + direction:red", "--explain", "--group-by", "color", "--data", stocked)
     assert table.startswith("mug-red-1 + direction:red ") and "group: color" in table and "percentile" in table
     assert re.search(r"very alike|alike|weak", table) and re.search(r"[+-]0\.\d{3} direction:red", table)
-    assert "in common: color red" in table and "Direction red leads to what a filter finds" in notes
+    assert (
+        "in common: color red" in table and "\\n" not in table and "Direction red leads to what a filter finds" in notes
+    )
     far, _ = shown("query", "mug-red-1", "--filter", BLUE, "--data", stocked)
     assert "No good match: none of these is alike." in far
     assert "No good match" in shown("search", "--product", "mug-red-1", "--filter", BLUE, "--data", stocked)[0]
@@ -121,7 +123,7 @@ def test_a_contact_sheet_needs_no_other_file(run: Run, stocked: Path, tmp_path: 
     assert places == sorted(places)
     if name == "query":
         assert '<p class="label">-0.5</p>' in html and '<div class="none">direction</div>' in html
-        assert f"<small>{answer['neighbors'][0]['percentile']:.2f} " in html
+        assert f"<small>percentile {answer['neighbors'][0]['percentile']:.2f}</small><small>" in html
 
 
 @pytest.mark.parametrize(
