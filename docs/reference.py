@@ -50,7 +50,8 @@ conditions or nested filters.
 | `{"has_id": ["SKU-1", "SKU-2"]}` | these products, up to 1,000 |
 
 `size.width` is `width` inside `size`; a name with a dot is written `"\\"a.b\\""`. If nothing is found and no product
-has a value of a key, `search`, `show` and `facets` say so on stderr, and in `warnings` with `--json`.
+has a value of a key, `search`, `query`, `path`, `axis`, `show` and `facets` say so on stderr, and in `warnings` with
+`--json`.
 """
 
 CONFIGURATION_HEAD = """# Configuration

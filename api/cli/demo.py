@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from api.cli.answers import show_neighbors
 from api.cli.output import command, data_option, json_option, print_json, stderr, stdout
 from api.cli.run import Run, index, report
-from api.cli.search import show_neighbors
 from api.cli.sheet import write_sheet
 from api.cli.workspace import AnyCatalog, AnyCatalogs, open_or_create, opened_catalogs, product_ids
 from services import demo, settings

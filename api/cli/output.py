@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from functools import wraps
+from pathlib import Path
 from typing import Any, NoReturn, ParamSpec
 
 import click
@@ -41,6 +42,12 @@ features_option = click.option(
     "--features",
     type=click.Choice(["head", "tuned"]),
     help="Which layers become vectors; tuned ones learn from 1,000 pictures or more.  [default: the catalog's]",
+)
+filter_option = click.option(
+    "--filter", "filter_json", metavar="JSON", help="Only these, in Qdrant's form (docs/cli.md)."
+)
+html_option = click.option(
+    "--html", metavar="FILE", type=click.Path(path_type=Path), help="Write a contact sheet that needs no other file."
 )
 catalog_option = click.option("--catalog", metavar="NAME", default="products", show_default=True, help="Catalog.")
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 import click
 from rich.table import Table
 
+from api.cli.answers import described
 from api.cli.output import (
     catalog_option,
     command,
@@ -17,7 +18,6 @@ from api.cli.output import (
     stdout,
     warn,
 )
-from api.cli.search import described
 from api.cli.workspace import opened_catalog, opened_catalogs
 from services import settings
 from services.catalog.removal import checked_filter

@@ -1,11 +1,10 @@
 """`lookalike search`: what looks like a picture or a product."""
 
 from pathlib import Path
-from typing import Any
 
 import click
-from rich.table import Table
 
+from api.cli.answers import plain, show_neighbors
 from api.cli.output import (
     catalog_option,
     command,
@@ -15,7 +14,6 @@ from api.cli.output import (
     plain_warnings,
     print_json,
     stderr,
-    stdout,
     warn,
 )
 from api.cli.sheet import write_sheet
@@ -24,7 +22,8 @@ from services.catalog.search import SearchOptions
 from services.errors import ImageError, InvalidInput
 from services.images.files import read
 from services.query.filters import parse
-from services.records import Attributes, Neighbor
+from services.query.likeness import is_good
+from services.records import Neighbor
 
 
 @click.command("search")
@@ -78,10 +77,10 @@ def search_command(
             write_sheet(html, opened, [(query, neighbors)])
         trained = opened.trained
     if as_json:
-        found = [_plain(neighbor) for neighbor in neighbors]
+        found = [plain(each) for each in neighbors]
         print_json({"query": query, "neighbors": found, **plain_warnings(warnings)})
         return
-    show_neighbors(f"Like {' '.join(query.values())}", neighbors)
+    show_neighbors(f"Like {' '.join(query.values())}", neighbors, good=_good(neighbors))
     warn(warnings)
     if not trained:
         stderr().print("The catalog's weights are random: these neighbors mean nothing.", style="yellow")
@@ -89,20 +88,10 @@ def search_command(
         stderr().print(display(f"Wrote {html}"), soft_wrap=True)
 
 
-def show_neighbors(title: str, neighbors: list[Neighbor]) -> None:
-    """A table of neighbors, best first."""
-    table = Table(title=display(title), title_justify="left", title_style="bold")
-    table.add_column("score", justify="right")
-    table.add_column("product", overflow="fold")
-    table.add_column("attributes", overflow="fold")
-    for neighbor in neighbors:
-        table.add_row(f"{neighbor.score:.3f}", display(neighbor.product_id), display(described(neighbor.attributes)))
-    stdout().print(table if neighbors else display(f"{title}: nothing found."))
-
-
-def described(attributes: Attributes) -> str:
-    """Attributes on one line."""
-    return ", ".join(f"{key} {value}" for key, value in attributes.items())
+def _good(neighbors: list[Neighbor]) -> int | None:
+    """How many are at least alike; None where that is not known, of an older service, too."""
+    is_known = all(each.percentile is not None for each in neighbors)
+    return sum(is_good(each.likeness) for each in neighbors) if is_known else None
 
 
 def _search(
@@ -117,11 +106,3 @@ def _search(
             return {"image": printable(image)}, catalog.search_image(data, **options)
     except ImageError as error:
         raise type(error)(f"{image}: {error}") from error
-
-
-def _plain(neighbor: Neighbor) -> dict[str, Any]:
-    return {
-        "product_id": neighbor.product_id,
-        "score": round(neighbor.score, 6),
-        "attributes": dict(neighbor.attributes),
-    }

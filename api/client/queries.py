@@ -25,13 +25,13 @@ class Queries:
     Args:
         client: The connection to the service.
         path: The catalog's.
-        seconds: How long an answer may take that needs the encoder.
+        slow_seconds: How long an answer may take for which the encoder is loaded, or a direction learned anew.
     """
 
-    def __init__(self, client: Client, path: str, seconds: float) -> None:
+    def __init__(self, client: Client, path: str, slow_seconds: float) -> None:
         self._client = client
         self._path = path
-        self._seconds = seconds
+        self._slow_seconds = slow_seconds
 
     def query(self, query: Query) -> Answer:
         """See `Catalog.query`. Raises `InvalidQuery` where it has more pictures than a service takes."""
@@ -45,7 +45,8 @@ class Queries:
             **{name: getattr(query, name) for name in _SAME},
             "filter": query.filter and filter_json(query.filter),
         }
-        answer = self._asked("query", body, pictures)
+        is_slow = bool(pictures) or any(isinstance(each, DirectionTerm) for each in query.operands)
+        answer = self._asked("query", body, pictures, is_slow=is_slow)
         return replace(answer, neighbors=[_named(each, _order(query)) for each in answer.neighbors])
 
     def path(
@@ -61,15 +62,17 @@ class Queries:
             "filter": filter and filter_json(filter),
             "color_weight": color_weight,
         }
-        return self._asked("path", body, pictures)
+        return self._asked("path", body, pictures, is_slow=bool(pictures))
 
-    def _asked(self, what: str, body: Mapping[str, Any], pictures: Mapping[ImageTerm, str]) -> Answer:
+    def _asked(self, what: str, body: Mapping[str, Any], pictures: Mapping[ImageTerm, str], *, is_slow: bool) -> Answer:
         body = {name: value for name, value in body.items() if value is not None}
         sent: dict[str, Any] = {"json": body}
         if pictures:
             parts: dict[str, tuple[str | None, Any]] = {"query": (None, json.dumps(body))}
             sent = {"files": parts | {name: (name, term.image) for term, name in pictures.items()}}
-        answer = self._client.json("POST", f"{self._path}/{what}", seconds=self._seconds, **sent)
+        if is_slow:
+            sent["seconds"] = self._slow_seconds
+        answer = self._client.json("POST", f"{self._path}/{what}", **sent)
         return Answer(
             neighbors=[to_neighbor(each) for each in answer["neighbors"]],
             good=answer["good"],

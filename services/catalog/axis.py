@@ -1,7 +1,7 @@
 """The products of a catalog along a direction, from those that have least of it to those that have most."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from services.errors import InvalidInput
@@ -24,27 +24,34 @@ class Queried(Protocol):
 @dataclass(frozen=True, slots=True)
 class Stop:
     """A product on an axis. `rank` is its place among all, 1 having least. Its neighbor's score is the cosine with the
-    direction; a percentile or a likeness it has not, as nothing is looked for."""
+    direction; it has no percentile and no likeness, since there is nothing that it should be like."""
 
     rank: int
     neighbor: Neighbor
 
 
 @dataclass(frozen=True, slots=True)
-class Stops:
-    """Products at even ranks on an axis, of so many `products`, and what to know of them."""
+class Axis:
+    """Some of `products` along a direction, and what to know of it."""
 
     products: int
     stops: tuple[Stop, ...]
     notes: tuple[Note, ...]
 
 
-def along(name: str, *, filter: Filter | None = None, limit: int = 10, reverse: bool = False) -> Query:
-    """The query for the products that have most of a direction, or with `reverse` least."""
-    return Query(near=(Term(DirectionTerm(name), -1.0 if reverse else 1.0),), filter=filter, limit=limit)
+def ordered(
+    catalog: Queried, name: str, *, filter: Filter | None = None, limit: int = 10, reverse: bool = False
+) -> Axis:
+    """The products that have most of a direction, or with `reverse` least, in order. Raises what `Catalog.query`
+    does."""
+    answer = catalog.query(_query(name, filter, limit=limit, is_low=reverse))
+    products = catalog.count(filter)
+    places = range(products)[:: 1 if reverse else -1]
+    found = [_stop(rank, each, is_low=reverse) for rank, each in zip(places, answer.neighbors, strict=False)]
+    return Axis(products, tuple(found), answer.notes)
 
 
-def stops(catalog: Queried, name: str, count: int, *, filter: Filter | None = None) -> Stops:
+def stops(catalog: Queried, name: str, count: int, *, filter: Filter | None = None) -> Axis:
     """So many products at even ranks from least to most of a direction, the ends among them; all, if there are fewer.
 
     Each is asked for from the end that is nearer, which is quicker. Of a catalog that changes meanwhile, or where
@@ -58,15 +65,23 @@ def stops(catalog: Queried, name: str, count: int, *, filter: Filter | None = No
     notes: tuple[Note, ...] = ()
     found: dict[str, Stop] = {}
     for rank in _even(products, count):
-        is_low = 2 * rank < products
-        query = along(name, filter=filter, limit=1, reverse=is_low)
-        answer = catalog.query(replace(query, offset=rank if is_low else products - 1 - rank))
+        is_low = 2 * rank <= products
+        offset = rank if is_low else products - 1 - rank
+        answer = catalog.query(_query(name, filter, limit=1, offset=offset, is_low=is_low))
         notes = answer.notes
         for each in answer.neighbors:
-            score = -each.score if is_low else each.score
-            neighbor = Neighbor(each.product_id, score, each.attributes, image=each.image, perceptual=each.perceptual)
-            found.setdefault(each.product_id, Stop(rank + 1, neighbor))
-    return Stops(products, tuple(found.values()), notes)
+            found.setdefault(each.product_id, _stop(rank, each, is_low=is_low))
+    return Axis(products, tuple(found.values()), notes)
+
+
+def _query(name: str, filter: Filter | None, *, limit: int, offset: int = 0, is_low: bool) -> Query:
+    near = (Term(DirectionTerm(name), -1.0 if is_low else 1.0),)
+    return Query(near=near, filter=filter, limit=limit, offset=offset)
+
+
+def _stop(rank: int, found: Neighbor, *, is_low: bool) -> Stop:
+    score = -found.score if is_low else found.score
+    return Stop(rank + 1, Neighbor(found.product_id, score, found.attributes))
 
 
 def _even(products: int, count: int) -> Sequence[int]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from services.errors import InvalidQuery
+from services.errors import InvalidProductID, InvalidQuery
 from services.names import checked_product_id
 from services.records import Vector
 
@@ -177,7 +177,8 @@ def resolved(
         InvalidQuery: A word may be a product or a direction; both spellings are named. Or it is neither.
     """
     named = {word.name if word.is_quoted else word.written for word in written if word.prefix != "file"}
-    there = held(named | {word.name for word in written if word.prefix == "product"})
+    named |= {word.name for word in written if word.prefix == "product"}
+    there = held({each for each in named if _may_be_id(each)})
     known = frozenset(directions())
     return [Term(_operand(word, there, known, picture), word.weight) for word in written]
 
@@ -185,6 +186,14 @@ def resolved(
 def quoted(name: str) -> str:
     """A name in quotes, as a text may hold it."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def _may_be_id(name: str) -> bool:
+    try:
+        checked_product_id(name)
+    except InvalidProductID:
+        return False
+    return True
 
 
 def _operand(word: Word, there: set[str], known: frozenset[str], picture: Callable[[str], bytes]) -> Operand:

@@ -23,7 +23,9 @@ def ids(answer: dict[str, Any]) -> list[str]:
 def test_a_product_finds_its_likes(run: Run, indexed: Path) -> None:
     status, answer = run("search", "--product", "red-0", "-n", 3, "--data", indexed)
     assert (status, list(answer), answer["query"]) == (0, ["query", "neighbors"], {"product_id": "red-0"})
-    assert [list(each) for each in answer["neighbors"]] == [["product_id", "score", "attributes"]] * 3
+    assert [list(each) for each in answer["neighbors"]] == [
+        ["product_id", "score", "percentile", "likeness", "attributes"]
+    ] * 3
     assert "red-0" not in ids(answer)
     assert ids(answer)[0].startswith("red-")
     assert answer["neighbors"][0]["attributes"]["color"] == "red"
