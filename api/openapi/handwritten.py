@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api.requests import models
+from api.requests import navigation
 from api.requests.codings import DECODERS
 from services.hashes import SHA256
 from services.names import MAX_PRODUCT_ID_BYTES
@@ -69,8 +69,8 @@ PATCH = {
 IMAGE = {"type": "string", "format": "binary"}
 PUT_FORM = _object("image", image=IMAGE, attributes=ATTRIBUTES)
 PATCH_FORM = _object(image=IMAGE, attributes=ATTRIBUTES) | {"minProperties": 1}
-QUERY_FORM = _object("query", query={"$ref": f"{_REF}Query"}, **dict.fromkeys(models.PICTURES, IMAGE))
-PATH_FORM = _object("query", query={"$ref": f"{_REF}Path"}, **dict.fromkeys(models.PICTURES, IMAGE))
+QUERY_FORM = _object("query", query={"$ref": f"{_REF}Query"}, **dict.fromkeys(navigation.PICTURES, IMAGE))
+PATH_FORM = _object("query", query={"$ref": f"{_REF}Path"}, **dict.fromkeys(navigation.PICTURES, IMAGE))
 SEARCH_FORM = _object("image", image=IMAGE, query={"$ref": f"{_REF}SearchOptions"})
 
 FEED = {"type": "string", "contentMediaType": "application/x-ndjson", "description": "one Change a line."}

@@ -24,16 +24,13 @@ from services.descriptions import Features, Quantization, Resample
 from services.errors import InvalidFilter
 from services.hashes import SHA256
 from services.outbound.urls import MAX_URL
-from services.query.filters import MAX_IDS, MAX_KEY, Filter, parse
-from services.query.query import MAX_COLOR_WEIGHT, MAX_EXCLUDED, MAX_GROUP, MAX_LIMIT, MAX_STEPS
-from services.query.terms import MAX_TERMS, MAX_WEIGHT
+from services.query.filters import MAX_KEY, Filter, parse
+from services.query.query import MAX_COLOR_WEIGHT, MAX_LIMIT
 from services.records import JobState
 
 MAX_OFFSET = 100_000
 MAX_WAIT = 60
 """Seconds."""
-PICTURES = tuple(f"image_{number}" for number in range(1, 9))
-"""The parts of a form with a query that may be pictures, which its terms name."""
 
 # Pydantic resolves every $ref itself; api.openapi.document makes one of this.
 _FILTER = WithJsonSchema({"x-schema": "Filter"})
@@ -81,14 +78,14 @@ def _weights(text: str) -> str:
     return text
 
 
-class _Query(BaseModel):
+class QueryParameters(BaseModel):
     """Parameters of a URL, which are text; those of `repeatable` may be there more than once."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     repeatable: ClassVar[frozenset[str]] = frozenset()
 
 
-class _Request(BaseModel):
+class JsonBody(BaseModel):
     """A JSON body."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -97,10 +94,10 @@ class _Request(BaseModel):
 Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT), BeforeValidator(_whole)]
 Offset = Annotated[int, Field(ge=0, le=MAX_OFFSET), BeforeValidator(_whole)]
 Score = Annotated[float, Field(ge=-1, le=1), BeforeValidator(_number)]
-_WEIGHT = "Of tuned features: the colors of the query are multiplied by it. 0: no colors; 1: as stored."
-_RERANK = "Rank the first 50 again by what is near to each other, too; scores stay. It takes some milliseconds."
-ColorWeight = Annotated[float, Field(ge=0, le=MAX_COLOR_WEIGHT, description=_WEIGHT), BeforeValidator(_number)]
-Rerank = Annotated[bool, Field(description=_RERANK), BeforeValidator(_flag)]
+WEIGHT_TOLD = "Of tuned features: the colors of the query are multiplied by it. 0: no colors; 1: as stored."
+RERANK_TOLD = "Rank the first 50 again by what is near to each other, too; scores stay. It takes some milliseconds."
+ColorWeight = Annotated[float, Field(ge=0, le=MAX_COLOR_WEIGHT, description=WEIGHT_TOLD), BeforeValidator(_number)]
+Rerank = Annotated[bool, Field(description=RERANK_TOLD), BeforeValidator(_flag)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Listed = BeforeValidator(_listed)
 Share = Annotated[float, Field(ge=0, le=1), BeforeValidator(_number)]
@@ -111,7 +108,7 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Cursor = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class Page(_Query):
+class Page(QueryParameters):
     limit: Limit = 100
     cursor: Annotated[Cursor | None, Field(description="The `next` of the page before.")] = None
 
@@ -127,7 +124,7 @@ class ItemsPage(Page):
     ] = "failed"
 
 
-class NeighborsPage(_Query):
+class NeighborsPage(QueryParameters):
     limit: Limit = 10
     offset: Offset = 0
     cursor: Annotated[Cursor | None, Field(description="The `next` of the page before, in place of `offset`.")] = None
@@ -137,14 +134,14 @@ class NeighborsPage(_Query):
     rerank: Rerank = False
 
 
-class Wait(_Query):
+class Wait(QueryParameters):
     wait: Annotated[
         Seconds | None,
         Field(description="Seconds to wait for the outcome, which is then the answer."),
     ] = None
 
 
-class FeedOptions(_Query):
+class FeedOptions(QueryParameters):
     on_error: Annotated[
         Literal["reject", "skip"],
         Field(description="reject: one bad line and nothing is accepted; skip: bad lines become failed items."),
@@ -178,12 +175,12 @@ class FeedOptions(_Query):
         return self
 
 
-class RemovedProducts(_Request):
+class RemovedProducts(JsonBody):
     filter: Annotated[FilterObject, Field(description="Which products; it needs a condition.")]
     dry_run: Annotated[bool, Field(description="Remove nothing; answer how many match.")] = False
 
 
-class ImageHashes(_Request):
+class ImageHashes(JsonBody):
     images: Annotated[
         list[Annotated[str, Field(pattern=f"^{SHA256.pattern}$")]],
         Field(min_length=1, max_length=1000, description="SHA-256 of each."),
@@ -198,7 +195,7 @@ AllowMissing = Annotated[
 ]
 
 
-class NewCatalog(_Request):
+class NewCatalog(JsonBody):
     encoder: Annotated[str, Field(max_length=64)] | None = None
     weights: Weights | None = None
     resample: Resample | None = None
@@ -209,7 +206,7 @@ class NewCatalog(_Request):
     )
 
 
-class _Recipe(_Request):
+class _Recipe(JsonBody):
     encoder: Annotated[str, Field(max_length=64)] | None = None
     weights: Weights | None = None
     resample: Resample | None = None
@@ -226,7 +223,7 @@ class NewGeneration(_Recipe):
     allow_missing: AllowMissing = False
 
 
-class Promotion(_Request):
+class Promotion(JsonBody):
     allow_missing: AllowMissing = False
 
 
@@ -247,7 +244,7 @@ class Evaluation(_Recipe):
     sample: Annotated[int, Field(ge=MIN_SAMPLE, le=MAX_SAMPLE, description="Products, at most.")] = SAMPLE
 
 
-class Sample(_Query):
+class Sample(QueryParameters):
     sample: Annotated[
         int, Field(ge=1, le=1000, description="Products that are looked at."), BeforeValidator(_whole)
     ] = 100
@@ -261,7 +258,7 @@ KeyName = Annotated[str, Field(pattern="^[A-Za-z0-9._-]{1,64}$")]
 CatalogName = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_-]{0,63}$")]
 
 
-class NewKey(_Request):
+class NewKey(JsonBody):
     name: KeyName
     scopes: Scopes
     catalogs: (
@@ -269,7 +266,7 @@ class NewKey(_Request):
     ) = None
 
 
-class SearchOptions(_Request):
+class SearchOptions(JsonBody):
     """How much of what is near, and of which products."""
 
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 10
@@ -278,9 +275,9 @@ class SearchOptions(_Request):
     filter: FilterObject | None = None
     min_score: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)] | None = None
     color_weight: (
-        Annotated[float, Field(ge=0, le=MAX_COLOR_WEIGHT, allow_inf_nan=False, description=_WEIGHT)] | None
+        Annotated[float, Field(ge=0, le=MAX_COLOR_WEIGHT, allow_inf_nan=False, description=WEIGHT_TOLD)] | None
     ) = None
-    rerank: Annotated[bool, Field(description=_RERANK)] = False
+    rerank: Annotated[bool, Field(description=RERANK_TOLD)] = False
 
 
 class Search(SearchOptions):
@@ -292,123 +289,3 @@ class Search(SearchOptions):
     vector: (
         Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(min_length=1, max_length=8192)] | None
     ) = None
-
-
-class Example(_Request):
-    """Exactly one of its fields says what it is."""
-
-    product_id: Annotated[str, Field(min_length=1, max_length=512)] | None = None
-    image_url: Annotated[str, Field(min_length=1, json_schema_extra={"maxLength": MAX_URL})] | None = None
-    image: (
-        Annotated[str, Field(pattern="^image_[1-8]$", description="A picture: the name of a part of the form.")] | None
-    ) = None
-    vector: Annotated[list[Finite], Field(min_length=1, max_length=8192)] | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        given = self.model_fields_set - {"weight"}
-        if len(given) != 1:
-            names = [name for name in type(self).model_fields if name != "weight"]
-            raise ValueError(f"give exactly one of {', '.join(names)}")
-        return self
-
-
-class Term(Example):
-    """Exactly one of its fields says what it is, and `weight` how much it counts."""
-
-    direction: Annotated[str, Field(min_length=1, max_length=64, description="A direction of the catalog.")] | None = (
-        None
-    )
-    weight: Annotated[
-        Finite,
-        Field(
-            ge=-MAX_WEIGHT,
-            le=MAX_WEIGHT,
-            description="Not 0; negative leads away. Of a direction: how far to go, 1 being as far as usual.",
-        ),
-    ] = 1.0
-
-
-class Query(_Request):
-    """The sum of `near`, of the mean of `like`, and of a quarter of the mean of `unlike` taken away, is looked for."""
-
-    near: Annotated[list[Term], Field(max_length=MAX_TERMS, examples=[[{"product_id": "sneaker-12"}]])] = []
-    like: Annotated[list[Example], Field(max_length=MAX_TERMS, description="Examples of what is wanted.")] = []
-    unlike: Annotated[list[Example], Field(max_length=MAX_TERMS, description="Examples of what is not.")] = []
-    filter: FilterObject | None = None
-    exclude: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=512)]],
-        Field(max_length=MAX_EXCLUDED, description="IDs of products that are no answers."),
-    ] = []
-    min_score: Annotated[Finite, Field(ge=-1, le=1)] | None = None
-    min_percentile: Annotated[Finite, Field(ge=0, le=100)] | None = None
-    color_weight: Annotated[Finite, Field(ge=0, le=MAX_COLOR_WEIGHT, description=_WEIGHT)] | None = None
-    rerank: Annotated[bool, Field(description=_RERANK)] = False
-    diversity: Annotated[
-        Finite, Field(ge=0, le=1, description="How much answers differ from each other rather than be near.")
-    ] = 0.0
-    group_by: Key | None = None
-    group_size: Annotated[int, Field(ge=1, le=MAX_GROUP, description="Answers of a group, at most.")] = 1
-    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Answers; with `group_by`, groups.")] = 10
-    offset: Annotated[int, Field(ge=0, le=MAX_OFFSET, description="Not with `group_by` or `diversity`.")] = 0
-    cursor: Annotated[
-        Cursor | None,
-        Field(description="The `next` of the page before, in place of `offset`. Not with `group_by` or `diversity`."),
-    ] = None
-    explain: Annotated[bool, Field(description="Say how much of each score is which term's.")] = False
-
-
-class Side(_Request):
-    """One side of a direction: the products that match a filter, or those of some IDs."""
-
-    filter: FilterObject | None = None
-    product_ids: (
-        Annotated[list[Annotated[str, Field(min_length=1, max_length=512)]], Field(min_length=1, max_length=MAX_IDS)]
-        | None
-    ) = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if len(self.model_fields_set) != 1:
-            raise ValueError("give exactly one of filter, product_ids")
-        return self
-
-
-class NewDirection(_Request):
-    """What a direction is learned from: at least 10 products of either side."""
-
-    toward: Annotated[Side, Field(examples=[{"filter": {"must": [{"key": "pattern", "match": {"value": "floral"}}]}}])]
-    away_from: Annotated[Side | None, Field(description="Left out: all other products.")] = None
-    within: Annotated[
-        Key | None,
-        Field(
-            description="An attribute by which products are alike otherwise, such as their category: sides are "
-            "compared within its values only."
-        ),
-    ] = None
-    color_weight: (
-        Annotated[
-            Finite, Field(gt=0, le=MAX_COLOR_WEIGHT, description="Of tuned features. Left out: the best of some.")
-        ]
-        | None
-    ) = None
-    force: Annotated[bool, Field(description="Keep it although it is too weak to be of use.")] = False
-
-
-class AxisPage(_Query):
-    limit: Limit = 10
-    cursor: Annotated[Cursor | None, Field(description="The `next` of the page before.")] = None
-    filter: Annotated[FilterText | None, Field(description="Qdrant's JSON over attributes.")] = None
-    reverse: Annotated[
-        Annotated[bool, BeforeValidator(_flag)], Field(description="Begin with what it leads away from.")
-    ] = False
-
-
-class Path(_Request):
-    """From one product, picture or vector to another one."""
-
-    start: Example
-    end: Example
-    steps: Annotated[int, Field(ge=1, le=MAX_STEPS, description="Products between both.")] = 6
-    filter: FilterObject | None = None
-    color_weight: Annotated[Finite, Field(ge=0, le=MAX_COLOR_WEIGHT, description=_WEIGHT)] | None = None

@@ -7,13 +7,13 @@ import numpy as np
 from flask import request
 
 from api.errors import Fault, RequestInvalid
-from api.requests import models, strict_json
+from api.requests import navigation, strict_json
 from api.requests.body import MAX_JSON, checked, json_body, unsupported
 from api.requests.images import pictures_form
 from services.query.query import Query
 from services.query.terms import DirectionTerm, Example, ImageTerm, Operand, ProductTerm, Term, VectorTerm
 
-Wanted = TypeVar("Wanted", models.Query, models.Path)
+Wanted = TypeVar("Wanted", navigation.Query, navigation.Path)
 
 
 def asked(model: type[Wanted]) -> tuple[Wanted, Mapping[str, bytes]]:
@@ -25,7 +25,7 @@ def asked(model: type[Wanted]) -> tuple[Wanted, Mapping[str, bytes]]:
         return json_body(model), {}
     if request.mimetype != "multipart/form-data":
         raise unsupported("application/json", "multipart/form-data")
-    parts = pictures_form(models.PICTURES, {"query": MAX_JSON})
+    parts = pictures_form(navigation.PICTURES, {"query": MAX_JSON})
     if "query" not in parts:
         raise refused("query", "the form needs this part, with the query as JSON")
     query = parts.pop("query")
@@ -34,18 +34,20 @@ def asked(model: type[Wanted]) -> tuple[Wanted, Mapping[str, bytes]]:
     return wanted, parts
 
 
-def urls_of(wanted: Iterable[models.Example]) -> list[str]:
+def urls_of(wanted: Iterable[navigation.Example]) -> list[str]:
     """Where pictures are, each once."""
     return sorted({each.image_url for each in wanted if each.image_url is not None})
 
 
-def to_query(wanted: models.Query, pictures: Mapping[str, bytes], fetched: Mapping[str, bytes], offset: int) -> Query:
+def to_query(
+    wanted: navigation.Query, pictures: Mapping[str, bytes], fetched: Mapping[str, bytes], offset: int
+) -> Query:
     """The query of the catalog. `fetched` are the pictures at its URLs. Raises `RequestError`s."""
 
-    def example(field: str, each: models.Example) -> Example:
+    def example(field: str, each: navigation.Example) -> Example:
         return to_example(field, each, pictures, fetched)
 
-    def operand(field: str, each: models.Term) -> Operand:
+    def operand(field: str, each: navigation.Term) -> Operand:
         return DirectionTerm(each.direction) if each.direction is not None else example(field, each)
 
     return Query(
@@ -65,7 +67,7 @@ _SAME = (
 
 
 def to_example(
-    field: str, each: models.Example, pictures: Mapping[str, bytes], fetched: Mapping[str, bytes]
+    field: str, each: navigation.Example, pictures: Mapping[str, bytes], fetched: Mapping[str, bytes]
 ) -> Example:
     """One term without its weight; `field` says where it is. Raises `RequestInvalid`."""
     if each.product_id is not None:
@@ -80,9 +82,11 @@ def to_example(
         return VectorTerm(np.array(each.vector, np.float32), field)
 
 
-def _check_used(wanted: models.Query | models.Path, pictures: Mapping[str, bytes]) -> None:
+def _check_used(wanted: navigation.Query | navigation.Path, pictures: Mapping[str, bytes]) -> None:
     examples = (
-        (wanted.start, wanted.end) if isinstance(wanted, models.Path) else (*wanted.near, *wanted.like, *wanted.unlike)
+        (wanted.start, wanted.end)
+        if isinstance(wanted, navigation.Path)
+        else (*wanted.near, *wanted.like, *wanted.unlike)
     )
     if unused := sorted(pictures.keys() - {each.image for each in examples}):
         raise refused(unused[0], "no term of the query names this part; leave it out, or name it")

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import asdict
 
+from api.responses import navigation as shown
 from api.responses import schemas
 from services.records import Answer, Explanation, Neighbor
 
@@ -21,29 +22,29 @@ def to_schemas(found: Iterable[Neighbor]) -> list[schemas.Neighbor]:
     ]
 
 
-def to_answers(found: Iterable[Neighbor]) -> list[schemas.Answer]:
+def to_answers(found: Iterable[Neighbor]) -> list[shown.Answer]:
     """The same of a query."""
     found = [*found]
     return [
-        schemas.Answer(**told.model_dump(), group=each.group, explanation=_explanation(each.explanation))
+        shown.Answer(**told.model_dump(), group=each.group, explanation=_explanation(each.explanation))
         for each, told in zip(found, to_schemas(found), strict=True)
     ]
 
 
-def to_answer(found: Answer, next: str | None, warnings: list[schemas.FilterWarning]) -> schemas.Answers:
+def to_answer(found: Answer, next: str | None, warnings: list[schemas.FilterWarning]) -> shown.Answers:
     """A page of what a query found."""
-    return schemas.Answers(
+    return shown.Answers(
         neighbors=to_answers(found.neighbors),
         good=found.good,
         color_weight=found.color_weight,
         next=next,
-        notes=[schemas.Note(code=each.code, message=each.message) for each in found.notes],
+        notes=[shown.Note(code=each.code, message=each.message) for each in found.notes],
         warnings=warnings,
     )
 
 
-def _explanation(found: Explanation | None) -> schemas.Explanation | None:
+def _explanation(found: Explanation | None) -> shown.Explanation | None:
     if found is None:
         return None
-    terms = [schemas.TermShare(**asdict(each)) for each in found.terms]
-    return schemas.Explanation(terms=terms, in_common=dict(found.in_common))
+    terms = [shown.TermShare(**asdict(each)) for each in found.terms]
+    return shown.Explanation(terms=terms, in_common=dict(found.in_common))

@@ -14,11 +14,11 @@ Count = Annotated[int, Field(ge=0)]
 Attributes = dict[str, Any]
 
 
-class _Response(BaseModel):
+class JsonAnswer(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Key(_Response):
+class Key(JsonAnswer):
     name: str
     scopes: Scopes
     catalogs: Annotated[list[str] | None, Field(description="null: all of them.")]
@@ -27,7 +27,7 @@ class Key(_Response):
 FeaturesOf = Annotated[Features, Field(description="Which layers of the encoder the vectors are made of.")]
 
 
-class Keys(_Response):
+class Keys(JsonAnswer):
     keys: list[Key]
 
 
@@ -35,7 +35,7 @@ class MadeKey(Key):
     key: Annotated[str, Field(description="The secret; callers send it as `Authorization: Bearer KEY`.")]
 
 
-class Catalog(_Response):
+class Catalog(JsonAnswer):
     name: str
     products: Count
     encoder: str
@@ -52,7 +52,7 @@ class Catalog(_Response):
     created_at: Time
 
 
-class OtherKinds(_Response):
+class OtherKinds(JsonAnswer):
     kind: Annotated[Literal["keyword", "integer", "float", "bool"], Field(description="What is declared.")]
     products: Annotated[Count, Field(description="How many have a value of another kind.")]
     examples: Annotated[
@@ -70,26 +70,26 @@ class DeclaredCatalog(Catalog):
     ]
 
 
-class Catalogs(_Response):
+class Catalogs(JsonAnswer):
     catalogs: list[Catalog]
 
 
-class Product(_Response):
+class Product(JsonAnswer):
     product_id: str
     attributes: Attributes
     image: Annotated[str | None, Field(description="SHA-256 of the original.")]
     version: Count
 
 
-class Uploaded(_Response):
+class Uploaded(JsonAnswer):
     image: Annotated[str, Field(description="SHA-256 of the image; changes name it so.")]
 
 
-class MissingImages(_Response):
+class MissingImages(JsonAnswer):
     missing: Annotated[list[str], Field(description="Those that are not here, in their order.")]
 
 
-class FilterWarning(_Response):
+class FilterWarning(JsonAnswer):
     code: Literal["filter_key_unknown"]
     message: str
     key: Annotated[str, Field(description="At which no product has a value.")]
@@ -105,12 +105,12 @@ Warnings = Annotated[
 ]
 
 
-class Facets(_Response):
+class Facets(JsonAnswer):
     facets: list[AttributeFacets]
     warnings: Warnings = []
 
 
-class Products(_Response):
+class Products(JsonAnswer):
     products: list[Product]
     next: str | None
     total: Annotated[
@@ -139,7 +139,7 @@ LikenessOf = Annotated[
 ]
 
 
-class Neighbor(_Response):
+class Neighbor(JsonAnswer):
     product_id: str
     score: Annotated[float, Field(description="The cosine with the query, -1 to 1.")]
     percentile: Percentile
@@ -153,90 +153,19 @@ Good = Annotated[
 ]
 
 
-class Neighbors(_Response):
+class Neighbors(JsonAnswer):
     neighbors: list[Neighbor]
     good: Good
     next: str | None
     warnings: Warnings = []
 
 
-class TermShare(_Response):
-    role: Literal["near", "like", "unlike"]
-    term: str
-    share: Annotated[float, Field(description="What it adds to the score; all shares together are the score.")]
-
-
-class Explanation(_Response):
-    terms: list[TermShare]
-    in_common: Annotated[Attributes, Field(description="Attributes with the same value in all products wanted.")]
-
-
-class Answer(Neighbor):
-    group: Annotated[
-        str | None,
-        Field(exclude_if=lambda found: found is None, description="With `group_by`: the value that it has, as text."),
-    ] = None
-    explanation: Annotated[
-        Explanation | None, Field(exclude_if=lambda found: found is None, description="With `explain`.")
-    ] = None
-
-
-class Note(_Response):
-    code: Literal["direction_weak", "filter_would_do", "groups_cut", "not_centered"]
-    message: str
-
-
-class Answers(_Response):
-    neighbors: list[Answer]
-    good: Good
-    color_weight: Annotated[float, Field(description="The one that was used.")]
-    next: str | None
-    notes: Annotated[
-        list[Note], Field(exclude_if=lambda found: not found, description="What to know of this answer.")
-    ] = []
-    warnings: Warnings = []
-
-
-class Direction(_Response):
-    name: str
-    quality: Annotated[
-        float,
-        Field(
-            description="How well it tells its own sides apart within categories: the area under the ROC curve of "
-            "examples that it was not learned from. 0.5 is chance; below 0.85 it is weak."
-        ),
-    ]
-    weak: bool
-    color_weight: Annotated[float, Field(description="With which it was learned, and is used unless a query says.")]
-    positives: Annotated[Count, Field(description="Examples of what it leads to.")]
-    negatives: Annotated[Count, Field(description="Examples of what it leads away from.")]
-    categories: Annotated[Count, Field(description="In how many categories that both sides have.")]
-    products: Annotated[Count, Field(description="How many the catalog had when it was learned.")]
-    created_at: Time
-    learned_at: Time
-
-
-class Directions(_Response):
-    directions: list[Direction]
-
-
-class Side(_Response):
-    filter: Annotated[Attributes | None, Field(exclude_if=lambda found: found is None)] = None
-    product_ids: Annotated[list[str] | None, Field(exclude_if=lambda found: found is None)] = None
-
-
-class DefinedDirection(Direction):
-    toward: Side
-    away_from: Annotated[Side | None, Field(description="null: all other products.")]
-    within: str | None
-
-
-class Cell(_Response):
+class Cell(JsonAnswer):
     line: Count
     cell: str
 
 
-class Column(_Response):
+class Column(JsonAnswer):
     name: str
     kind: Annotated[
         str, Field(description="integer, float, bool, keyword, or skip; or what it is: product_id, image_url, op.")
@@ -248,12 +177,12 @@ class Column(_Response):
     note: Annotated[str | None, Field(description="Why it was taken for that, where there is something to say.")]
 
 
-class RemovedProducts(_Response):
+class RemovedProducts(JsonAnswer):
     products: Annotated[Count, Field(description="How many match the filter.")]
     examples: Annotated[list[str], Field(description="Up to ten of them.")]
 
 
-class Generation(_Response):
+class Generation(JsonAnswer):
     id: str
     state: Annotated[
         Literal["live", "next", "switching", "previous", "dropped"],
@@ -273,22 +202,22 @@ class Generation(_Response):
     drop_at: Annotated[str | None, Field(description="Of a previous one: when it is dropped.")]
 
 
-class Generations(_Response):
+class Generations(JsonAnswer):
     generations: list[Generation]
 
 
-class Behind(_Response):
+class Behind(JsonAnswer):
     product_ids: list[str]
     next: str | None
 
 
-class Pair(_Response):
+class Pair(JsonAnswer):
     product_id: str
     live: list[Neighbor]
     other: list[Neighbor]
 
 
-class Comparison(_Response):
+class Comparison(JsonAnswer):
     sample: Annotated[Count, Field(description="Products that were looked at and that both generations have.")]
     common: Annotated[
         dict[str, float],
@@ -298,7 +227,7 @@ class Comparison(_Response):
     pairs: Annotated[list[Pair], Field(description="What both find for the first 20 of them, up to 10 neighbors.")]
 
 
-class Task(_Response):
+class Task(JsonAnswer):
     kind: Annotated[str, Field(description="What is done: graph, reindex, promote, evaluate, or direction:NAME.")]
     parameters: dict[str, Any]
     done: Annotated[Count, Field(description="How far it is, mostly in products.")]
@@ -308,7 +237,7 @@ class Task(_Response):
     message: str | None
 
 
-class Job(_Response):
+class Job(JsonAnswer):
     id: str
     catalog: str
     state: JobState
@@ -342,12 +271,12 @@ class Job(_Response):
     task: Annotated[Task | None, Field(description="What it does, where that is no changes.")]
 
 
-class Jobs(_Response):
+class Jobs(JsonAnswer):
     jobs: list[Job]
     next: str | None
 
 
-class Item(_Response):
+class Item(JsonAnswer):
     product_id: str
     state: Annotated[Literal["failed"] | None, Field(description="null: it has not ended.")]
     code: str | None
@@ -356,12 +285,12 @@ class Item(_Response):
     line: Annotated[int | None, Field(description="Of the feed, where that was no change and was skipped.")]
 
 
-class Items(_Response):
+class Items(JsonAnswer):
     items: list[Item]
     next: str | None
 
 
-class Stats(_Response):
+class Stats(JsonAnswer):
     waiting: Annotated[Count, Field(description="Changes that wait; a removal that has not ended counts as one.")]
     in_flight: Annotated[Count, Field(description="Changes that workers are applying.")]
     changes_per_second: Annotated[
@@ -375,11 +304,11 @@ class Stats(_Response):
     slots: Annotated[Count, Field(description="Batches that they can work on at once.")]
 
 
-class Readiness(_Response):
+class Readiness(JsonAnswer):
     status: Literal["ok", "unavailable"]
     ledger: Annotated[str, Field(description="ok, or the code of what is wrong.")]
     index: Annotated[str, Field(description="ok, or the code of what is wrong.")]
 
 
-class Liveness(_Response):
+class Liveness(JsonAnswer):
     status: Literal["ok"]

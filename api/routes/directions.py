@@ -9,9 +9,10 @@ from api.context import context
 from api.ingest import Answer, begun_task, waiting
 from api.openapi import handwritten
 from api.openapi.document import more
-from api.requests import models
+from api.requests import navigation
 from api.requests.body import json_body, target_sha
 from api.requests.query import asked, to_example, urls_of
+from api.responses import navigation as shown
 from api.responses import schemas
 from api.responses.neighbors import to_answer
 from api.responses.pages import mark_of, offset_of, page_of
@@ -29,11 +30,11 @@ bp = APIBlueprint("directions", __name__, url_prefix="/v1/catalogs/<segment:cata
 @bp.get("/directions")
 @opened_by(Scope.SEARCH)
 @bp.doc(extensions=more(404, 503))
-@bp.output(schemas.Directions)
-def scroll(catalog: str) -> schemas.Directions:
+@bp.output(shown.Directions)
+def scroll(catalog: str) -> shown.Directions:
     """List the directions of a catalog"""
     found = context().catalog(catalog).directions.all()
-    return schemas.Directions(directions=[schemas.Direction(**_described(each)) for each in found])
+    return shown.Directions(directions=[shown.Direction(**_described(each)) for each in found])
 
 
 @bp.put("/directions/<segment:name>")
@@ -41,7 +42,7 @@ def scroll(catalog: str) -> schemas.Directions:
 @bp.doc(
     extensions=more(
         *(404, 409, 413, 415, 429, 503),
-        body={"application/json": models.NewDirection},
+        body={"application/json": navigation.NewDirection},
         headers={"Location": "The job."},
         accepts=True,
         curl="-X PUT -H 'Content-Type: application/json' "
@@ -57,7 +58,7 @@ def put(catalog: str, name: str) -> Answer:
     `too_few_examples`. When the catalog has changed much it is learned anew.
     """
     digest = target_sha()
-    wanted = json_body(models.NewDirection)
+    wanted = json_body(navigation.NewDirection)
     found = context().catalog(catalog)
     definition = Definition(
         toward=_side(wanted.toward),
@@ -74,14 +75,14 @@ def put(catalog: str, name: str) -> Answer:
 @bp.get("/directions/<segment:name>")
 @opened_by(Scope.SEARCH)
 @bp.doc(extensions=more(404, 503))
-@bp.output(schemas.DefinedDirection)
-def read(catalog: str, name: str) -> schemas.DefinedDirection:
+@bp.output(shown.DefinedDirection)
+def read(catalog: str, name: str) -> shown.DefinedDirection:
     """Read a direction, and what it is learned from"""
     kept, definition = context().catalog(catalog).directions.get(name)
-    return schemas.DefinedDirection(
+    return shown.DefinedDirection(
         **_described(kept),
-        toward=schemas.Side(**definition.toward.json()),
-        away_from=None if definition.away_from is None else schemas.Side(**definition.away_from.json()),
+        toward=shown.Side(**definition.toward.json()),
+        away_from=None if definition.away_from is None else shown.Side(**definition.away_from.json()),
         within=definition.within,
     )
 
@@ -99,9 +100,9 @@ def remove(catalog: str, name: str) -> Response:
 @bp.get("/directions/<segment:name>/axis")
 @opened_by(Scope.SEARCH)
 @bp.doc(extensions=more(404, 409, 503))
-@bp.input(models.AxisPage, location="query", arg_name="page")
-@bp.output(schemas.Answers)
-def axis(catalog: str, name: str, page: models.AxisPage) -> schemas.Answers:
+@bp.input(navigation.AxisPage, location="query", arg_name="page")
+@bp.output(shown.Answers)
+def axis(catalog: str, name: str, page: navigation.AxisPage) -> shown.Answers:
     """Order the catalog, or a part of it, along a direction
 
     What has most of it comes first; with `reverse` what has least. `next` is null on the last page.
@@ -123,18 +124,18 @@ def axis(catalog: str, name: str, page: models.AxisPage) -> schemas.Answers:
 @bp.doc(
     extensions=more(
         *(404, 413, 415, 429, 503),
-        body={"application/json": models.Path, "multipart/form-data": handwritten.PATH_FORM},
+        body={"application/json": navigation.Path, "multipart/form-data": handwritten.PATH_FORM},
         curl="-X POST -H 'Content-Type: application/json' "
         """-d '{"start": {"product_id": "sneaker-12"}, "end": {"product_id": "boot-3"}}'""",
     )
 )
-@bp.output(schemas.Answers)
-def path(catalog: str) -> schemas.Answers:
+@bp.output(shown.Answers)
+def path(catalog: str) -> shown.Answers:
     """Find products that lead from one look to another
 
     In even steps, no two the same, the ends left out. These are products, or pictures as in a query.
     """
-    wanted, pictures = asked(models.Path)
+    wanted, pictures = asked(navigation.Path)
     found = context().catalog(catalog)
     fetched: dict[str, bytes] = {}
     if urls := urls_of([wanted.start, wanted.end]):
@@ -146,10 +147,10 @@ def path(catalog: str) -> schemas.Answers:
     return to_answer(answer, None, [])
 
 
-def _side(wanted: models.Side) -> Side:
+def _side(wanted: navigation.Side) -> Side:
     return Side(wanted.filter, tuple(wanted.product_ids or ()))
 
 
 def _described(found: LearnedDirection) -> dict[str, object]:
-    fields = {name: getattr(found, name) for name in schemas.Direction.model_fields if name != "weak"}
+    fields = {name: getattr(found, name) for name in shown.Direction.model_fields if name != "weak"}
     return fields | {"weak": found.quality < WEAK}

@@ -8,9 +8,9 @@ from api.context import context
 from api.ingest import waiting
 from api.openapi import handwritten
 from api.openapi.document import more
-from api.requests import models
+from api.requests import navigation
 from api.requests.query import asked, refused, to_query, urls_of
-from api.responses import schemas
+from api.responses import navigation as shown
 from api.responses.neighbors import to_answer
 from api.responses.pages import mark_of, offset_of, page_of
 from services.hashes import sha256_of
@@ -24,20 +24,20 @@ bp = APIBlueprint("queries", __name__, url_prefix="/v1/catalogs/<segment:catalog
 @bp.doc(
     extensions=more(
         *(404, 409, 413, 415, 429, 503),
-        body={"application/json": models.Query, "multipart/form-data": handwritten.QUERY_FORM},
+        body={"application/json": navigation.Query, "multipart/form-data": handwritten.QUERY_FORM},
         curl="-X POST -H 'Content-Type: application/json' "
         """-d '{"near": [{"product_id": "sneaker-12"}, {"product_id": "mug-3", "weight": -1}]}'""",
     )
 )
-@bp.output(schemas.Answers)
-def query(catalog: str) -> schemas.Answers:
+@bp.output(shown.Answers)
+def query(catalog: str) -> shown.Answers:
     """Find what is near several things at once, and away from others
 
     Terms are products, pictures, vectors and directions that the catalog has learned. `like` and `unlike` take
     examples; `near` takes terms with weights, of either sign. Products that are terms are no answers. Pictures are at
     URLs, or are parts of a form beside the part `query`.
     """
-    wanted, pictures = asked(models.Query)
+    wanted, pictures = asked(navigation.Query)
     if wanted.cursor is not None and wanted.offset:
         raise refused("cursor", "it stands in place of offset; give one of them")
     found = context().catalog(catalog)
