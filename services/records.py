@@ -259,7 +259,7 @@ class Answer:
     """What a query found, best first.
 
     `good` is how many of them are at least alike; 0 means that there is no good match, None that the catalog has too
-    few products to know. `color_weight` is the one that was used.
+    few products to know, or that only directions were asked for. `color_weight` is the one that was used.
     """
 
     neighbors: list[Neighbor]

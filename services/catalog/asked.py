@@ -21,7 +21,7 @@ from services.query.direction import Direction
 from services.query.geometry import STEP, UNLIKE, combined, places, sent, slerp
 from services.query.likeness import Hashes
 from services.query.query import Query
-from services.query.space import Space
+from services.query.space import Form, Space
 from services.query.terms import DirectionTerm, Example, ImageTerm, Operand, ProductTerm, Term, VectorTerm
 from services.records import Attributes, Note, Pixels, Point, Role, Vector, Vectors
 
@@ -42,8 +42,7 @@ class Asked:
     Attributes:
         vector: float32 (dim,), of length one: what is compared with stored vectors.
         parts: What it is the sum of, but for its length.
-        centered: Whether it was made of places, seen from the middle of the catalog, rather than of one vector.
-        color_weight: The one that was used.
+        form: What it has in common with queries of other examples.
         wanted: The hashes of the pictures that are wanted.
         attributes: Those of the products that are wanted.
         notes: What a caller should know.
@@ -51,8 +50,7 @@ class Asked:
 
     vector: Vector
     parts: tuple[Part, ...]
-    centered: bool
-    color_weight: float
+    form: Form
     wanted: tuple[Hashes, ...]
     attributes: tuple[Attributes, ...]
     notes: tuple[Note, ...]
@@ -65,6 +63,9 @@ class _Found:
     vector: Vector
     hashes: Hashes = field(default_factory=lambda: Hashes(None, None))
     attributes: Attributes | None = None
+
+
+_Weighted = tuple[Role, Operand, float]
 
 
 class Asking:
@@ -113,19 +114,20 @@ class Asking:
             [(operand, found)] = examples.items()
             at = found.vector if color_weight == 1 else places(found.vector[np.newaxis], None, color_weight)[0]
             parts = [Part("near" if query.near else "like", operand, sent(at, color_weight))]
-            return self._whole(parts, False, color_weight, [found], [])
+            return self._whole(parts, Form((1.0,), color_weight, centered=False), [found], [])
         mean, notes = self._mean(space())
-        parts = self._parts(query, examples, mean, color_weight)
-        for term in query.near:
-            if isinstance(term.operand, DirectionTerm):
-                found_direction = directions[term.operand.name]
-                ahead = sent(found_direction.vector, found_direction.color_weight)
-                parts.append(Part("near", term.operand, np.float32(STEP * term.weight) * ahead))
+        weights = _weights(query)
+        parts = self._parts(weights, examples, mean, color_weight)
+        ahead = [
+            Part("near", term.operand, self._ahead(directions[term.operand.name], term.weight))
+            for term in query.near
+            if isinstance(term.operand, DirectionTerm)
+        ]
         notes += [note for each in directions.values() for note in _notes(each, query)]
+        form = Form(tuple(weight for _, _, weight in weights), color_weight, ahead=_summed(ahead))
         wanted = [*(term.operand for term in query.near if term.weight > 0), *query.like]
-        return self._whole(
-            parts, True, color_weight, [examples[each] for each in wanted if not isinstance(each, DirectionTerm)], notes
-        )
+        found_wanted = [examples[each] for each in wanted if not isinstance(each, DirectionTerm)]
+        return self._whole([*parts, *ahead], form, found_wanted, notes)
 
     def between(
         self,
@@ -146,20 +148,19 @@ class Asking:
         ends = places(np.stack([found[start].vector, found[end].vector]), mean, weight)
         whole: list[Asked] = []
         for step in range(1, steps + 1):
-            at = slerp(ends[0], ends[1], step / (steps + 1))
-            part = Part("near", start, sent(at, weight))
-            whole.append(self._whole([part], True, weight, [], notes))
+            share = step / (steps + 1)
+            part = Part("near", start, sent(slerp(ends[0], ends[1], share), weight))
+            whole.append(self._whole([part], Form((1 - share, share), weight), [], notes))
         return whole
 
+    def _ahead(self, direction: Direction, amount: float) -> Vector:
+        """What going along a direction adds to a place of length one, as it is sent."""
+        return np.float32(STEP * amount) * sent(direction.vector, direction.color_weight)
+
     def _parts(
-        self, query: Query, examples: dict[Operand, _Found], mean: Vector | None, color_weight: float
+        self, weights: Sequence[_Weighted], examples: dict[Operand, _Found], mean: Vector | None, color_weight: float
     ) -> list[Part]:
-        """What examples add up to a place, which has length one together. Raises `InvalidQuery`, `InvalidVector`."""
-        weights: list[tuple[Role, Operand, float]] = [
-            *(("near", term.operand, term.weight) for term in query.near if term.operand in examples),
-            *(("like", each, 1 / len(query.like)) for each in query.like),
-            *(("unlike", each, -UNLIKE / len(query.unlike)) for each in query.unlike),
-        ]
+        """What examples add up to a place, which has length one together. Raises `InvalidQuery`."""
         if not weights:
             return []
         vectors = np.stack([examples[operand].vector for _, operand, _ in weights])
@@ -179,26 +180,18 @@ class Asking:
             for (role, operand, weight), place in zip(weights, at, strict=True)
         ]
 
-    def _whole(
-        self,
-        parts: Sequence[Part],
-        centered: bool,
-        color_weight: float,
-        wanted: Sequence[_Found],
-        notes: Sequence[Note],
-    ) -> Asked:
+    def _whole(self, parts: Sequence[Part], form: Form, wanted: Sequence[_Found], notes: Sequence[Note]) -> Asked:
         whole = combined([part.vector for part in parts])
         if whole is None:
             raise InvalidQuery(
                 f"The query points nowhere: nothing is left of {_listed([part.operand for part in parts])} with a "
-                f"color weight of {color_weight:g}; change it, or a weight."
+                f"color weight of {form.color_weight:g}; change it, or a weight."
             )
         vector, length = normalized(whole)
         return Asked(
             vector=vector,
             parts=tuple(Part(each.role, each.operand, each.vector / np.float32(length)) for each in parts),
-            centered=centered,
-            color_weight=color_weight,
+            form=form,
             wanted=tuple(each.hashes for each in wanted),
             attributes=tuple(each.attributes for each in wanted if each.attributes is not None),
             notes=tuple(notes),
@@ -281,6 +274,19 @@ NOT_CENTERED = Note(
 def no_directions(name: str) -> Direction:
     """That of a catalog without directions."""
     raise DirectionNotFound(f"There is no direction {name!r}.")
+
+
+def _weights(query: Query) -> list[_Weighted]:
+    """The examples of a query, and what each counts."""
+    return [
+        *(("near", term.operand, term.weight) for term in query.near if not isinstance(term.operand, DirectionTerm)),
+        *(("like", each, 1 / len(query.like)) for each in query.like),
+        *(("unlike", each, -UNLIKE / len(query.unlike)) for each in query.unlike),
+    ]
+
+
+def _summed(ahead: Sequence[Part]) -> bytes:
+    return np.sum([each.vector for each in ahead], axis=0, dtype=np.float32).tobytes() if ahead else b""
 
 
 def _notes(direction: Direction, query: Query) -> list[Note]:

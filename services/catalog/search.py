@@ -113,8 +113,8 @@ class Searcher:
             found = self._explained(found, asked)
         return Answer(
             neighbors=found,
-            good=None if space is None else sum(is_good(each.likeness) for each in found),
-            color_weight=asked.color_weight,
+            good=sum(is_good(each.likeness) for each in found) if space and asked.form.weights else None,
+            color_weight=asked.form.color_weight,
             notes=(*asked.notes, *notes),
         )
 
@@ -138,8 +138,8 @@ class Searcher:
             nearest = self._index.search(asked.vector, limit=1, filter=filter, exclude=taken)
             taken += [each.product_id for each in nearest]
             found += [self._told(each, asked, space) for each in nearest]
-            notes, used = asked.notes, asked.color_weight
-        good = None if space is None else sum(is_good(each.likeness) for each in found)
+            notes, used = asked.notes, asked.form.color_weight
+        good = sum(is_good(each.likeness) for each in found) if space else None
         return Answer(neighbors=found, good=good, color_weight=used, notes=notes)
 
     def _min_score(self, query: Query, asked: Asked, space: Space | None) -> float | None:
@@ -151,7 +151,7 @@ class Searcher:
                 f"Catalog {self._catalog} has too few products to tell percentiles: leave out min_percentile, or use "
                 "min_score."
             )
-        lowest = space.min_score(query.min_percentile, centered=asked.centered, color_weight=asked.color_weight)
+        lowest = space.min_score(query.min_percentile, asked.form)
         return lowest if query.min_score is None else max(lowest, query.min_score)
 
     def _found(self, query: Query, asked: Asked) -> tuple[list[Neighbor], list[Note]]:
@@ -225,8 +225,10 @@ class Searcher:
         """A neighbor with what people can read."""
         percentile = None
         if space is not None:
-            percentile = space.percentile(found.score, centered=asked.centered, color_weight=asked.color_weight)
-        word = likeness(percentile, Hashes(found.image, found.perceptual), asked.wanted)
+            percentile = space.percentile(found.score, asked.form)
+        # Along a direction alone, nothing is wanted that could be alike.
+        judged = percentile if asked.form.weights else None
+        word = likeness(judged, Hashes(found.image, found.perceptual), asked.wanted)
         return replace(found, percentile=percentile, likeness=word)
 
     def _explained(self, found: list[Neighbor], asked: Asked) -> list[Neighbor]:

@@ -31,9 +31,10 @@ def places(vectors: Vectors, mean: Vector | None, color_weight: float = 1.0) -> 
     return _unit(_colored(seen, color_weight))
 
 
-def sent(place: Vector, color_weight: float = 1.0) -> Vector:
-    """What is compared with stored vectors to find what is near a place; its length is not one."""
-    return np.asarray(_colored(place[np.newaxis], color_weight)[0], np.float32)
+def sent(place: npt.NDArray[np.float32], color_weight: float = 1.0) -> npt.NDArray[np.float32]:
+    """What is compared with stored vectors to find what is near a place, or places: float32 (..., dim). Its length is
+    not one."""
+    return np.asarray(_colored(place, color_weight), np.float32)
 
 
 def slerp(first: Vector, last: Vector, share: float) -> Vector:
@@ -79,11 +80,11 @@ def combined(parts: Sequence[Vector]) -> Vector | None:
     return np.asarray(total, np.float32)
 
 
-def _colored(vectors: Vectors, color_weight: float) -> Vectors:
+def _colored(vectors: npt.NDArray[np.float32], color_weight: float) -> npt.NDArray[np.float32]:
     if color_weight == 1:
         return vectors
     scaled = vectors.copy()
-    scaled[:, LAYERS_DIM:] *= np.float32(np.sqrt(color_weight))
+    scaled[..., LAYERS_DIM:] *= np.float32(np.sqrt(color_weight))
     return scaled
 
 

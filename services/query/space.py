@@ -1,9 +1,11 @@
-"""The space of a generation: where the middle of its vectors is, and how alike two of its products are by chance.
+"""The space of a generation: where the middle of its vectors is, and how alike a query and a product are by chance.
 
-A percentile says how many random pairs of products are less alike than a product and the query, in percent: 99.4 means
-more alike than 99.4% of them. Unlike a cosine, it means the same with every encoder.
+A percentile says how many random pairs, of a query of the same form and a product, are less alike than the two at hand,
+in percent: 99.4 means more alike than 99.4% of them. Unlike a cosine, it means the same with every encoder, and for a
+sum of many terms the same as for one.
 """
 
+from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 from zipfile import BadZipFile
@@ -16,9 +18,31 @@ from services.query.geometry import places, sent
 from services.records import Vector, Vectors
 
 REFERENCES = 256
-"""Products whose pairs, 32,640, stand for random ones: one in ten thousand can be told."""
+"""Products whose pairs stand for random ones. Of one term there are 65,280 of them: one in ten thousand can be told."""
+SUMS = 64
+"""Random queries of several terms, each compared with all references that are no terms of it."""
 _KEPT = 16
-"""Ways to compare whose pairs are kept in memory."""
+"""Forms whose pairs are kept in memory."""
+_SEED = 0
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What queries have in common that differ only in their examples.
+
+    Attributes:
+        weights: Those of the examples. Empty: there are none, and `ahead` is all there is.
+        color_weight: That of the query.
+        centered: Whether examples were places, seen from the middle, rather than one vector as it is stored.
+        ahead: What directions add to a place of length one, as it is sent: the bytes of float32 (dim,). Empty: nothing.
+    """
+
+    weights: tuple[float, ...]
+    color_weight: float = 1.0
+    centered: bool = True
+    ahead: bytes = b""
 
 
 class Space:
@@ -36,22 +60,16 @@ class Space:
         self.references = references
         self._pairs = lru_cache(_KEPT)(self._sorted_pairs)
 
-    def percentile(self, score: float, *, centered: bool, color_weight: float) -> float:
-        """How many random pairs have a lower score, 0..100, to two digits.
-
-        Args:
-            score: A cosine.
-            centered: Whether the query was a place, seen from the middle, rather than a vector as it is stored.
-            color_weight: That of the query.
-        """
-        pairs = self._pairs(centered, color_weight)
+    def percentile(self, score: float, form: Form) -> float:
+        """How many random pairs have a lower score than this one of a query of a form, 0..100, to two digits."""
+        pairs = self._pairs(form)
         # Less than what float32 rounds is no difference: a pair that is as alike does not count.
         below = int(np.searchsorted(pairs, score - 1e-6))
         return _rounded(100 * below / len(pairs))
 
-    def min_score(self, percentile: float, *, centered: bool, color_weight: float) -> float:
+    def min_score(self, percentile: float, form: Form) -> float:
         """The lowest score that has such a percentile, -1..1; more than 1 where none has."""
-        pairs = self._pairs(centered, color_weight)
+        pairs = self._pairs(form)
         # The first place from which on the share, to two digits, is enough.
         shares = np.floor(1e4 * np.arange(len(pairs) + 1) / len(pairs) + 1e-9) / 100
         first = int(np.searchsorted(shares, percentile))
@@ -66,13 +84,31 @@ class Space:
         np.savez(out, allow_pickle=False, products=products, mean=self.mean, references=self.references)
         return out.getvalue()
 
-    def _sorted_pairs(self, centered: bool, color_weight: float) -> npt.NDArray[np.float64]:
-        """The scores that the references have as answers to each other, ascending."""
-        asked = places(self.references, self.mean if centered else None, color_weight)
-        queries = np.stack([sent(each, color_weight) for each in asked]).astype(np.float64)
-        queries /= np.maximum(np.linalg.norm(queries, axis=1, keepdims=True), 1e-12)
-        scores = queries @ self.references.T.astype(np.float64)
-        return np.sort(scores[~np.eye(len(scores), dtype=bool)])
+    def _sorted_pairs(self, form: Form) -> Floats:
+        """The scores of random pairs, ascending."""
+        ahead = np.frombuffer(form.ahead, np.float32) if form.ahead else np.zeros(self.references.shape[1], np.float32)
+        if not form.weights:
+            return np.sort(self._scores(ahead[np.newaxis])[0])
+        terms = self._terms(len(form.weights))
+        at = places(self.references, self.mean if form.centered else None, form.color_weight)
+        whole = sum(np.float32(weight) * at[terms[:, column]] for column, weight in enumerate(form.weights))
+        queries = sent(_unit(np.asarray(whole)), form.color_weight) + ahead
+        scores = self._scores(np.asarray(queries, np.float32))
+        others = np.ones(scores.shape, bool)
+        np.put_along_axis(others, terms, False, axis=1)
+        return np.sort(scores[others])
+
+    def _terms(self, count: int) -> npt.NDArray[np.int64]:
+        """Which references are the terms of random queries: (queries, count)."""
+        there = len(self.references)
+        if count == 1:
+            return np.arange(there)[:, np.newaxis]
+        random = np.random.default_rng(_SEED)
+        # A reference is left to compare with, also where there are as many terms as references.
+        return np.stack([random.choice(there, count, replace=count >= there) for _ in range(SUMS)])
+
+    def _scores(self, queries: Vectors) -> Floats:
+        return np.asarray(_unit(queries) @ self.references.T, np.float64)
 
 
 def from_bytes(data: bytes, dim: int) -> Space:
@@ -91,3 +127,8 @@ def from_bytes(data: bytes, dim: int) -> Space:
 def _rounded(percentile: float) -> float:
     """Down to two digits, so that 100 is only what no pair reaches."""
     return float(np.floor(100 * percentile + 1e-9) / 100)
+
+
+def _unit(rows: Vectors) -> Vectors:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(lengths, np.float32(1e-9)), np.float32)

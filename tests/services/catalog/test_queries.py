@@ -224,8 +224,12 @@ def check_against_brute_force(shop: Shop, query: Query, passes: Callable[[int], 
         assert [each.score for each in answer.neighbors] == pytest.approx(best, abs=1e-5), (kind, query)
         for each in answer.neighbors:
             assert each.score == pytest.approx(scores[each.product_id], abs=1e-5), (kind, query)
-            assert each.percentile is not None and each.likeness is not None
-        assert answer.good == sum(each.likeness != "weak" for each in answer.neighbors)
+            assert each.percentile is not None
+        if all(isinstance(each, DirectionTerm) for each in query.operands):
+            assert answer.good is None and {each.likeness for each in answer.neighbors} <= {None}
+        else:
+            assert answer.good == sum(each.likeness not in (None, "weak") for each in answer.neighbors)
+            assert all(each.likeness for each in answer.neighbors)
 
 
 A, B, C = (ProductTerm(f"p{number}") for number in range(3))
