@@ -96,7 +96,7 @@ def query_command(
 
     QUERY is a sum of terms: product IDs, direction:NAME and file:PATH, with + or - between them (white space on both
     sides) and perhaps a number before each. What has white space is written in double quotes: '"mug 3"'. The products
-    that are named are no answers.
+    that are named are no answers. Write -- before a QUERY that begins with -.
 
     --like and --unlike take IDs, or file:PATH.
     """
