@@ -39,6 +39,7 @@ OPTIONS = {
     "tuned": ("--rounds 1 --seconds 1 --batch 16", ""),
     "tuned_folder": ("--old 54 --new 36 --rounds 1", ""),
     "tuned_search": ("--products 5000 --queries 20", ""),
+    "queries": ("--products 5000 --queries 20", ""),
 }
 """The options of each bench, in short and in full."""
 

@@ -233,6 +233,15 @@ def _tuned_search(result: Result) -> Iterator[Line]:
             yield Line(name, seen, reference, round(row["p50_ms"] / rows[plain]["p50_ms"], 3), unit="x")
 
 
+def _queries(result: Result) -> Iterator[Line]:
+    bars = {"plain": None, "ten terms": 1.5}
+    for row in result["ways"]:
+        if row["way"] != "neighbors":
+            what = f"{row['features']}: {row['way']} against neighbors"
+            seen = f"p50 {row['p50_ms']:.2f} ms"
+            yield Line(what, seen, "", row["ratio"], bars.get(row["way"]), at_most=True, unit="x")
+
+
 def _impossible(what: str, bar: float) -> Line:
     return Line(what, "not on this machine: no bfloat16", "", None, bar)
 
@@ -264,4 +273,5 @@ _TABLES: tuple[tuple[str, str, str, Callable[[Result], Iterator[Line]]], ...] = 
         _tuned_folder,
     ),
     ("tuned-search", "tuned_search", "Exact search of tuned features against head features", _tuned_search),
+    ("queries", "queries", "Queries of many terms, and neighbors before they told percentiles", _queries),
 )

@@ -106,10 +106,11 @@ def searches(indexes: dict[int, EdgeIndex]) -> dict[str, Side]:
     }
 
 
-def searcher(index: EdgeIndex, features: Features) -> Searcher:
-    def never(_: object = None) -> NoReturn:
-        raise AssertionError("vectors are searched by, and need no encoder")
+def never(_: object = None) -> NoReturn:
+    raise AssertionError("vectors are searched by, and need no encoder")
 
+
+def searcher(index: EdgeIndex, features: Features) -> Searcher:
     return Searcher(index, "bench", features=features, take=never, load_encoder=never, encode=never)
 
 

@@ -108,7 +108,7 @@ class Searcher:
         asked = self._asking.asked(query, lambda: space)
         query = replace(query, min_score=self._min_score(query, asked, space))
         found, notes = self._found(query, asked)
-        found = [self._told(each, asked, space) for each in found]
+        found = self._told(found, asked, space)
         if query.explain:
             found = self._explained(found, asked)
         return Answer(
@@ -137,7 +137,7 @@ class Searcher:
         for asked in self._asking.between(start, end, steps, color_weight, lambda: space):
             nearest = self._index.search(asked.vector, limit=1, filter=filter, exclude=taken)
             taken += [each.product_id for each in nearest]
-            found += [self._told(each, asked, space) for each in nearest]
+            found += self._told(nearest, asked, space)
             notes, used = asked.notes, asked.form.color_weight
         good = sum(is_good(each.likeness) for each in found) if space else None
         return Answer(neighbors=found, good=good, color_weight=used, notes=notes)
@@ -221,21 +221,30 @@ class Searcher:
         none = np.empty((0, self._index.dim), np.float32)
         return there, np.stack([vectors[each.product_id] for each in there]) if there else none
 
-    def _told(self, found: Neighbor, asked: Asked, space: Space | None) -> Neighbor:
-        """A neighbor with what people can read."""
-        percentile = None
+    def _told(self, found: Sequence[Neighbor], asked: Asked, space: Space | None) -> list[Neighbor]:
+        """Neighbors with what people can read."""
+        percentiles: Sequence[float | None] = [None] * len(found)
         if space is not None:
-            percentile = space.percentile(found.score, asked.form)
-        # Along a direction alone, nothing is wanted that could be alike.
-        judged = percentile if asked.form.weights else None
-        word = likeness(judged, Hashes(found.image, found.perceptual), asked.wanted)
-        return replace(found, percentile=percentile, likeness=word)
+            percentiles = space.percentiles([each.score for each in found], asked.form)
+        return [_told(each, percentile, asked) for each, percentile in zip(found, percentiles, strict=True)]
 
     def _explained(self, found: list[Neighbor], asked: Asked) -> list[Neighbor]:
         there, vectors = self._with_vectors(found)
         shares = vectors @ np.stack([part.vector for part in asked.parts]).T
         terms = {each.product_id: row for each, row in zip(there, shares, strict=True)}
         return [replace(each, explanation=_explanation(each, asked, terms.get(each.product_id))) for each in found]
+
+
+def _told(found: Neighbor, percentile: float | None, asked: Asked) -> Neighbor:
+    # Along a direction alone, nothing is wanted that could be alike.
+    judged = percentile if asked.form.weights else None
+    hashes = Hashes(found.image, found.perceptual)
+    word = likeness(judged, hashes, asked.wanted)
+    # Ten times as fast as `replace`, and ten of them are in every answer.
+    return Neighbor(
+        *(found.product_id, found.score, found.attributes, percentile, word, found.group, found.explanation),
+        *(found.image, found.perceptual),
+    )
 
 
 def _groups(found: Sequence[Neighbor], key: str, size: int) -> list[list[Neighbor]]:

@@ -51,8 +51,11 @@ NEIGHBOR = ("product_id", "attributes", "image", "perceptual")
 
 
 def neighbor(payload: Mapping[str, Any], score: float) -> Neighbor:
-    hashes = {name: payload.get(name) for name in ("image", "perceptual")}
-    return Neighbor(payload["product_id"], score, payload["attributes"], **hashes)
+    return Neighbor(
+        *(payload["product_id"], score, payload["attributes"]),
+        image=payload.get("image"),
+        perceptual=payload.get("perceptual"),
+    )
 
 
 def threshold(min_score: float) -> float:

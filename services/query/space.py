@@ -5,6 +5,7 @@ in percent: 99.4 means more alike than 99.4% of them. Unlike a cosine, it means 
 sum of many terms the same as for one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -62,10 +63,16 @@ class Space:
 
     def percentile(self, score: float, form: Form) -> float:
         """How many random pairs have a lower score than this one of a query of a form, 0..100, to two digits."""
+        return self.percentiles([score], form)[0]
+
+    def percentiles(self, scores: Sequence[float], form: Form) -> list[float]:
+        """The same of several scores."""
         pairs = self._pairs(form)
         # Less than what float32 rounds is no difference: a pair that is as alike does not count.
-        below = int(np.searchsorted(pairs, score - 1e-6))
-        return _rounded(100 * below / len(pairs))
+        below = np.searchsorted(pairs, np.array(scores, np.float64) - 1e-6)
+        # Down to two digits, so that 100 is only what no pair reaches.
+        found: list[float] = (np.floor(1e4 * below / len(pairs) + 1e-9) / 100).tolist()
+        return found
 
     def min_score(self, percentile: float, form: Form) -> float:
         """The lowest score that has such a percentile, -1..1; more than 1 where none has."""
@@ -122,11 +129,6 @@ def from_bytes(data: bytes, dim: int) -> Space:
     if not sound or len(references) < 2 or not {mean.dtype, references.dtype} <= {np.dtype(np.float32)}:
         raise DataCorrupt("What is known of a catalog's space is of another kind.")
     return Space(int(products), mean, references)
-
-
-def _rounded(percentile: float) -> float:
-    """Down to two digits, so that 100 is only what no pair reaches."""
-    return float(np.floor(100 * percentile + 1e-9) / 100)
 
 
 def _unit(rows: Vectors) -> Vectors:

@@ -22,6 +22,7 @@ LITTLE = {
     "filters": "--products 400 --dim 32 --queries 2",
     "scaling": "--workers 1 2 --batches 5 --seconds 0.1 --rounds 1",
     "tuned_search": "--products 60 --queries 2",
+    "queries": "--products 60 --queries 2",
 }
 LITTLE_BUT_LONG = {
     "encode": "--encoder efficientnet_lite0 --rounds 1 --seconds 0.1",
