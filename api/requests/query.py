@@ -10,7 +10,7 @@ from api.errors import Fault, RequestInvalid
 from api.requests import navigation, strict_json
 from api.requests.body import MAX_JSON, checked, json_body, unsupported
 from api.requests.images import pictures_form
-from services.query.query import Query
+from services.query.query import MAX_PICTURES, Query
 from services.query.terms import DirectionTerm, Example, ImageTerm, Operand, ProductTerm, Term, VectorTerm
 
 Wanted = TypeVar("Wanted", navigation.Query, navigation.Path)
@@ -35,8 +35,11 @@ def asked(model: type[Wanted]) -> tuple[Wanted, Mapping[str, bytes]]:
 
 
 def urls_of(wanted: Iterable[navigation.Example]) -> list[str]:
-    """Where pictures are, each once."""
-    return sorted({each.image_url for each in wanted if each.image_url is not None})
+    """Where pictures are, each once. Raises `RequestInvalid` where they are too many to be fetched."""
+    urls = sorted({each.image_url for each in wanted if each.image_url is not None})
+    if len(urls) > MAX_PICTURES:
+        raise refused("image_url", f"the query names {len(urls)} pictures; it may name {MAX_PICTURES}")
+    return urls
 
 
 def to_query(

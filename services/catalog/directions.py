@@ -165,15 +165,18 @@ class KeptDirections:
         )
 
     def _load(self, kept: LearnedDirection) -> tuple[Definition, Vector]:
-        if kept.object not in self._loaded:
+        loaded = self._loaded.get(kept.object)
+        if loaded is None:
+            if len(self._loaded) >= MAX_DIRECTIONS:
+                self._loaded.clear()  # what was learned anew since then is among them
             try:
-                self._loaded[kept.object] = from_bytes(self._media.read_object(kept.object))
+                loaded = self._loaded[kept.object] = from_bytes(self._media.read_object(kept.object))
             except (FeaturesNotFound, DataCorrupt) as error:
                 raise DirectionNotFound(
                     f"What direction {kept.name} has learned is not in media, or is damaged: restore that folder or a "
                     "backup, or learn it again."
                 ) from error
-        return self._loaded[kept.object]
+        return loaded
 
     def _is_due(self, kept: LearnedDirection) -> bool:
         if kept.fingerprint != self._described().fingerprint:

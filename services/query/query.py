@@ -7,12 +7,14 @@ from typing import Self
 from services.errors import InvalidInput, InvalidQuery
 from services.names import checked_product_id
 from services.query.filters import Filter, checked_keys
-from services.query.terms import MAX_TERMS, Example, Operand, ProductTerm, Term
+from services.query.terms import MAX_TERMS, Example, ImageTerm, Operand, ProductTerm, Term
 
 MAX_LIMIT = 1000
 MAX_COLOR_WEIGHT = 10
 MAX_DIVERSE = 200
 """The largest page of diverse answers: five times as many are compared with each other."""
+MAX_PICTURES = 8
+"""Pictures among the terms: each is fetched or sent, decoded and encoded while somebody waits."""
 MAX_GROUP = 100
 MAX_STEPS = 50
 """Products between the ends of a path."""
@@ -98,6 +100,9 @@ class Query:
             raise InvalidQuery("The query has no terms: give near, like or unlike.")
         if len(self.operands) > MAX_TERMS:
             raise InvalidQuery(f"The query has {len(self.operands)} terms; it may have {MAX_TERMS}.")
+        pictures = len({each for each in self.operands if isinstance(each, ImageTerm)})
+        if pictures > MAX_PICTURES:
+            raise InvalidQuery(f"The query has {pictures} pictures; it may have {MAX_PICTURES}.")
         for term in self.near:
             term.checked()
         for each in (*self.like, *self.unlike):

@@ -159,6 +159,10 @@ def test_pictures_are_parts_of_a_form(filled: Any) -> None:
         ({"near": [{"product_id": "p1"}], "cursor": "x"}, 422, "invalid_input", "cursor"),
         ({"near": [{"product_id": "p1"}], "filter": {"must": 1}}, 422, "filter_invalid", "filter"),
         ({"near": "p1"}, 422, "invalid_input", "near"),
+        (
+            {"like": [{"image_url": f"https://images.example.com/{number}"} for number in range(9)]},
+            *(422, "invalid_input", "names 9 pictures; it may name 8"),
+        ),
         ({"far": []}, 422, "invalid_input", "far: unknown field"),
     ],
 )

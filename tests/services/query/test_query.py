@@ -6,7 +6,7 @@ import pytest
 
 from services.errors import InvalidInput, InvalidProductID, InvalidQuery
 from services.query.query import MAX_DIVERSE, MAX_EXCLUDED, MAX_GROUP, Query
-from services.query.terms import MAX_TERMS, DirectionTerm, ProductTerm, Term
+from services.query.terms import MAX_TERMS, DirectionTerm, ImageTerm, ProductTerm, Term
 
 A = Term(ProductTerm("a"))
 
@@ -17,6 +17,7 @@ A = Term(ProductTerm("a"))
         ({"near": ()}, "no terms: give near, like or unlike"),
         ({"near": (A,) * (MAX_TERMS + 1)}, f"{MAX_TERMS + 1} terms"),
         ({"near": (A,) * MAX_TERMS, "like": (ProductTerm("b"),)}, f"{MAX_TERMS + 1} terms"),
+        ({"like": tuple(ImageTerm(bytes([number])) for number in range(9))}, "9 pictures; it may have 8"),
         ({"near": (Term(DirectionTerm("x"), 0.0),)}, "direction 'x'"),
         ({"like": (ProductTerm(""),)}, "product ID is empty"),
         ({"limit": 0}, "limit 0"),
