@@ -212,6 +212,12 @@ def with_space(now: CatalogSpec, id: str, hash: str) -> CatalogSpec:
     return replace(now, generations=tuple(others))
 
 
+def with_directions(now: CatalogSpec, more: Iterable[LearnedDirection]) -> CatalogSpec:
+    """The description with these directions, each in the place of one that has its name."""
+    found = {each.name: each for each in (*now.directions, *more)}
+    return replace(now, directions=tuple(found[name] for name in sorted(found)))
+
+
 def to_generations(described: Iterable[Mapping[str, Any]]) -> tuple[Generation, ...]:
     """Generations out of the JSON of their fields. Raises `TypeError`, `KeyError` and `ValueError` for what is none."""
     return tuple(Generation(**{**each, "state": GenerationState(each["state"])}) for each in described)

@@ -10,6 +10,7 @@ plus 128. Both are those of the picture stretched to a square, and say nothing o
 
 import base64
 import re
+from functools import lru_cache
 from hashlib import sha256
 
 import numpy as np
@@ -40,8 +41,7 @@ def perceptual(bits: npt.NDArray[np.bool_], grid: npt.NDArray[np.float64]) -> st
 
 def dct_distance(one: str, other: str) -> int:
     """In how many of 64 bits the DCT hashes of two perceptual hashes differ."""
-    first, second = (int.from_bytes(base64.b64decode(each)[:8], "big") for each in (one, other))
-    return (first ^ second).bit_count()
+    return (_bits(one) ^ _bits(other)).bit_count()
 
 
 def color_grid(hash: str) -> npt.NDArray[np.float64]:
@@ -54,7 +54,18 @@ def are_near_duplicates(one: str, other: str) -> bool:
     """Whether two perceptual hashes are those of the same picture, but for how it is stored, sized, bordered or lit."""
     if dct_distance(one, other) > NEAR_BITS:
         return False
-    first, second = color_grid(one), color_grid(other)
-    for grid in (first, second):
-        grid[..., 0] -= grid[..., 0].mean()
-    return float(np.linalg.norm(first - second, axis=-1).mean()) <= NEAR_COLORS
+    return float(np.linalg.norm(_shades(one) - _shades(other), axis=-1).mean()) <= NEAR_COLORS
+
+
+# A search compares each of its answers with each of its terms.
+@lru_cache(4096)
+def _bits(hash: str) -> int:
+    return int.from_bytes(base64.b64decode(hash)[:8], "big")
+
+
+@lru_cache(1024)
+def _shades(hash: str) -> npt.NDArray[np.float64]:
+    """The colors of a hash, the mean of their brightness taken away."""
+    grid = color_grid(hash)
+    grid[..., 0] -= grid[..., 0].mean()
+    return grid

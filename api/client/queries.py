@@ -9,14 +9,11 @@ import numpy as np
 
 from api.client.connection import Client
 from api.client.wire import direction_path, filter_json, to_neighbor
-from services.errors import InvalidQuery, InvalidVector
+from services.errors import InvalidVector
 from services.query.filters import Filter
 from services.query.query import Query, check_path
 from services.query.terms import DirectionTerm, Example, ImageTerm, Operand, ProductTerm
 from services.records import Answer, Neighbor, Note
-
-MAX_PICTURES = 8
-"""Pictures that a service takes with one query."""
 
 
 class Queries:
@@ -34,7 +31,7 @@ class Queries:
         self._slow_seconds = slow_seconds
 
     def query(self, query: Query) -> Answer:
-        """See `Catalog.query`. Raises `InvalidQuery` where it has more pictures than a service takes."""
+        """See `Catalog.query`."""
         query.checked()
         pictures = _pictures(query.operands)
         body: dict[str, Any] = {
@@ -104,11 +101,6 @@ _SAME = (
 def _pictures(operands: Iterable[Operand]) -> dict[ImageTerm, str]:
     """The parts of a form that hold them, each once."""
     found = dict.fromkeys(each for each in operands if isinstance(each, ImageTerm))
-    if len(found) > MAX_PICTURES:
-        raise InvalidQuery(
-            f"The query has {len(found)} pictures; a running service takes {MAX_PICTURES}: leave some out, or index "
-            "them and name the products."
-        )
     return {each: f"image_{number}" for number, each in enumerate(found, 1)}
 
 

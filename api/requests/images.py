@@ -62,8 +62,11 @@ def pictures_form(names: Collection[str], others: Mapping[str, int]) -> dict[str
         found = parts(Body(limit + sum(others.values()) + BESIDE), {**dict.fromkeys(names, limit), **others})
     except BodyTooLarge:
         raise _too_large(limit) from None
-    for name in found.keys() & names:
-        checked_picture(found[name])
+    for name in sorted(found.keys() & names):
+        try:
+            checked_picture(found[name])
+        except ImageUnsupported as error:
+            raise ImageUnsupported(f"{name}: {error}") from error
     return found
 
 

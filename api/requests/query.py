@@ -1,6 +1,6 @@
 """A query as a request holds it: JSON, or a form with pictures."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TypeVar
 
 import numpy as np
@@ -10,7 +10,7 @@ from api.errors import Fault, RequestInvalid
 from api.requests import navigation, strict_json
 from api.requests.body import MAX_JSON, checked, json_body, unsupported
 from api.requests.images import pictures_form
-from services.query.query import MAX_PICTURES, Query
+from services.query.query import Query
 from services.query.terms import DirectionTerm, Example, ImageTerm, Operand, ProductTerm, Term, VectorTerm
 
 Wanted = TypeVar("Wanted", navigation.Query, navigation.Path)
@@ -34,18 +34,11 @@ def asked(model: type[Wanted]) -> tuple[Wanted, Mapping[str, bytes]]:
     return wanted, parts
 
 
-def urls_of(wanted: Iterable[navigation.Example]) -> list[str]:
-    """Where pictures are, each once. Raises `RequestInvalid` where they are too many to be fetched."""
-    urls = sorted({each.image_url for each in wanted if each.image_url is not None})
-    if len(urls) > MAX_PICTURES:
-        raise refused("image_url", f"the query names {len(urls)} pictures; it may name {MAX_PICTURES}")
-    return urls
-
-
 def to_query(
-    wanted: navigation.Query, pictures: Mapping[str, bytes], fetched: Mapping[str, bytes], offset: int
+    wanted: navigation.Query, pictures: Mapping[str, bytes], fetched: Mapping[str, bytes] | None, offset: int
 ) -> Query:
-    """The query of the catalog. `fetched` are the pictures at its URLs. Raises `RequestError`s."""
+    """The query of the catalog. `fetched` are the pictures at its URLs; None: they are not known yet, and empty. Raises
+    `RequestError`s."""
 
     def example(field: str, each: navigation.Example) -> Example:
         return to_example(field, each, pictures, fetched)
@@ -70,13 +63,13 @@ _SAME = (
 
 
 def to_example(
-    field: str, each: navigation.Example, pictures: Mapping[str, bytes], fetched: Mapping[str, bytes]
+    field: str, each: navigation.Example, pictures: Mapping[str, bytes], fetched: Mapping[str, bytes] | None
 ) -> Example:
     """One term without its weight; `field` says where it is. Raises `RequestInvalid`."""
     if each.product_id is not None:
         return ProductTerm(each.product_id)
     if each.image_url is not None:
-        return ImageTerm(fetched[each.image_url], each.image_url)
+        return ImageTerm(b"" if fetched is None else fetched[each.image_url], each.image_url)
     if each.image is not None:
         if each.image not in pictures:
             raise refused(f"{field}.image", f"the form has no part {each.image}; add it, or leave the term out")

@@ -3,6 +3,7 @@
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error
+from collections.abc import Iterable
 from dataclasses import replace
 from hashlib import sha256
 
@@ -18,14 +19,19 @@ from services.query.query import MAX_LIMIT, Query
 from services.records import Answer
 
 
-def page_of(catalog: Catalog, query: Query, mark: str = "") -> tuple[Answer, str | None, list[schemas.FilterWarning]]:
+def page_of(
+    catalog: Catalog, query: Query, mark: str = "", directions: Iterable[str] | None = None
+) -> tuple[Answer, str | None, list[schemas.FilterWarning]]:
     """What a query finds, the cursor of the next page, and what may be wrong with its filter where nothing is found.
 
-    One neighbor more than the page has is asked for, to know if there is a next. `mark` tells the query from others.
+    One neighbor more than the page has is asked for, to know if there is a next. `mark` tells the query from others;
+    `directions` are those that it goes along, None where it is no sum that could.
     """
     has_pages = query.group_by is None and not query.diversity
     more = replace(query, limit=min(query.limit + 1, MAX_LIMIT)) if has_pages else query
     answer = catalog.query(more)
+    # After that: a direction may have been learned anew for it.
+    ground = "" if directions is None else ground_of(catalog, directions)
     end = query.offset + query.limit
     goes_on = has_pages and len(answer.neighbors) >= more.limit and end <= MAX_OFFSET
     shown = answer.neighbors[: query.limit] if has_pages else answer.neighbors
@@ -35,12 +41,20 @@ def page_of(catalog: Catalog, query: Query, mark: str = "") -> tuple[Answer, str
     good = None if answer.good is None else sum(is_good(each.likeness) for each in shown)
     return (
         replace(answer, neighbors=shown, good=good),
-        _cursor(end, catalog.spec, mark) if goes_on else None,
+        _cursor(end, catalog.spec, mark, ground) if goes_on else None,
         warned(catalog, query.filter) if is_empty else [],
     )
 
 
-def offset_of(cursor: str | None, spec: CatalogSpec, mark: str = "") -> int:
+def ground_of(catalog: Catalog, directions: Iterable[str]) -> str:
+    """What else, beside the generation, ranks the answers to a query: the space of the catalog, and the directions of
+    these names, as they are now. Raises `DirectionNotFound`."""
+    catalog.space.now()
+    objects = [catalog.directions.get(name)[0].object for name in dict.fromkeys(directions)]
+    return "\n".join([catalog.spec.space or "", *objects])
+
+
+def offset_of(cursor: str | None, spec: CatalogSpec, mark: str = "", ground: str = "") -> int:
     """Where the page of a cursor begins. Raises `RequestInvalid`, `GenerationChanged`."""
     if cursor is None:
         return 0
@@ -53,16 +67,17 @@ def offset_of(cursor: str | None, spec: CatalogSpec, mark: str = "") -> int:
         raise _refused("it is invalid; take `next` of the previous page")
     if (found[3] or "") != mark:
         raise _refused("it belongs to another query; send the query that it came from, or leave it out")
-    if found[2] != _short(spec.generation):
+    if found[2] != _short(spec.generation + ground):
+        what = "Another generation" if not ground else "Another generation, space or direction"
         raise GenerationChanged(
-            f"Another generation of catalog {spec.name} has become the live one since the page before, and ranks "
-            "products differently: begin again without a cursor."
+            f"{what} of catalog {spec.name} has become the live one since the page before, and ranks products "
+            "differently: begin again without a cursor."
         )
     return offset
 
 
-def _cursor(offset: int, spec: CatalogSpec, mark: str) -> str:
-    text = f"o{offset}g{_short(spec.generation)}{f'q{mark}' if mark else ''}"
+def _cursor(offset: int, spec: CatalogSpec, mark: str, ground: str) -> str:
+    text = f"o{offset}g{_short(spec.generation + ground)}{f'q{mark}' if mark else ''}"
     return urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 

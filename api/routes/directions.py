@@ -6,20 +6,21 @@ from flask import Response
 from api.access.auth import opened_by
 from api.access.keys import Scope
 from api.context import context
-from api.ingest import Answer, begun_task, waiting
+from api.ingest import Answer, begun_task
 from api.openapi import handwritten
 from api.openapi.document import more
 from api.requests import navigation
 from api.requests.body import json_body, target_sha
-from api.requests.query import asked, to_example, urls_of
+from api.requests.query import asked, to_example
 from api.responses import navigation as shown
 from api.responses import schemas
 from api.responses.neighbors import to_answer
-from api.responses.pages import mark_of, offset_of, page_of
+from api.responses.pages import ground_of, mark_of, offset_of, page_of
+from api.responses.warnings import warned
+from api.routes.pictures import fetched
+from services.catalog.axis import along
 from services.catalog.definition import Definition, Side
-from services.catalog.directions import checked_name
-from services.descriptions import LearnedDirection
-from services.query.direction import WEAK
+from services.catalog.directions import told
 from services.query.filters import written
 from services.query.query import Query
 from services.query.terms import DirectionTerm, Term
@@ -34,7 +35,7 @@ bp = APIBlueprint("directions", __name__, url_prefix="/v1/catalogs/<segment:cata
 def scroll(catalog: str) -> shown.Directions:
     """List the directions of a catalog"""
     found = context().catalog(catalog).directions.all()
-    return shown.Directions(directions=[shown.Direction(**_described(each)) for each in found])
+    return shown.Directions(directions=[shown.Direction(**told(each)) for each in found])
 
 
 @bp.put("/directions/<segment:name>")
@@ -66,8 +67,9 @@ def put(catalog: str, name: str) -> Answer:
         within=wanted.within,
         color_weight=wanted.color_weight,
         force=wanted.force,
-    ).checked(found.spec.features)
-    parameters = {"name": checked_name(name), "definition": definition.json()}
+    )
+    definition = found.directions.checked(name, definition)
+    parameters = {"name": name, "definition": definition.json()}
     digest.update(repr(parameters).encode())
     return begun_task(found, f"direction:{name}", parameters, digest.hexdigest())
 
@@ -80,7 +82,7 @@ def read(catalog: str, name: str) -> shown.DefinedDirection:
     """Read a direction, and what it is learned from"""
     kept, definition = context().catalog(catalog).directions.get(name)
     return shown.DefinedDirection(
-        **_described(kept),
+        **told(kept),
         toward=shown.Side(**definition.toward.json()),
         away_from=None if definition.away_from is None else shown.Side(**definition.away_from.json()),
         within=definition.within,
@@ -114,9 +116,10 @@ def axis(catalog: str, name: str, page: navigation.AxisPage) -> shown.Answers:
         near=(Term(DirectionTerm(name), weight),),
         filter=page.filter,
         limit=page.limit,
-        offset=offset_of(page.cursor, found.spec, mark),
+        offset=offset_of(page.cursor, found.spec, mark, ground_of(found, [name])),
     )
-    return to_answer(*page_of(found, query, mark))
+    answer, next, warnings = page_of(found, query, mark, [name])
+    return to_answer(along(answer, reverse=page.reverse), next, warnings)
 
 
 @bp.post("/path")
@@ -137,20 +140,12 @@ def path(catalog: str) -> shown.Answers:
     """
     wanted, pictures = asked(navigation.Path)
     found = context().catalog(catalog)
-    fetched: dict[str, bytes] = {}
-    if urls := urls_of([wanted.start, wanted.end]):
-        with waiting(context(), "send this later"):
-            fetched = {url: context().fetch(url) for url in urls}
-    ends = [to_example(name, getattr(wanted, name), pictures, fetched) for name in ("start", "end")]
+    sent = fetched([wanted.start, wanted.end])
+    ends = [to_example(name, getattr(wanted, name), pictures, sent) for name in ("start", "end")]
     with context().timers.searches.labels("path").time():
         answer = found.path(*(ends[0], ends[1], wanted.steps), filter=wanted.filter, color_weight=wanted.color_weight)
-    return to_answer(answer, None, [])
+    return to_answer(answer, None, [] if answer.neighbors else warned(found, wanted.filter))
 
 
 def _side(wanted: navigation.Side) -> Side:
     return Side(wanted.filter, tuple(wanted.product_ids or ()))
-
-
-def _described(found: LearnedDirection) -> dict[str, object]:
-    fields = {name: getattr(found, name) for name in shown.Direction.model_fields if name != "weak"}
-    return fields | {"weak": found.quality < WEAK}

@@ -1,18 +1,20 @@
 """The route of queries: what is near several things at once, and away from others."""
 
+from collections.abc import Mapping
+
 from apiflask import APIBlueprint
 
 from api.access.auth import opened_by
 from api.access.keys import Scope
 from api.context import context
-from api.ingest import waiting
 from api.openapi import handwritten
 from api.openapi.document import more
 from api.requests import navigation
-from api.requests.query import asked, refused, to_query, urls_of
+from api.requests.query import asked, refused, to_query
 from api.responses import navigation as shown
 from api.responses.neighbors import to_answer
-from api.responses.pages import mark_of, offset_of, page_of
+from api.responses.pages import ground_of, mark_of, offset_of, page_of
+from api.routes.pictures import fetched
 from services.hashes import sha256_of
 from services.query.filters import written
 
@@ -38,18 +40,24 @@ def query(catalog: str) -> shown.Answers:
     URLs, or are parts of a form beside the part `query`.
     """
     wanted, pictures = asked(navigation.Query)
-    if wanted.cursor is not None and wanted.offset:
-        raise refused("cursor", "it stands in place of offset; give one of them")
+    if wanted.cursor is not None:
+        for name in ("offset", "group_by", "diversity"):
+            if getattr(wanted, name):
+                raise refused("cursor", f"it goes with no {name}; leave one of them out")
     found = context().catalog(catalog)
-    rest = wanted.model_dump_json(exclude={"cursor", "limit", "offset", "filter"})
-    only = written(wanted.filter) if wanted.filter else ""
-    mark = mark_of(rest, only, *(sha256_of(pictures[name]) for name in sorted(pictures)))
-    offset = wanted.offset or offset_of(wanted.cursor, found.spec, mark)
-    fetched: dict[str, bytes] = {}
-    if urls := urls_of([*wanted.near, *wanted.like, *wanted.unlike]):
-        with waiting(context(), "send the images themselves, or this later"):
-            fetched = {url: context().fetch(url) for url in urls}
-    question = to_query(wanted, pictures, fetched, offset)
+    mark = _mark(wanted, pictures)
+    directions = [each.direction for each in wanted.near if each.direction is not None]
+    offset = wanted.offset or offset_of(wanted.cursor, found.spec, mark, ground_of(found, directions))
+    # What is wrong with it is said before anything is fetched.
+    to_query(wanted, pictures, None, offset).checked()
+    question = to_query(wanted, pictures, fetched([*wanted.near, *wanted.like, *wanted.unlike]), offset)
     with context().timers.searches.labels("query").time():
-        page = page_of(found, question, mark)
+        page = page_of(found, question, mark, directions)
     return to_answer(*page)
+
+
+def _mark(wanted: navigation.Query, pictures: Mapping[str, bytes]) -> str:
+    """What tells this query from others, whichever page of it is asked for."""
+    rest = wanted.model_dump_json(exclude={"cursor", "limit", "offset", "filter"})
+    filter = written(wanted.filter) if wanted.filter else ""
+    return mark_of(rest, filter, *(sha256_of(pictures[name]) for name in sorted(pictures)))

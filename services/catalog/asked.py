@@ -1,6 +1,7 @@
 """A query as one vector: its terms are found, and added up."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +11,7 @@ from services.catalog.plan import not_found
 from services.descriptions import Features
 from services.errors import (
     DirectionNotFound,
+    ImageError,
     ImageFeatureless,
     InvalidInput,
     InvalidQuery,
@@ -22,7 +24,17 @@ from services.query.geometry import STEP, UNLIKE, combined, places, sent, slerp
 from services.query.likeness import Hashes
 from services.query.query import Query
 from services.query.space import Form, Space
-from services.query.terms import DirectionTerm, Example, ImageTerm, Operand, ProductTerm, Term, VectorTerm
+from services.query.terms import (
+    IMAGE,
+    VECTOR,
+    DirectionTerm,
+    Example,
+    ImageTerm,
+    Operand,
+    ProductTerm,
+    Term,
+    VectorTerm,
+)
 from services.records import Attributes, Note, Pixels, Point, Role, Vector, Vectors
 
 
@@ -100,8 +112,8 @@ class Asking:
         self._encode = encode
         self._direction = direction
 
-    def asked(self, query: Query, space: Callable[[], Space | None]) -> Asked:
-        """What a checked query asks; `space` gives that of the catalog, None where it is not known.
+    def asked(self, query: Query, space: Space | None) -> Asked:
+        """What a checked query asks; `space` is that of the catalog, None where it is not known.
 
         Raises `ProductNotFound`, `DirectionNotFound`, `InvalidVector`, `ImageError`s, `EncoderError`s,
         `EncoderMismatch`; `InvalidQuery` where it points nowhere, `InvalidInput` where colors cannot be weighed.
@@ -115,7 +127,7 @@ class Asking:
             at = found.vector if color_weight == 1 else places(found.vector[np.newaxis], None, color_weight)[0]
             parts = [Part("near" if query.near else "like", operand, sent(at, color_weight))]
             return self._whole(parts, Form((1.0,), color_weight, centered=False), [found], [])
-        mean, notes = self._mean(space())
+        mean, notes = self._mean(space)
         weights = _weights(query)
         parts = self._parts(weights, examples, mean, color_weight)
         ahead = [
@@ -135,7 +147,7 @@ class Asking:
         end: Example,
         steps: int,
         color_weight: float | None,
-        space: Callable[[], Space | None],
+        space: Space | None,
     ) -> list[Asked]:
         """What so many places between two examples ask, in even steps on the arc from one to the other.
 
@@ -144,7 +156,7 @@ class Asking:
         query = Query(near=(Term(start), Term(end)), color_weight=color_weight)
         found = self._examples([start, end])
         weight = self._color_weight(query, {})
-        mean, notes = self._mean(space())
+        mean, notes = self._mean(space)
         ends = places(np.stack([found[start].vector, found[end].vector]), mean, weight)
         whole: list[Asked] = []
         for step in range(1, steps + 1):
@@ -171,7 +183,7 @@ class Asking:
         whole = combined([np.float32(weight) * place for (_, _, weight), place in zip(weights, at, strict=True)])
         if whole is None:
             raise InvalidQuery(
-                f"The query points nowhere: {_listed([operand for _, operand, _ in weights])} cancel each other; "
+                f"The query points nowhere: nothing is left of {_listed([operand for _, operand, _ in weights])}; "
                 "change a weight, or leave a term out."
             )
         length = np.linalg.norm(whole)
@@ -210,7 +222,8 @@ class Asking:
             found[ProductTerm(product_id)] = _Found(self._query_vector(point.vector), hashes, point.attributes)
         for each in asked:
             if isinstance(each, VectorTerm):
-                found[each] = _Found(self._query_vector(each.vector))
+                with _named(each):
+                    found[each] = _Found(self._query_vector(each.vector))
         return found | self._pictures([each for each in asked if isinstance(each, ImageTerm)])
 
     def _points(self, product_ids: Sequence[str]) -> list[Point | None]:
@@ -219,13 +232,17 @@ class Asking:
     def _pictures(self, terms: Sequence[ImageTerm]) -> dict[Operand, _Found]:
         if not terms:
             return {}
-        pictures = [self._take(each.image) for each in terms]
+        pictures = []
+        for each in terms:
+            with _named(each):
+                pictures.append(self._take(each.image))
         self._load_encoder()
         raw = self._encode(np.stack([each.pixels for each in pictures]))
-        return {
-            term: _Found(normalized(features)[0], Hashes(picture.hash, picture.perceptual))
-            for term, picture, features in zip(terms, pictures, raw, strict=True)
-        }
+        found: dict[Operand, _Found] = {}
+        for term, picture, features in zip(terms, pictures, raw, strict=True):
+            with _named(term):
+                found[term] = _Found(normalized(features)[0], Hashes(picture.hash, picture.perceptual))
+        return found
 
     def _query_vector(self, vector: Vector) -> Vector:
         dim = self._index.dim
@@ -264,6 +281,17 @@ class Asking:
         return space.mean, []
 
 
+@contextmanager
+def _named(term: ImageTerm | VectorTerm) -> Iterator[None]:
+    """What is wrong with a picture or a vector says which it is, unless it is the only one there can be."""
+    try:
+        yield
+    except (ImageError, InvalidVector) as error:
+        if term.name in (IMAGE, VECTOR):
+            raise
+        raise type(error)(f"{term}: {error}") from error
+
+
 NOT_CENTERED = Note(
     "not_centered",
     "The catalog has too few products to know the middle of its space, from which terms are added up; more products "
@@ -299,7 +327,8 @@ def _notes(direction: Direction, query: Query) -> list[Note]:
                 "something else; learn it from more, or clearer, examples.",
             )
         )
-    if direction.filter is not None and query.filter is None:
+    leads_there = any(term.operand == DirectionTerm(direction.name) and term.weight > 0 for term in query.near)
+    if leads_there and direction.filter is not None and query.filter is None:
         found.append(
             Note(
                 "filter_would_do",

@@ -1,7 +1,7 @@
 """The products of a catalog along a direction, from those that have least of it to those that have most."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from services.errors import InvalidInput
@@ -72,6 +72,14 @@ def stops(catalog: Queried, name: str, count: int, *, filter: Filter | None = No
         for each in answer.neighbors:
             found.setdefault(each.product_id, _stop(rank, each, is_low=is_low))
     return Axis(products, tuple(found.values()), notes)
+
+
+def along(answer: Answer, *, reverse: bool) -> Answer:
+    """An answer to a query along a direction alone, as what it says of each product: its score is the cosine with the
+    direction, whichever end comes first, and it has no percentile."""
+    sign = -1 if reverse else 1
+    found = [Neighbor(each.product_id, sign * each.score, each.attributes) for each in answer.neighbors]
+    return replace(answer, neighbors=found, good=None)
 
 
 def _query(name: str, filter: Filter | None, *, limit: int, offset: int = 0, is_low: bool) -> Query:

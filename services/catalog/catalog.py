@@ -85,6 +85,7 @@ class Catalog(Keeping):
             batch_size=batch_size,
             renew=renew,
             describe=describe,
+            background=background,
         )
         self._encoder = encoder
         self.versions = versions or Versions()

@@ -86,6 +86,8 @@ class Definition:
                 raise InvalidInput(f"{name}: it has {len(side.product_ids):,} product IDs; it may have {MAX_IDS:,}.")
             for each in side.product_ids if side else ():
                 checked_product_id(each)
+        if self.away_from is None:
+            self.toward.others()
         if self.within is not None:
             checked_keys([self.within])
         if self.color_weight is not None and not 0 < self.color_weight <= MAX_COLOR_WEIGHT:

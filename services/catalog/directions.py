@@ -7,34 +7,23 @@ it, with what lists show.
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any
 
 import numpy as np
 import structlog
 
-from services.catalog.definition import Definition, Side, from_bytes, to_bytes
-from services.catalog.labels import group_at
+from services.catalog.background import attempt
+from services.catalog.definition import Definition, from_bytes, to_bytes
 from services.catalog.space import CHANGED, CHECK_SECONDS
-from services.descriptions import CatalogSpec, LearnedDirection, rfc3339
-from services.errors import (
-    Conflict,
-    DataCorrupt,
-    DataError,
-    DirectionNotFound,
-    FeaturesNotFound,
-    InvalidInput,
-    NotFound,
-)
+from services.descriptions import CatalogSpec, LearnedDirection, rfc3339, with_directions
+from services.errors import DataCorrupt, DirectionNotFound, FeaturesNotFound, InvalidInput, LookalikeError
 from services.index.vector_index import VectorIndex
-from services.paging import paginate
-from services.query.direction import Direction
-from services.query.geometry import places
+from services.query.direction import WEAK, Direction
 from services.query.space import Space
-from services.records import Point, Vector, Vectors
+from services.records import Vector
 from services.storage.media import Media
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -59,6 +48,7 @@ class KeptDirections:
         renewed: The same, as it is at this moment.
         describe: Changes it. Raises what saving it does.
         space: That of the catalog; None while it has too few products.
+        beside: Does what nobody waits for, whose name it gets, too.
     """
 
     def __init__(
@@ -70,6 +60,7 @@ class KeptDirections:
         renewed: Callable[[], CatalogSpec],
         describe: Describe,
         space: Callable[[], Space | None],
+        beside: Callable[[str, Callable[[], object]], object] = attempt,
     ) -> None:
         self._index = index
         self._media = media
@@ -77,9 +68,11 @@ class KeptDirections:
         self._renewed = renewed
         self._describe = describe
         self._space = space
+        self._beside = beside
         self._lock = threading.Lock()
         self._loaded: dict[str, tuple[Definition, Vector]] = {}
         self._checked_at: dict[str, float] = {}
+        self._failed: dict[str, tuple[float, LookalikeError]] = {}
 
     def all(self) -> tuple[LearnedDirection, ...]:
         """All of them, by name."""
@@ -91,16 +84,18 @@ class KeptDirections:
         return kept, self._load(kept)[0]
 
     def named(self, name: str) -> Direction:
-        """One of them, for a query; it is learned anew first where the catalog has changed much.
+        """One of them, for a query.
+
+        Where the catalog has many more products, or many fewer, than it was learned from, it is learned anew beside
+        this. Where the catalog has other vectors now, it is learned anew first.
 
         Raises `DirectionNotFound`; where the catalog has other vectors now, also what `learn` does.
         """
         kept = self._find(name)
-        if self._is_due(kept):
-            with self._lock:
-                kept = self._find(name)
-                if self._is_due(kept):
-                    kept = self._relearned(kept)
+        if kept.fingerprint != self._described().fingerprint:
+            kept = self._of_now(name)
+        elif self._has_changed(kept):
+            self._beside(f"learning direction {name} anew", lambda: self._relearn(kept))
         definition, vector = self._load(kept)
         return Direction(name, vector, kept.color_weight, kept.quality, definition.toward.filter)
 
@@ -114,29 +109,43 @@ class KeptDirections:
 
         Raises `InvalidInput`s, `TooFewExamples`, `DirectionWeak`, `CatalogNotFound`, `DataFull`, `DataNotWritable`.
         """
-        definition = definition.checked(self._described().features)
-        return self._learn(checked_name(name), definition, check)
+        definition = self.checked(name, definition)
+        kept = self._learned(name, definition, is_forced=definition.force, check=check)
+        self._describe(lambda now: _with(now, kept))
+        return self._find(name)
+
+    def checked(self, name: str, definition: Definition) -> Definition:
+        """What a direction of this name is to be learned from. Raises `InvalidInput`s where it cannot be."""
+        checked_name(name)
+        there = [each.name for each in self._described().directions]
+        if name not in there and len(there) >= MAX_DIRECTIONS:
+            raise too_many(self._described())
+        return definition.checked(self._described().features)
 
     def remove(self, name: str) -> None:
         """Forgets one of them. Raises `DirectionNotFound`."""
         self._find(name)
         self._describe(lambda now: replace(now, directions=tuple(each for each in now.directions if each.name != name)))
 
-    def _learn(self, name: str, definition: Definition, check: Callable[[], object]) -> LearnedDirection:
+    def _learned(
+        self, name: str, definition: Definition, *, is_forced: bool, check: Callable[[], object]
+    ) -> LearnedDirection:
         # Late: it is needed only here.
+        from services.catalog.examples import examples_of
         from services.explore.directions import learned, usable
 
-        examples = self._examples(definition, check)
+        spec, what = self._described(), f"Direction {name}"
+        space = self._space() if spec.features == "head" else None
+        mean = space.mean if space else None
+        examples = examples_of(self._index, spec.indexed_attributes, definition, mean, what, check)
         check()
         weights = (definition.color_weight,) if definition.color_weight else COLOR_WEIGHTS
-        spec = self._described()
-        weights = weights if spec.features == "tuned" else (1.0,)
-        found = learned(examples, weights)
-        if not definition.force:
-            found = usable(found, f"Direction {name}")
+        found = learned(examples, weights if spec.features == "tuned" else (1.0,), what)
+        if not is_forced:
+            found = usable(found, what)
         check()
         now = rfc3339(datetime.now(UTC))
-        kept = LearnedDirection(
+        return LearnedDirection(
             name=name,
             object=self._media.put_object(to_bytes(definition, found.vector)),
             fingerprint=spec.fingerprint,
@@ -149,8 +158,6 @@ class KeptDirections:
             created_at=now,
             learned_at=now,
         )
-        self._describe(lambda described: _with(described, kept))
-        return self._find(name)
 
     def _find(self, name: str) -> LearnedDirection:
         # Another process may have learned it just now.
@@ -168,7 +175,9 @@ class KeptDirections:
         loaded = self._loaded.get(kept.object)
         if loaded is None:
             if len(self._loaded) >= MAX_DIRECTIONS:
-                self._loaded.clear()  # what was learned anew since then is among them
+                # What has been learned anew since then is among them.
+                self._loaded.clear()
+                self._checked_at.clear()
             try:
                 loaded = self._loaded[kept.object] = from_bytes(self._media.read_object(kept.object))
             except (FeaturesNotFound, DataCorrupt) as error:
@@ -178,48 +187,43 @@ class KeptDirections:
                 ) from error
         return loaded
 
-    def _is_due(self, kept: LearnedDirection) -> bool:
-        if kept.fingerprint != self._described().fingerprint:
-            return True
+    def _of_now(self, name: str) -> LearnedDirection:
+        """One of them, learned from the vectors that the catalog has now. What failed is not tried again at once."""
+        with self._lock:
+            kept = self._find(name)
+            if kept.fingerprint == self._described().fingerprint:
+                return kept
+            failed_at, error = self._failed.get(kept.object, (-np.inf, None))
+            if error is not None and time.monotonic() < failed_at + CHECK_SECONDS:
+                raise error
+            try:
+                return self._relearn(kept)
+            except LookalikeError as failed:
+                if not failed.retryable:
+                    self._failed = {kept.object: (time.monotonic(), failed)}
+                raise
+
+    def _has_changed(self, kept: LearnedDirection) -> bool:
+        """Whether the catalog has many more products than it had, or many fewer, which is looked at now and then."""
         if time.monotonic() < self._checked_at.get(kept.object, -np.inf) + CHECK_SECONDS:
             return False
-        self._checked_at[kept.object] = time.monotonic()
+        self._checked_at = {**self._checked_at, kept.object: time.monotonic()}
         return not kept.products / CHANGED <= self._index.count() <= kept.products * CHANGED
 
-    def _relearned(self, kept: LearnedDirection) -> LearnedDirection:
-        definition, _ = self._load(kept)
-        try:
-            return self._learn(kept.name, replace(definition, force=True), lambda: None)
-        except (InvalidInput, Conflict, DataError, NotFound) as error:
-            if kept.fingerprint != self._described().fingerprint:
-                raise
-            log.warning("a direction stays as it was", direction=kept.name, reason=str(error))
-            return kept
+    def _relearn(self, before: LearnedDirection) -> LearnedDirection:
+        """Learns one anew, unless somebody has learned it otherwise, or removed it, meanwhile. However weak it has
+        become, it is kept."""
+        definition, _ = self._load(before)
+        kept = self._learned(before.name, definition, is_forced=True, check=lambda: None)
+        self._describe(lambda now: _with(now, kept, before.object))
+        return self._find(before.name)
 
-    def _examples(self, definition: Definition, check: Callable[[], object]) -> Any:
-        from services.explore.directions import Examples
 
-        sides = (definition.toward, definition.away_from or definition.toward.others())
-        space = self._space() if self._described().features == "head" else None
-        vectors: list[Vectors] = []
-        categories: list[list[str | None]] = []
-        for side in sides:
-            check()
-            points = list(islice(self._points(side), MOST))
-            raw = np.array([each.vector for each in points], np.float32).reshape(len(points), self._index.dim)
-            vectors.append(places(raw, space.mean if space else None))
-            categories.append([_category(each, definition.within) for each in points])
-        return Examples(vectors[0], vectors[1], categories[0], categories[1])
-
-    def _points(self, side: Side) -> Iterator[Point]:
-        if side.filter is None:
-            return (
-                each for each in self._index.get(side.product_ids, vectors=True) if each and each.vector is not None
-            )
-        points = paginate(
-            lambda cursor: self._index.scroll(after=cursor, limit=_PAGE, filter=side.filter, vectors=True)
-        )
-        return (each for each in points if each.vector is not None)
+def told(direction: LearnedDirection) -> dict[str, Any]:
+    """A direction as it is shown: its fields as JSON, and whether it is weak. What object it has in media, and of which
+    vectors it is, is its own affair."""
+    shown = asdict(direction) | {"weak": direction.quality < WEAK}
+    return {name: value for name, value in shown.items() if name not in ("object", "fingerprint")}
 
 
 def checked_name(name: str) -> str:
@@ -232,16 +236,18 @@ def checked_name(name: str) -> str:
     return name
 
 
-def _category(point: Point, within: str | None) -> str | None:
-    return None if within is None else group_at(point.attributes, within)
+def too_many(spec: CatalogSpec) -> InvalidInput:
+    return InvalidInput(f"Catalog {spec.name} has {MAX_DIRECTIONS} directions, and may have no more: remove one.")
 
 
-def _with(now: CatalogSpec, kept: LearnedDirection) -> CatalogSpec:
-    """The description with a direction, in the place of one of its name."""
+def _with(now: CatalogSpec, kept: LearnedDirection, instead_of: str | None = None) -> CatalogSpec:
+    """The description with a direction, in the place of one of its name; with `instead_of`, only if that one's object
+    is this."""
     before = {each.name: each for each in now.directions}
+    if instead_of is not None and (kept.name not in before or before[kept.name].object != instead_of):
+        return now
     if kept.name in before:
         kept = replace(kept, created_at=before[kept.name].created_at)
     elif len(before) >= MAX_DIRECTIONS:
-        raise InvalidInput(f"Catalog {now.name} has {MAX_DIRECTIONS} directions, and may have no more: remove one.")
-    directions = sorted({**before, kept.name: kept}.values(), key=lambda each: each.name)
-    return replace(now, directions=tuple(directions))
+        raise too_many(now)
+    return with_directions(now, [kept])

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Self
 
 from services.catalog import copying
+from services.catalog.background import Background, attempt
 from services.catalog.beside import Beside
 from services.catalog.bringing import Pictures
 from services.catalog.directions import KeptDirections
@@ -43,6 +44,7 @@ class Keeping(Reading):
         batch_size: int,
         renew: Callable[[], Self] | None,
         describe: Describe | None,
+        background: Background | None,
     ) -> None:
         super().__init__(spec, index, intake)
         self.beside = beside
@@ -63,6 +65,7 @@ class Keeping(Reading):
             renewed=lambda: self._renew().spec,
             describe=self._describe_directions,
             space=self.space.now,
+            beside=background.submit if background else attempt,
         )
 
     def declare(self, attributes: Mapping[str, AttributeKind]) -> dict[str, OtherKinds]:

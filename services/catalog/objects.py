@@ -3,18 +3,25 @@
 from collections.abc import Iterator
 
 from services.descriptions import CatalogSpec, as_live, live
-from services.errors import FeaturesNotFound
+from services.errors import DirectionNotFound, FeaturesNotFound
 from services.storage.media import Media
 
 
 def objects(media: Media, spec: CatalogSpec) -> Iterator[tuple[str, bytes]]:
     """The objects of a catalog and of its live generation, with their hashes.
 
-    Raises `FeaturesNotFound` where one is gone, unless it is the space, which is made anew.
+    A space that is gone is left out, since it is made anew. Raises `FeaturesNotFound` and `DirectionNotFound` where
+    another one is gone.
     """
+    directions = {each.object: each.name for each in spec.directions}
     for hash in as_live(spec, live(spec)).objects:
         try:
             yield hash, media.read_object(hash)
-        except FeaturesNotFound:
+        except FeaturesNotFound as error:
+            if hash in directions:
+                raise DirectionNotFound(
+                    f"What direction {directions[hash]} of catalog {spec.name} has learned is not in media, or is "
+                    "damaged: learn it again, or remove it."
+                ) from error
             if hash != spec.space:
                 raise

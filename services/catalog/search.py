@@ -105,7 +105,7 @@ class Searcher:
         """See `Catalog.query`."""
         query.checked()
         space = self._space()
-        asked = self._asking.asked(query, lambda: space)
+        asked = self._asking.asked(query, space)
         query = replace(query, min_score=self._min_score(query, asked, space))
         found, notes = self._found(query, asked)
         found = self._told(found, asked, space)
@@ -134,7 +134,7 @@ class Searcher:
         found: list[Neighbor] = []
         notes: tuple[Note, ...] = ()
         used = 1.0
-        for asked in self._asking.between(start, end, steps, color_weight, lambda: space):
+        for asked in self._asking.between(start, end, steps, color_weight, space):
             nearest = self._index.search(asked.vector, limit=1, filter=filter, exclude=taken)
             taken += [each.product_id for each in nearest]
             found += self._told(nearest, asked, space)

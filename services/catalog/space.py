@@ -13,7 +13,14 @@ import structlog
 
 from services.catalog.features import normalized
 from services.descriptions import Features
-from services.errors import DataCorrupt, DataError, FeaturesNotFound, NotFound
+from services.errors import (
+    DataCorrupt,
+    DataError,
+    FeaturesNotFound,
+    IndexUnavailable,
+    LedgerUnavailable,
+    NotFound,
+)
 from services.index.vector_index import VectorIndex
 from services.paging import paginate
 from services.query.space import REFERENCES, Space, from_bytes
@@ -28,6 +35,8 @@ CHANGED = 1.5
 """A catalog that has so many times as many products as its space was made of, or as few, gets a new one."""
 CHECK_SECONDS = 60.0
 """How often products are counted for that."""
+FEW_SECONDS = 1.0
+"""The same, while they are too few."""
 _PAGE = 256
 
 log = structlog.get_logger("catalog")
@@ -61,6 +70,7 @@ class KeptSpace:
         self._lock = threading.Lock()
         self._hash: str | None = None
         self._space: Space | None = None
+        self._is_kept = True
         self._counted_at = -np.inf
 
     def now(self) -> Space | None:
@@ -78,18 +88,22 @@ class KeptSpace:
             self._lock.release()
 
     def _is_known(self) -> bool:
-        waits = CHECK_SECONDS if self._space else 0.0
+        # A catalog of few products soon has more.
+        waits = CHECK_SECONDS if self._space else min(CHECK_SECONDS, FEW_SECONDS)
         return self._described() == self._hash and time.monotonic() < self._counted_at + waits
 
     def _renew(self) -> None:
         named = self._described()
         if named != self._hash:
             self._space, self._hash = self._read(named), named
+            self._is_kept = self._space is not None
         products = self._index.count()
         if products < FEWEST:
             self._space = None
         elif self._space is None or not self._space.products / CHANGED <= products <= self._space.products * CHANGED:
             self._space = sampled(self._index, products, self._features)
+            self._is_kept = False
+        if self._space is not None and not self._is_kept:
             self._keep(self._space)
         self._counted_at = time.monotonic()
 
@@ -101,20 +115,22 @@ class KeptSpace:
             return None
 
     def _keep(self, space: Space) -> None:
-        """Keeps it where others find it. A disk that is full is no reason not to answer."""
+        """Keeps it where others find it. That it cannot be kept now is no reason not to answer."""
         try:
             hash = self._media.put_object(space.to_bytes())
             self._describe(hash)
-        except (DataError, NotFound) as error:
+        except (DataError, NotFound, LedgerUnavailable, IndexUnavailable) as error:
             log.warning("the space of a catalog is not kept", reason=str(error))
         else:
-            self._hash = hash
+            self._hash, self._is_kept = hash, True
 
 
-def sampled(index: VectorIndex, products: int, features: Features) -> Space:
-    """The space of an index that has so many products, at least two with vectors."""
+def sampled(index: VectorIndex, products: int, features: Features) -> Space | None:
+    """The space of an index that has so many products; None where fewer than `FEWEST` of them are there to be read."""
     points = paginate(lambda cursor: index.scroll(after=cursor, limit=_PAGE, vectors=True))
     found = [normalized(each.vector)[0] for each in islice(points, SAMPLED) if each.vector is not None]
+    if len(found) < FEWEST:
+        return None
     vectors: Vectors = np.stack(found)
     mean = np.zeros(index.dim) if features == "tuned" else vectors.mean(axis=0, dtype=np.float64)
     return Space(products, mean.astype(np.float32), vectors[:REFERENCES])

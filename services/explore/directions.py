@@ -77,7 +77,7 @@ class Learned:
     categories: int
 
 
-def learned(examples: Examples, color_weights: Sequence[float] = (1.0,)) -> Learned:
+def learned(examples: Examples, color_weights: Sequence[float] = (1.0,), what: str = "The direction") -> Learned:
     """The direction from negatives to positives, with the first color weight that does about as well as any.
 
     The same examples in the same order give the same direction.
@@ -86,6 +86,7 @@ def learned(examples: Examples, color_weights: Sequence[float] = (1.0,)) -> Lear
         examples: Two sets.
         color_weights: To choose from, each above 0, the one that disturbs other likenesses least first; of features
             without a color part, 1 alone.
+        what: Names the direction in errors.
 
     Raises:
         TooFewExamples: One side has fewer than `FEWEST` in categories that both sides have.
@@ -95,15 +96,15 @@ def learned(examples: Examples, color_weights: Sequence[float] = (1.0,)) -> Lear
     sides = int(positive.sum()), int((~positive).sum())
     if min(sides) < FEWEST:
         raise TooFewExamples(
-            f"A direction needs {FEWEST} examples on each side, in categories that both sides have; there are "
-            f"{sides[0]} for it and {sides[1]} against: name more of them, or no category attribute."
+            f"{what} needs {FEWEST} examples on each side, in categories that both sides have; there are {sides[0]} "
+            f"for it and {sides[1]} against: name more of them, or nothing that they are compared within."
         )
     found = [(weight, _auc(places(vectors, None, weight), positive, category)) for weight in color_weights]
     enough = max(auc for _, auc in found) - GAIN
     weight, auc = next(each for each in found if each[1] >= enough)
     vector = _discriminant(places(vectors, None, weight), positive, category)
     if not vector.any():
-        raise DirectionWeak("The two sets look the same, so no direction leads from one to the other: name others.")
+        raise DirectionWeak(f"{what} leads nowhere, since its two sides look the same: name others.")
     return Learned(vector.astype(np.float32), weight, auc, *sides, len(np.unique(category)))
 
 

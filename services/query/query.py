@@ -19,6 +19,8 @@ MAX_GROUP = 100
 MAX_STEPS = 50
 """Products between the ends of a path."""
 MAX_EXCLUDED = 1000
+MAX_EXPLAINED = 100
+"""The largest page of which each answer is explained, term by term."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,14 @@ class Query:
             checked_keys([self.group_by])
         if self.group_size != 1 and self.group_by is None:
             raise InvalidInput("group_size is for group_by: name the attribute, or leave it out.")
+        if self.limit * self.group_size > MAX_LIMIT:
+            raise InvalidInput(
+                f"{self.limit} groups of {self.group_size} are refused: there are {MAX_LIMIT:,} answers at most."
+            )
+        if self.explain and self.limit * self.group_size > MAX_EXPLAINED:
+            raise InvalidInput(
+                f"{self.limit * self.group_size} answers are not explained; lower the limit to {MAX_EXPLAINED} or less."
+            )
         if self.diversity and self.limit > MAX_DIVERSE:
             raise InvalidInput(f"The limit {self.limit} is refused; with diversity it goes from 1 to {MAX_DIVERSE}.")
         if self.offset and (self.group_by is not None or self.diversity):

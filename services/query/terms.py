@@ -20,6 +20,8 @@ from services.records import Vector
 
 MAX_TERMS = 64
 MAX_WEIGHT = 100.0
+IMAGE, VECTOR = "image", "vector"
+"""What a picture and a vector are called that have no name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class ImageTerm:
     """A picture: its bytes, and what it is called in answers."""
 
     image: bytes = field(repr=False)
-    name: str = "image"
+    name: str = IMAGE
 
     def __str__(self) -> str:
         return f"picture {self.name!r}"
@@ -73,7 +75,7 @@ class VectorTerm:
     """A vector of any length, float32 (dim,), and what it is called in answers."""
 
     vector: Vector = field(repr=False)
-    name: str = "vector"
+    name: str = VECTOR
 
     def __str__(self) -> str:
         return f"vector {self.name!r}"

@@ -1,6 +1,7 @@
 """Directions of a catalog: learned from its products, kept with it, and learned anew when it has changed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from services.errors import (
     DirectionWeak,
     InvalidFilter,
     InvalidInput,
+    LabelUnusable,
     TooFewExamples,
 )
 from services.images.decoder import Decoder
@@ -63,6 +65,7 @@ def of(key: str, value: Any) -> Side:
     return Side(parse({"must": [{"key": key, "match": {"value": value}}]}))
 
 
+MANY = {"key": "a", "match": {"value": 1}}
 STRIPED = Definition(of("pattern", "striped"), of("pattern", "plain"), within="kind")
 
 
@@ -130,6 +133,11 @@ def test_one_that_tells_nothing_apart_is_refused_unless_forced(catalogs: Catalog
         ("x", Definition(of("a", "b"), color_weight=11.0), "color weight 11"),
         ("x", Definition(of("a", "b"), color_weight=0.0), "color weight 0"),
         ("x", Definition(of("a", "b"), color_weight=5.0), "head features"),
+        (
+            "x",
+            Definition(Side(parse({"must": [{"key": "a", "match": {"value": n}} for n in range(256)]}))),
+            "256 conditions",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(catalogs: Catalogs, name: str, definition: Definition, says: str) -> None:
@@ -168,23 +176,114 @@ def test_another_process_has_it_and_one_whose_object_is_gone_says_so(place: Plac
             catalog.directions.named("striped")
 
 
+def put(catalog: Catalog, numbers: range) -> None:
+    for _ in catalog.put_embeddings(embedding(number) for number in numbers):
+        pass
+
+
+def looked_at(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A query goes along the direction a while later, and what it had done beside it is done."""
+    monkeypatch.setattr(kept_directions, "CHECK_SECONDS", 0.0)
+    catalog.directions.named("striped")
+    monkeypatch.undo()
+    assert catalog.beside._background is not None and catalog.beside._background.wait(60)
+
+
 def test_it_is_learned_anew_when_the_catalog_has_grown(catalogs: Catalogs, monkeypatch: pytest.MonkeyPatch) -> None:
     catalog = filled(catalogs, 40)
     before = catalog.directions.learn("striped", STRIPED)
-    for _ in catalog.put_embeddings(embedding(number) for number in range(40, 50)):
-        pass
-    monkeypatch.setattr(kept_directions, "CHECK_SECONDS", 0.0)
-    catalog.directions.named("striped")
+    put(catalog, range(40, 50))
+    looked_at(catalog, monkeypatch)
     assert catalog.directions.all() == (before,)
-    for _ in catalog.put_embeddings(embedding(number) for number in range(50, 80)):
-        pass
-    catalog.directions.named("striped")
+    put(catalog, range(50, 80))
+    looked_at(catalog, monkeypatch)
     [after] = catalog.directions.all()
     assert (after.products, after.positives, after.object == before.object) == (80, 40, False)
+    assert after.created_at == before.created_at and catalog.directions.get("striped")[1] == STRIPED
     # Where it cannot be learned any more, it stays as it is.
     catalog.remove([f"p{number}" for number in range(80) if number // 2 % 2])
-    catalog.directions.named("striped")
+    looked_at(catalog, monkeypatch)
     assert catalog.directions.all() == (after,)
+
+
+def test_how_much_a_catalog_has_grown_is_looked_at_now_and_then(catalogs: Catalogs) -> None:
+    catalog = filled(catalogs, 40)
+    catalog.directions.learn("striped", STRIPED)
+    put(catalog, range(40, 80))
+    for _ in range(3):
+        catalog.directions.named("striped")
+    assert catalog.beside._background is not None and catalog.beside._background.wait(60)
+    assert [each.products for each in catalog.directions.all()] == [80]
+
+
+def test_what_was_weak_when_learned_anew_is_kept_and_not_forced_for_good(
+    catalogs: Catalogs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By then the two sides are chance, which would be refused."""
+    catalog = filled(catalogs, 40)
+    ids = tuple(f"p{number}" for number in range(0, 40, 4))
+    catalog.directions.learn("striped", Definition(Side(product_ids=ids), of("pattern", "plain")))
+    # They become as plain as those that it leads away from, mugs and sofas in turn.
+    plain = [embedding(1002 + 4 * number + number % 2) for number in range(len(ids))]
+    moved = [Embedding(product_id, each.features, {}) for product_id, each in zip(ids, plain, strict=True)]
+    for _ in catalog.put_embeddings(moved):
+        pass
+    put(catalog, range(40, 80))
+    looked_at(catalog, monkeypatch)
+    kept, definition = catalog.directions.get("striped")
+    assert kept.products == 80 and kept.quality < 0.65 and not definition.force
+
+
+def test_who_learns_or_removes_it_meanwhile_is_not_overruled(
+    catalogs: Catalogs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = filled(catalogs)
+    mugs = Definition(of("kind", "mug"))
+
+    def meanwhile(change: Callable[[], object]) -> None:
+        """A relearning of what is there now ends after the change."""
+        [before] = catalog.directions.all()
+        learned = catalog.directions._learned
+
+        def slow(*given: Any, **options: Any) -> Any:
+            monkeypatch.undo()
+            found = learned(*given, **options)
+            change()
+            return found
+
+        monkeypatch.setattr(catalog.directions, "_learned", slow)
+        with suppress(DirectionNotFound):
+            catalog.directions._relearn(before)
+
+    catalog.directions.learn("striped", STRIPED)
+    meanwhile(lambda: catalog.directions.learn("striped", mugs))
+    assert catalog.directions.get("striped")[1] == mugs
+    meanwhile(lambda: catalog.directions.remove("striped"))
+    assert catalog.directions.all() == ()
+
+
+def test_examples_are_products_each_once_and_on_one_side(catalogs: Catalogs) -> None:
+    catalog = filled(catalogs)
+    first, second = tuple(f"p{n}" for n in range(0, 40, 4)), tuple(f"p{n}" for n in range(2, 42, 4))
+    learned = catalog.directions.learn("x", Definition(Side(product_ids=first * 3), Side(product_ids=second)))
+    assert (learned.positives, learned.negatives) == (10, 10)
+    with pytest.raises(TooFewExamples, match=r"Direction x needs 10 .* 9 for it and 10 against"):
+        catalog.directions.learn("x", Definition(Side(product_ids=first), Side(product_ids=(*second, "p0"))))
+    with pytest.raises(TooFewExamples, match="Direction x: no product is toward: none of its IDs is in the catalog"):
+        catalog.directions.learn("x", Definition(Side(product_ids=("nobody",))))
+    with pytest.raises(TooFewExamples, match=r"no product is away_from; .*patern.*perhaps pattern is meant"):
+        catalog.directions.learn("x", Definition(of("kind", "mug"), of("patern", "plain")))
+    with pytest.raises(LabelUnusable, match=r"Direction x: .*within, which is kinds: perhaps kind is meant"):
+        catalog.directions.learn("x", Definition(of("pattern", "striped"), within="kinds"))
+
+
+def test_a_hundred_directions_are_enough(catalogs: Catalogs, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalog = filled(catalogs)
+    monkeypatch.setattr(kept_directions, "MAX_DIRECTIONS", 1)
+    catalog.directions.learn("striped", STRIPED)
+    catalog.directions.learn("striped", STRIPED)
+    with pytest.raises(InvalidInput, match="has 1 directions"):
+        catalog.directions.checked("mugs", STRIPED)
 
 
 @pytest.mark.parametrize(
@@ -259,3 +358,11 @@ def test_a_disk_that_takes_no_more_is_no_reason_not_to_answer(place: Place, monk
         assert answer.good is not None and catalog.spec.space is None
         # What is in memory is used on.
         assert catalog.space.now() is catalog.space.now()
+        monkeypatch.undo()
+        monkeypatch.setattr(kept_space, "CHECK_SECONDS", 0.0)
+        assert catalog.space.now() is not None and catalog.spec.space is not None
+
+
+def test_products_that_go_while_a_space_is_made_of_them_leave_none(catalogs: Catalogs) -> None:
+    catalog = filled(catalogs, 5)
+    assert kept_space.sampled(catalog.beside.live.index, 100, "head") is None

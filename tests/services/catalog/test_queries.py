@@ -14,7 +14,7 @@ from indexes import QDRANT_URL, opened
 from services.catalog.search import Searcher
 from services.descriptions import LAYERS_DIM, Features
 from services.encoders.recipes import TUNED_DIM
-from services.errors import DirectionNotFound, InvalidQuery, ProductNotFound, TooFewProducts
+from services.errors import DirectionNotFound, InvalidQuery, InvalidVector, ProductNotFound, TooFewProducts
 from services.images.intake import Picture
 from services.query.direction import Direction
 from services.query.filters import Filter, parse
@@ -22,6 +22,7 @@ from services.query.query import Query
 from services.query.space import Space
 from services.query.terms import DirectionTerm, Example, ImageTerm, ProductTerm, Term, VectorTerm
 from services.records import Answer, Point, Vector, Vectors
+from services.testing import MemoryIndex
 
 PRODUCTS = 300
 COLORS = ("red", "green", "blue", "white")
@@ -317,6 +318,34 @@ def test_groups_are_full_in_the_order_of_their_best(shop: Shop) -> None:
         assert answer.notes == ()
 
 
+def test_more_is_asked_for_until_there_are_enough_groups() -> None:
+    """Of the nearest hundred all are of one group; and where one group has no second product, all are looked at."""
+    index = MemoryIndex(3)
+    near, far = np.array([1, 0, 0], np.float32), np.array([0, 1, 0], np.float32)
+    index.upsert([Point(f"near{n}", 1, near, attributes={"group": "a"}) for n in range(100)])
+    index.upsert([Point(f"far{n}", 1, far, attributes={"group": "bc"[n % 2]}) for n in range(3)])
+    nothing: Any = None
+    searcher = Searcher(index, "shop", take=nothing, load_encoder=nothing, encode=nothing)
+    query = Query(near=(Term(VectorTerm(near)),), group_by="group", limit=2)
+    assert [each.group for each in searcher.answer(query).neighbors] == ["a", "b"]
+    both = searcher.answer(replace(query, group_size=2, limit=3))
+    assert sorted(each.group or "" for each in both.neighbors) == ["a", "a", "b", "b", "c"]
+
+
+def test_along_a_direction_alone_nothing_is_alike(shop: Shop) -> None:
+    for answer in shop.answers(Query(near=(Term(DirectionTerm("plain")),))).values():
+        assert answer.good is None
+        assert all(each.percentile is not None and each.likeness is None for each in answer.neighbors)
+
+
+def test_which_picture_or_vector_is_wrong_is_named(shop: Shop) -> None:
+    searcher = shop.searchers["memory"]
+    with pytest.raises(InvalidVector, match=r"vector 'near\[1\]': The vector has 2 numbers"):
+        searcher.answer(Query(near=(Term(A), Term(VectorTerm(np.ones(2, np.float32), "near[1]")))))
+    with pytest.raises(InvalidVector, match=r"^The vector has 2 numbers"):
+        searcher.by_vector(np.ones(2, np.float32))
+
+
 def test_all_groups_that_there_are_answer_where_more_are_asked_for(shop: Shop) -> None:
     """More is asked for until there is no more."""
     red = parse({"must": [{"key": "color", "match": {"any": ["red", "blue"]}}]})
@@ -347,6 +376,8 @@ def test_a_direction_says_that_it_is_weak_and_that_a_filter_would_do(shop: Shop)
         assert [note.code for note in answer.notes] == ["direction_weak", "filter_would_do"]
         assert '{"must":[{"key":"color","match":{"value":"red"}}]}' in answer.notes[1].message
         assert answer.color_weight == (5.0 if shop.features == "tuned" else 1.0)
+    away = Query(near=(Term(A), Term(DirectionTerm("colored"), -1.0)))
+    assert [note.code for note in shop.searchers["memory"].answer(away).notes] == ["direction_weak"]
 
 
 def test_a_path_has_no_product_twice_and_leads_from_one_end_to_the_other(shop: Shop) -> None:

@@ -43,6 +43,8 @@ A = Term(ProductTerm("a"))
         ({"group_by": "color", "group_size": 0}, "group size 0"),
         ({"group_by": "color", "group_size": MAX_GROUP + 1}, "group size"),
         ({"group_size": 2}, "group_size is for group_by"),
+        ({"group_by": "color", "group_size": 11, "limit": 100}, "100 groups of 11"),
+        ({"explain": True, "limit": 101}, "101 answers are not explained"),
         ({"exclude": ("",)}, "product ID is empty"),
         ({"exclude": tuple(map(str, range(MAX_EXCLUDED + 1)))}, "excludes 1,001 products"),
     ],
@@ -57,7 +59,7 @@ def test_what_is_right_passes() -> None:
     for query in (
         Query(near=(A,)),
         Query(like=(ProductTerm("a"),), diversity=1.0, limit=MAX_DIVERSE),
-        Query(unlike=(ProductTerm("a"),), group_by="size.width", group_size=MAX_GROUP, limit=1000),
+        Query(unlike=(ProductTerm("a"),), group_by="size.width", group_size=MAX_GROUP, limit=10, explain=False),
         Query(near=(A,), rerank=True, offset=100, min_percentile=100, min_score=-1, color_weight=10),
     ):
         assert query.checked() is query
