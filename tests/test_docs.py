@@ -259,6 +259,10 @@ def test_every_command_of_the_quickstart_works_as_written(terminal: Terminal) ->
     blocks = []
     for block, out in follow("docs/quickstart.md", terminal):
         blocks.append(block)
+        if "directions learn" in block:
+            # The page that says more of it asks the same catalog.
+            shown = [terminal.run(each) for each in blocks_of(ROOT / "docs" / "navigation.md")]
+            assert len(shown) == 3 and all((terminal.folder / f"{name}.html").exists() for name in ("axis", "path"))
         if "feed.ndjson" in block:
             job = _finished(json.loads(out.splitlines()[0].partition("}")[0] + "}")["id"])
             check_the_feed_is_what_the_page_says(job)
@@ -292,5 +296,5 @@ def _finished(job: str) -> dict[str, Any]:
 
 
 def test_only_pages_that_are_run_have_commands() -> None:
-    runs = {ROOT / "README.md", ROOT / "docs" / "quickstart.md", ROOT / "docs" / "models.md"}
+    runs = {ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("quickstart", "models", "navigation"))}
     assert [page for page in PAGES if page not in runs and blocks_of(page)] == []
