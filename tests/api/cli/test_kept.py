@@ -107,6 +107,37 @@ def test_it_comes_back_out_of_a_backup(run: Run, data: Path, tmp_path: Path) -> 
     assert_whole(settings.load(data=tmp_path / "again"), expected)
 
 
+def test_a_direction_that_was_removed_comes_back_out_of_a_backup(run: Run, data: Path, tmp_path: Path) -> None:
+    _, told = run("backup", tmp_path / "backups", "--data", data)
+    with opened(settings.load(data=data)) as catalog:
+        expected = kept(catalog), found(catalog)
+        catalog.directions.remove("low")
+        assert catalog.directions.all() == ()
+    assert run("restore", told["file"], "--data", data)[0] == 0
+    assert_whole(settings.load(data=data), expected)
+
+
+def test_a_direction_that_is_lost_is_named_where_it_cannot_be_copied(
+    refused: Callable[..., str], data: Path, tmp_path: Path
+) -> None:
+    with opened(settings.load(data=data)) as catalog:
+        [direction] = catalog.spec.directions
+        space = catalog.spec.space
+    for hash in (direction.object, space):
+        [file] = data.glob(f"media/objects/*/*/{hash}")
+        file.unlink()
+    for command in (
+        ("backup", tmp_path, "--data", data),
+        ("migrate", "--catalog", "shoes", "--data", data, "--to", tmp_path / "there"),
+    ):
+        assert "direction low of catalog shoes" in refused("direction_not_found", *command)
+    with opened(settings.load(data=data)) as catalog:
+        catalog.directions.remove("low")
+    with opened(settings.load(data=data)) as catalog:
+        # The space is made anew, so that it is lost is no loss.
+        assert catalog.space.now() is not None and catalog.spec.space == space
+
+
 @pytest.mark.long
 def test_it_goes_to_a_server_and_back(run: Run, data: Path, tmp_path: Path) -> None:
     with opened(settings.load(data=data)) as catalog:
