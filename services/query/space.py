@@ -5,9 +5,9 @@ in percent: 99.4 means more alike than 99.4% of them. Unlike a cosine, it means 
 sum of many terms the same as for one.
 """
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from io import BytesIO
 from zipfile import BadZipFile
 
@@ -59,7 +59,8 @@ class Space:
         self.products = products
         self.mean = mean
         self.references = references
-        self._pairs = lru_cache(_KEPT)(self._sorted_pairs)
+        self._lock = threading.Lock()
+        self._known: dict[Form, Floats] = {}
 
     def percentile(self, score: float, form: Form) -> float:
         """How many random pairs have a lower score than this one of a query of a form, 0..100, to two digits."""
@@ -91,8 +92,19 @@ class Space:
         np.savez(out, allow_pickle=False, products=products, mean=self.mean, references=self.references)
         return out.getvalue()
 
+    def _pairs(self, form: Form) -> Floats:
+        """The scores of random pairs, ascending; those of the last forms are kept."""
+        with self._lock:
+            found = self._known.pop(form, None)
+        if found is None:
+            found = self._sorted_pairs(form)
+        with self._lock:
+            self._known[form] = found
+            if len(self._known) > _KEPT:
+                del self._known[next(iter(self._known))]
+        return found
+
     def _sorted_pairs(self, form: Form) -> Floats:
-        """The scores of random pairs, ascending."""
         ahead = np.frombuffer(form.ahead, np.float32) if form.ahead else np.zeros(self.references.shape[1], np.float32)
         if not form.weights:
             return np.sort(self._scores(ahead[np.newaxis])[0])
