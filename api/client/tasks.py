@@ -34,11 +34,19 @@ def done_task(
     Raises what the task ended with, `Conflict` where it was canceled.
     """
     sent: dict[str, Any] = {} if body is None else {"json": body}
-    job = client.json(method, path, headers={"Idempotency-Key": uuid4().hex}, patience=timings.patience, **sent)
+    key = {"Idempotency-Key": uuid4().hex}
+
+    def begun() -> Mapping[str, Any]:
+        job: Mapping[str, Any] = client.json(method, path, headers=key, patience=timings.patience, **sent)
+        return job
+
+    job: Mapping[str, Any] = {}
     try:
+        job = begun()
         job = finished(client, job, what, timings, lambda now: watch(now["task"]))
     except KeyboardInterrupt:
-        client.json("POST", f"/v1/jobs/{job['id']}/cancel")
+        # Its answer may not have come yet: the same request again tells which job it has become.
+        client.json("POST", f"/v1/jobs/{(job or begun())['id']}/cancel")
         raise
     task = job["task"]
     if task["result"] is not None:

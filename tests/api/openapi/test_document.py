@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import schemathesis
 from backports import zstd
@@ -22,13 +23,16 @@ from waitress import create_server
 
 from api.access.keyring import Keyring
 from api.access.keys import hashed
+from services.catalog.definition import Definition, Side
 from services.catalog.generations import Generations
+from services.records import Embedding
 
 URLS = ["https://images.example.com/1.png", "https://images.example.com/none.png"]
 CATALOG = "/v1/catalogs/{catalog}"
 SEARCH = "/v1/catalogs/{catalog}/search"
 FEED = CATALOG + "/products"
 OF_GENERATIONS = [f"{CATALOG}/generations/{{generation}}/{name}" for name in ("compare", "behind")]
+OF_DIRECTIONS = [f"{CATALOG}/directions/{{name}}", f"{CATALOG}/directions/{{name}}/axis"]
 EVALUATE = CATALOG + "/evaluate"
 FACETS = CATALOG + "/facets"
 PRODUCT = CATALOG + "/products/{product_id}"
@@ -192,6 +196,18 @@ def next_generation(service: Any) -> str:
     return generations.begin({"quantization": "scalar" if generations.all()[0].quantization == "none" else "none"}).id
 
 
+def a_direction(service: Any) -> str:
+    """The name of a direction that the catalog has."""
+    catalog = service.catalogs.get("shoes")
+    random = np.random.default_rng(1)
+    features = np.abs(random.normal(1, 0.1, (24, catalog.spec.dim))).astype(np.float32)
+    for _ in catalog.put_embeddings(Embedding(f"e{number}", row, {}) for number, row in enumerate(features)):
+        pass
+    sides = (Side(product_ids=tuple(f"e{number}" for number in range(at, 24, 2))) for at in (0, 1))
+    catalog.directions.learn("even", Definition(*sides, force=True))
+    return "even"
+
+
 @pytest.mark.long
 def test_no_answer_is_outside_the_schema(service: Any) -> None:
     # Thousands of filters are tried in the body of a search, by the next test; those of the other two routes are judged
@@ -206,8 +222,9 @@ def test_no_answer_is_outside_the_schema(service: Any) -> None:
     operations = {label for label in operations if "/v1/keys" not in label}
     assert service.app.wsgi_app.requests > 10
     # Otherwise everything was refused, and nothing seen of what is answered. Few feeds made at random are right, and no
-    # ID of a generation, label or indexed attribute is.
-    by_hand = {f"POST {FEED}", f"POST {EVALUATE}", f"POST {FACETS}", *(f"GET {path}" for path in OF_GENERATIONS)}
+    # ID of a generation, name of a direction, label or indexed attribute is.
+    by_hand = {f"POST {FEED}", f"POST {EVALUATE}", f"POST {FACETS}", f"DELETE {OF_DIRECTIONS[0]}"}
+    by_hand |= {f"GET {path}" for path in (*OF_GENERATIONS, *OF_DIRECTIONS)}
     assert operations - by_hand <= answered_well(statuses)
     change = [{"product_id": "sku-1", "image_url": URLS[0]}]
     feed = schema[FEED]["POST"].Case(path_parameters={"catalog": "shoes"}, media_type="application/json", body=change)
@@ -225,6 +242,11 @@ def test_no_answer_is_outside_the_schema(service: Any) -> None:
     assert asked.call_and_validate().status_code == 202
     for path in OF_GENERATIONS:
         assert schema[path]["GET"].Case(path_parameters=parameters).call_and_validate().status_code == 200
+    parameters = {"catalog": "shoes", "name": a_direction(service)}
+    for path in OF_DIRECTIONS:
+        assert schema[path]["GET"].Case(path_parameters=parameters).call_and_validate().status_code == 200
+    gone = schema[OF_DIRECTIONS[0]]["DELETE"].Case(path_parameters=parameters).call_and_validate()
+    assert gone.status_code == 204
     assert not {status for _, status in statuses} & {500, 502, 503, 504}
 
 
