@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO, Any, Self
+from uuid import uuid4
 
 import httpx2
 import numpy as np
@@ -30,6 +31,9 @@ CATALOG = "products"
 ENDS = ("applied", "unchanged", "superseded", "failed", "canceled")
 """What becomes of the changes of a job, as it counts them."""
 ENVIRONMENT = {"LOOKALIKE_FETCH_ALLOW": "127.0.0.1", "LOOKALIKE_PRECISION": "float32"}
+
+
+FEED_SECONDS = 60.0
 
 
 class Running:
@@ -80,12 +84,17 @@ class Running:
         assert created.status_code == 201, created.text
 
     def feed(self, lines: Iterable[dict[str, Any]], **query: str) -> str:
-        """Sends changes to the catalog in one request. Returns the ID of their job."""
-        headers = {"Content-Type": "application/x-ndjson"}
+        """Sends changes to the catalog in one request, again while a slow machine makes the service ask for that. Returns
+        the ID of their job."""
+        headers = {"Content-Type": "application/x-ndjson", "Idempotency-Key": uuid4().hex}
+        until = time.monotonic() + FEED_SECONDS
         with self.client() as client:
             content = "\n".join(json.dumps(line) for line in lines)
             path = f"/catalogs/{CATALOG}/products"
             accepted = client.post(path, params=query, content=content, headers=headers)
+            while accepted.status_code == 503 and time.monotonic() < until:
+                time.sleep(float(accepted.headers["Retry-After"]))
+                accepted = client.post(path, params=query, content=content, headers=headers)
         assert accepted.status_code == 202, accepted.text
         return str(accepted.json()["id"])
 
