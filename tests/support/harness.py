@@ -84,8 +84,8 @@ class Running:
         assert created.status_code == 201, created.text
 
     def feed(self, lines: Iterable[dict[str, Any]], **query: str) -> str:
-        """Sends changes to the catalog in one request, again while a slow machine makes the service ask for that. Returns
-        the ID of their job."""
+        """Sends changes to the catalog in one request, again while the service asks for that. Returns the ID of their
+        job."""
         headers = {"Content-Type": "application/x-ndjson", "Idempotency-Key": uuid4().hex}
         until = time.monotonic() + FEED_SECONDS
         with self.client() as client:
