@@ -46,6 +46,11 @@ class AttributeKind(StrEnum):
     FLOAT = "float"
     BOOL = "bool"
 
+    @property
+    def is_number(self) -> bool:
+        """Whether its values have an order of size."""
+        return self in (AttributeKind.INTEGER, AttributeKind.FLOAT)
+
 
 class GenerationState(StrEnum):
     """What a generation is to its catalog.

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
-from api.cli.output import display, stderr, stdout
-from services.records import Answer, Attributes, Explanation, Neighbor, Note
+from api.cli.output import display, stderr, stdout, warn, warn_untrained
+from services.records import Answer, Attributes, Explanation, FilterWarning, Neighbor, Note
 
 NO_GOOD_MATCH = "No good match: none of these is alike."
 
@@ -62,10 +63,16 @@ def plain_notes(notes: Iterable[Note]) -> dict[str, Any]:
     return {"notes": found} if found else {}
 
 
-def show_notes(notes: Iterable[Note]) -> None:
-    """Says what is to be known of an answer."""
+def show_rest(notes: Iterable[Note], warnings: Sequence[FilterWarning], *, trained: bool, html: Path | None) -> None:
+    """Says what is to be known of an answer, once it is shown: its notes, what may be wrong with its filter, that it is
+    of random weights, and where its contact sheet is."""
     for each in notes:
         stderr().print(display(each.message), style="yellow", soft_wrap=True)
+    warn(warnings)
+    if not trained:
+        warn_untrained(stderr())
+    if html:
+        stderr().print(display(f"Wrote {html}"), soft_wrap=True)
 
 
 def show_neighbors(title: str, neighbors: Sequence[Neighbor], group: str = "", good: int | None = None) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from api.cli.answers import described, plain_notes, show_notes
+from api.cli.answers import described, plain_notes, show_rest
 from api.cli.output import (
     catalog_option,
     command,
@@ -17,10 +17,7 @@ from api.cli.output import (
     json_option,
     plain_warnings,
     print_json,
-    stderr,
     stdout,
-    warn,
-    warn_untrained,
 )
 from api.cli.sheet import about, neighbor_card, write_rows
 from api.cli.workspace import AnyCatalog, opened_catalog
@@ -74,12 +71,7 @@ def axis_command(
         print_json({**axis, **plain_notes(found.notes), **plain_warnings(warnings)})
         return
     _show(name, found)
-    show_notes(found.notes)
-    warn(warnings)
-    if not trained:
-        warn_untrained(stderr())
-    if html:
-        stderr().print(display(f"Wrote {html}"), soft_wrap=True)
+    show_rest(found.notes, warnings, trained=trained, html=html)
 
 
 def _plain(stop: Stop) -> dict[str, Any]:

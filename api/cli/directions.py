@@ -2,7 +2,6 @@
 
 import time
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.table import Table
@@ -19,14 +18,12 @@ from api.cli.output import (
 )
 from api.cli.workspace import opened_catalog
 from services.catalog.definition import Definition, Side
+from services.catalog.directions import is_weak, told
 from services.descriptions import LearnedDirection
 from services.errors import InvalidInput
-from services.query.direction import WEAK
 from services.query.filters import parse, written
 
 SHOWN_IDS = 10
-
-_FIELDS = ("name", "quality", "weak", "color_weight", "positives", "negatives", "categories", "products")
 
 
 @click.group("directions")
@@ -48,7 +45,7 @@ def list_command(catalog: str, data: str | None, as_json: bool) -> None:
     with opened_catalog(data, catalog) as opened:
         found = opened.directions.all()
     if as_json:
-        print_json({"catalog": catalog, "directions": [_plain(each) for each in found]})
+        print_json({"catalog": catalog, "directions": [told(each) for each in found]})
         return
     if not found:
         stdout().print(f"{catalog}: no directions; `lookalike directions learn` makes one.", soft_wrap=True)
@@ -59,7 +56,7 @@ def list_command(catalog: str, data: str | None, as_json: bool) -> None:
         table.add_column(column, justify="right")
     for each in found:
         numbers = (each.positives, each.negatives, each.categories, f"{each.color_weight:g}", each.learned_at)
-        table.add_row(*map(display, (each.name, _quality(each), *numbers)), style="yellow" if _is_weak(each) else None)
+        table.add_row(*map(display, (each.name, _quality(each), *numbers)), style="yellow" if is_weak(each) else None)
     stdout().print(table)
 
 
@@ -115,7 +112,7 @@ def learn_command(
     with opened_catalog(data, catalog) as opened, stderr().status(display(f"Learning direction {name}")):
         learned = opened.directions.learn(name, definition)
     if as_json:
-        print_json({"catalog": catalog, **_plain(learned), "seconds": round(time.monotonic() - started, 3)})
+        print_json({"catalog": catalog, **told(learned), "seconds": round(time.monotonic() - started, 3)})
         return
     of = f"from {learned.positives} and {learned.negatives} products"
     of += f" in {learned.categories} categories" if within else ""
@@ -135,7 +132,7 @@ def show_command(name: str, catalog: str, data: str | None, as_json: bool) -> No
     away = definition.away_from
     if as_json:
         sides = {"toward": definition.toward.json(), "away_from": away and away.json(), "within": definition.within}
-        print_json({"catalog": catalog, **_plain(found), **sides})
+        print_json({"catalog": catalog, **told(found), **sides})
         return
     for line in (
         f"{catalog}: direction {found.name}, quality {_quality(found)}",
@@ -163,19 +160,8 @@ def remove_command(name: str, catalog: str, data: str | None, as_json: bool) -> 
         stdout().print(display(f"{catalog}: removed direction {name}"))
 
 
-def _is_weak(found: LearnedDirection) -> bool:
-    return found.quality < WEAK
-
-
 def _quality(found: LearnedDirection) -> str:
-    return f"{found.quality:.2f}{' (weak)' if _is_weak(found) else ''}"
-
-
-def _plain(found: LearnedDirection) -> dict[str, Any]:
-    """A direction as the API describes it."""
-    told = {"weak": _is_weak(found)}
-    names = (*_FIELDS, "created_at", "learned_at")
-    return {name: told[name] if name in told else getattr(found, name) for name in names}
+    return f"{found.quality:.2f}{' (weak)' if is_weak(found) else ''}"
 
 
 def _side(name: str, filter: str | None, ids: Path | None) -> Side | None:

@@ -4,20 +4,16 @@ from pathlib import Path
 
 import click
 
-from api.cli.answers import plain_answer, show_neighbors, show_notes
+from api.cli.answers import plain_answer, show_neighbors, show_rest
 from api.cli.output import (
     catalog_option,
     command,
     data_option,
-    display,
     filter_option,
     html_option,
     json_option,
     plain_warnings,
     print_json,
-    stderr,
-    warn,
-    warn_untrained,
 )
 from api.cli.sheet import about, neighbor_card, term_card, write_rows
 from api.cli.terms import asking, example_of, plain_operand
@@ -69,12 +65,7 @@ def path_command(
         print_json({**asked, **plain_answer(answer), **plain_warnings(warnings)})
         return
     show_neighbors(f"From {ends[0].written} to {ends[1].written}", answer.neighbors, good=answer.good)
-    show_notes(answer.notes)
-    warn(warnings)
-    if not trained:
-        warn_untrained(stderr())
-    if html:
-        stderr().print(display(f"Wrote {html}"), soft_wrap=True)
+    show_rest(answer.notes, warnings, trained=trained, html=html)
 
 
 def _write_sheet(file: Path, catalog: AnyCatalog, ends: tuple[Example, Example], answer: Answer) -> None:

@@ -12,6 +12,7 @@ from api.cli.output import (
     command,
     data_option,
     display,
+    filter_option,
     json_option,
     plain_warnings,
     print_json,
@@ -33,7 +34,7 @@ EXAMPLES = 10
 @click.argument("product_id", metavar="[ID]", required=False)
 @click.option("-n", "--limit", metavar="N", type=int, default=20, show_default=True, help="How many, up to 1000.")
 @click.option("--after", metavar="CURSOR", help="Go on where the last answer's `next` says.")
-@click.option("--filter", "filter_json", metavar="JSON", help="Only these, in Qdrant's form (docs/cli.md).")
+@filter_option
 @click.option(
     "--sort", metavar="KEY", help="By an attribute that is indexed as a number: price; -price for the largest first."
 )

@@ -5,20 +5,16 @@ from typing import Any, TypedDict, Unpack
 
 import click
 
-from api.cli.answers import NO_GOOD_MATCH, plain_answer, shares, show_neighbors, show_notes
+from api.cli.answers import NO_GOOD_MATCH, plain_answer, shares, show_neighbors, show_rest
 from api.cli.output import (
     catalog_option,
     command,
     data_option,
-    display,
     filter_option,
     html_option,
     json_option,
     plain_warnings,
     print_json,
-    stderr,
-    warn,
-    warn_untrained,
 )
 from api.cli.sheet import about, neighbor_card, term_card, write_rows
 from api.cli.terms import asking, example_of, plain_operand, terms_of
@@ -118,12 +114,7 @@ def query_command(
         print_json({"query": _plain(query), **plain_answer(answer), **plain_warnings(warnings)})
         return
     show_neighbors(title(query), answer.neighbors, group=query.group_by or "", good=answer.good)
-    show_notes(answer.notes)
-    warn(warnings)
-    if not trained:
-        warn_untrained(stderr())
-    if html:
-        stderr().print(display(f"Wrote {html}"), soft_wrap=True)
+    show_rest(answer.notes, warnings, trained=trained, html=html)
 
 
 def title(query: Query) -> str:

@@ -10,6 +10,8 @@ from api.cli.output import (
     command,
     data_option,
     display,
+    filter_option,
+    html_option,
     json_option,
     plain_warnings,
     print_json,
@@ -22,7 +24,7 @@ from services.catalog.search import SearchOptions
 from services.errors import ImageError, InvalidInput
 from services.images.files import read
 from services.query.filters import parse
-from services.query.likeness import is_good
+from services.query.likeness import count_good
 from services.records import Neighbor
 
 
@@ -30,15 +32,13 @@ from services.records import Neighbor
 @click.argument("image", metavar="[IMAGE]", required=False, type=click.Path(path_type=Path))
 @click.option("--product", "product_id", metavar="ID", help="Look for what is like this product of the catalog.")
 @click.option("-n", "--limit", metavar="N", type=int, default=10, show_default=True, help="How many, up to 1000.")
-@click.option("--filter", "filter_json", metavar="JSON", help="Only these, in Qdrant's form (docs/cli.md).")
+@filter_option
 @click.option("--min-score", metavar="S", type=float, help="Only from this cosine on, -1 to 1.")
 @click.option(
     "--color-weight", metavar="W", type=float, help="Of tuned features: how much colors count, 0 to 10.  [default: 1]"
 )
 @click.option("--rerank", is_flag=True, help="Rank the first 50 again by what is near to each other, too.")
-@click.option(
-    "--html", metavar="FILE", type=click.Path(path_type=Path), help="Write a contact sheet that needs no other file."
-)
+@html_option
 @catalog_option
 @data_option
 @json_option
@@ -91,7 +91,7 @@ def search_command(
 def _good(neighbors: list[Neighbor]) -> int | None:
     """How many are at least alike; None where that is not known, of an older service, too."""
     is_known = all(each.percentile is not None for each in neighbors)
-    return sum(is_good(each.likeness) for each in neighbors) if is_known else None
+    return count_good(neighbors) if is_known else None
 
 
 def _search(

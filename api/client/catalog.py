@@ -17,7 +17,6 @@ from api.client.timings import TIMINGS, Timings
 from api.client.uploads import Uploads
 from api.client.wire import (
     catalog_path,
-    filter_json,
     product_path,
     search_json,
     to_facets,
@@ -37,7 +36,7 @@ from services.images.decoder import Decoder
 from services.images.limits import Limits
 from services.names import checked_product_id
 from services.paging import paginate
-from services.query.filters import Filter
+from services.query.filters import Filter, as_json
 from services.query.query import MAX_LIMIT, Query
 from services.query.terms import Example
 from services.records import Answer, Change, FilterWarning, Neighbor, OtherKinds, Outcome, Product, Progress
@@ -119,7 +118,7 @@ class RemoteCatalog:
     def remove_matching(self, filter: Filter) -> Removed:
         """Removes the products that match a filter. Raises `InvalidFilter` where it has no condition."""
         self._description = None
-        return self._removals.remove_matching(filter_json(filter))
+        return self._removals.remove_matching(as_json(filter))
 
     def load_encoder(self) -> None:
         """Has the service load the encoder now. Raises `EncoderError`s, `EncoderMismatch`."""
@@ -144,7 +143,7 @@ class RemoteCatalog:
         """What the products that pass a filter have for indexed attributes, as `Catalog.attribute_facets` does."""
         body = {"attributes": [*attributes], "limit": limit}
         if filter is not None:
-            body["filter"] = filter_json(filter)
+            body["filter"] = as_json(filter)
         return [to_facets(each) for each in self._client.json("POST", f"{self._path}/facets", json=body)["facets"]]
 
     def warnings(self, filter: Filter | None) -> list[FilterWarning]:
@@ -231,7 +230,7 @@ class RemoteCatalog:
         return self._description
 
     def _products(self, *, filter: Filter | None, **query: Any) -> Any:
-        query["filter"] = filter and json.dumps(filter_json(filter))
+        query["filter"] = filter and json.dumps(as_json(filter))
         params = {name: value for name, value in query.items() if value is not None}
         return self._client.json("GET", f"{self._path}/products", params=params)
 

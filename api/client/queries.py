@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from api.client.connection import Client
-from api.client.wire import direction_path, filter_json, to_neighbor
+from api.client.wire import direction_path, to_neighbor
 from services.errors import InvalidVector
-from services.query.filters import Filter
+from services.query.filters import Filter, as_json
 from services.query.query import Query, check_path
 from services.query.terms import DirectionTerm, Example, ImageTerm, Operand, ProductTerm
 from services.records import Answer, Neighbor, Note
@@ -40,7 +40,7 @@ class Queries:
             "unlike": [self._operand(each, pictures) for each in query.unlike],
             "exclude": [*query.exclude],
             **{name: getattr(query, name) for name in _SAME},
-            "filter": query.filter and filter_json(query.filter),
+            "filter": query.filter and as_json(query.filter),
         }
         is_slow = bool(pictures) or any(isinstance(each, DirectionTerm) for each in query.operands)
         answer = self._asked("query", body, pictures, is_slow=is_slow)
@@ -56,7 +56,7 @@ class Queries:
             "start": self._operand(start, pictures),
             "end": self._operand(end, pictures),
             "steps": steps,
-            "filter": filter and filter_json(filter),
+            "filter": filter and as_json(filter),
             "color_weight": color_weight,
         }
         return self._asked("path", body, pictures, is_slow=bool(pictures))

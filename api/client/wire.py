@@ -11,7 +11,7 @@ from services.catalog.search import SearchOptions
 from services.descriptions import AttributeKind, CatalogSpec
 from services.errors import DirectionNotFound
 from services.names import checked_catalog_name, checked_product_id
-from services.query.filters import Filter
+from services.query.filters import as_json
 from services.query.query import checked_score, checked_weight
 from services.records import Explanation, Facet, FilterWarning, Neighbor, OtherKinds, Product, TermShare
 
@@ -94,16 +94,12 @@ def to_warning(warning: Mapping[str, Any]) -> FilterWarning:
     return FilterWarning(warning["code"], warning["message"], warning["key"], warning["suggestion"])
 
 
-def filter_json(filter: Filter) -> Any:
-    return filter.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-
-
 def search_json(options: SearchOptions) -> dict[str, Any]:
     """The options of a search without those left out. Raises `InvalidInput` for a number that JSON cannot write."""
     min_score, weight, filter = options.get("min_score"), options.get("color_weight"), options.get("filter")
     checked_score(min_score)
     checked_weight(weight)
-    fields = {**options, "filter": filter and filter_json(filter)}
+    fields = {**options, "filter": filter and as_json(filter)}
     # An older service knows no `rerank`.
     return {name: value for name, value in fields.items() if value is not None and value is not False}
 

@@ -1,8 +1,6 @@
 """The pages of what a query finds, and the cursors that go from one to the next."""
 
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error
 from collections.abc import Iterable
 from dataclasses import replace
 from hashlib import sha256
@@ -14,7 +12,8 @@ from api.responses.warnings import warned
 from services.catalog.catalog import Catalog
 from services.descriptions import CatalogSpec
 from services.errors import GenerationChanged
-from services.query.likeness import is_good
+from services.paging import from_cursor, to_cursor
+from services.query.likeness import count_good
 from services.query.query import MAX_LIMIT, Query
 from services.records import Answer
 
@@ -30,20 +29,20 @@ def page_of(
     has_pages = query.group_by is None and not query.diversity
     more = replace(query, limit=min(query.limit + 1, MAX_LIMIT)) if has_pages else query
     answer = catalog.query(more)
-    # After that: a direction may have been learned anew for it.
-    ground = "" if directions is None else ground_of(catalog, directions)
     end = query.offset + query.limit
     goes_on = has_pages and len(answer.neighbors) >= more.limit and end <= MAX_OFFSET
     shown = answer.neighbors[: query.limit] if has_pages else answer.neighbors
     # A later page may be empty only because the one before was the last.
     is_empty = not answer.neighbors and query.filter is not None
     is_empty = is_empty and not (query.offset and catalog.count(query.filter))
-    good = None if answer.good is None else sum(is_good(each.likeness) for each in shown)
-    return (
-        replace(answer, neighbors=shown, good=good),
-        _cursor(end, catalog.spec, mark, ground) if goes_on else None,
-        warned(catalog, query.filter) if is_empty else [],
-    )
+    good = None if answer.good is None else count_good(shown)
+    following = None
+    if goes_on:
+        # After the answer: a direction may have been learned anew for it.
+        ground = "" if directions is None else ground_of(catalog, directions)
+        following = _cursor(end, catalog.spec, mark, ground)
+    warnings = warned(catalog, query.filter) if is_empty else []
+    return replace(answer, neighbors=shown, good=good), following, warnings
 
 
 def ground_of(catalog: Catalog, directions: Iterable[str]) -> str:
@@ -58,11 +57,7 @@ def offset_of(cursor: str | None, spec: CatalogSpec, mark: str = "", ground: str
     """Where the page of a cursor begins. Raises `RequestInvalid`, `GenerationChanged`."""
     if cursor is None:
         return 0
-    try:
-        text = urlsafe_b64decode(cursor.encode() + b"==").decode("ascii")
-    except (Error, ValueError):
-        text = ""
-    found = re.fullmatch(r"o([0-9]{1,6})g([0-9a-f]{8})(?:q([0-9a-f]{8}))?", text)
+    found = re.fullmatch(r"o([0-9]{1,6})g([0-9a-f]{8})(?:q([0-9a-f]{8}))?", from_cursor(cursor))
     if not found or (offset := int(found[1])) > MAX_OFFSET:
         raise _refused("it is invalid; take `next` of the previous page")
     if (found[3] or "") != mark:
@@ -77,8 +72,7 @@ def offset_of(cursor: str | None, spec: CatalogSpec, mark: str = "", ground: str
 
 
 def _cursor(offset: int, spec: CatalogSpec, mark: str, ground: str) -> str:
-    text = f"o{offset}g{_short(spec.generation + ground)}{f'q{mark}' if mark else ''}"
-    return urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    return to_cursor(f"o{offset}g{_short(spec.generation + ground)}{f'q{mark}' if mark else ''}")
 
 
 def mark_of(*parts: str) -> str:

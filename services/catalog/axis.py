@@ -77,9 +77,7 @@ def stops(catalog: Queried, name: str, count: int, *, filter: Filter | None = No
 def along(answer: Answer, *, reverse: bool) -> Answer:
     """An answer to a query along a direction alone, as what it says of each product: its score is the cosine with the
     direction, whichever end comes first, and it has no percentile."""
-    sign = -1 if reverse else 1
-    found = [Neighbor(each.product_id, sign * each.score, each.attributes) for each in answer.neighbors]
-    return replace(answer, neighbors=found, good=None)
+    return replace(answer, neighbors=[_along(each, reverse) for each in answer.neighbors], good=None)
 
 
 def _query(name: str, filter: Filter | None, *, limit: int, offset: int = 0, is_low: bool) -> Query:
@@ -88,8 +86,12 @@ def _query(name: str, filter: Filter | None, *, limit: int, offset: int = 0, is_
 
 
 def _stop(rank: int, found: Neighbor, *, is_low: bool) -> Stop:
-    score = -found.score if is_low else found.score
-    return Stop(rank + 1, Neighbor(found.product_id, score, found.attributes))
+    return Stop(rank + 1, _along(found, is_low))
+
+
+def _along(found: Neighbor, is_low: bool) -> Neighbor:
+    """What was found from the low end, or from the other one, with its cosine with the direction."""
+    return Neighbor(found.product_id, -found.score if is_low else found.score, found.attributes)
 
 
 def _even(products: int, count: int) -> Sequence[int]:

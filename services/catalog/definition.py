@@ -3,15 +3,14 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any, Self
-from zipfile import BadZipFile
 
 import numpy as np
 
+from services.arrays import packed, unpacked
 from services.errors import DataCorrupt, InvalidInput, LookalikeError
 from services.names import checked_product_id
-from services.query.filters import MAX_IDS, Filter, checked_keys, parse
+from services.query.filters import MAX_IDS, Filter, as_json, checked_keys, parse
 from services.query.query import MAX_COLOR_WEIGHT
 from services.records import Vector
 
@@ -25,7 +24,7 @@ class Side:
 
     def json(self) -> dict[str, Any]:
         if self.filter is not None:
-            return {"filter": self.filter.model_dump(mode="json", by_alias=True, exclude_defaults=True)}
+            return {"filter": as_json(self.filter)}
         return {"product_ids": [*self.product_ids]}
 
     def others(self) -> "Side":
@@ -104,19 +103,16 @@ class Definition:
 
 def to_bytes(definition: Definition, vector: Vector) -> bytes:
     """A direction as a file: what it is learned from, and its vector, float32 (dim,)."""
-    out = BytesIO()
     text = json.dumps(definition.json(), sort_keys=True).encode()
-    np.savez(out, allow_pickle=False, vector=vector, definition=np.frombuffer(text, np.uint8))
-    return out.getvalue()
+    return packed(vector=vector, definition=np.frombuffer(text, np.uint8))
 
 
 def from_bytes(data: bytes) -> tuple[Definition, Vector]:
     """What a direction is learned from, and its vector, out of its file. Raises `DataCorrupt` where it is none."""
     try:
-        with np.load(BytesIO(data), allow_pickle=False) as file:
-            vector, text = file["vector"], file["definition"].tobytes()
-        definition = Definition.of(json.loads(text))
-    except (ValueError, KeyError, TypeError, OSError, EOFError, BadZipFile, LookalikeError) as error:
+        vector, text = unpacked(data, ("vector", "definition")).values()
+        definition = Definition.of(json.loads(text.tobytes()))
+    except (ValueError, KeyError, TypeError, LookalikeError) as error:
         raise DataCorrupt("A direction is damaged.") from error
     if vector.ndim != 1 or vector.dtype != np.float32:
         raise DataCorrupt("A direction is of another kind.")

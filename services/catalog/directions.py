@@ -219,10 +219,15 @@ class KeptDirections:
         return self._find(before.name)
 
 
+def is_weak(direction: LearnedDirection) -> bool:
+    """Whether what it leads to is often something else."""
+    return direction.quality < WEAK
+
+
 def told(direction: LearnedDirection) -> dict[str, Any]:
     """A direction as it is shown: its fields as JSON, and whether it is weak. What object it has in media, and of which
     vectors it is, is its own affair."""
-    shown = asdict(direction) | {"weak": direction.quality < WEAK}
+    shown = asdict(direction) | {"weak": is_weak(direction)}
     return {name: value for name, value in shown.items() if name not in ("object", "fingerprint")}
 
 

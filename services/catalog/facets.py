@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.catalog.number_facets import Numbers, numbers
-from services.catalog.sorting import NUMBERS
 from services.descriptions import AttributeKind
 from services.errors import AttributeNotIndexed, InvalidInput
 from services.index.vector_index import VectorIndex
@@ -61,7 +60,7 @@ def attribute_facets(
             attribute,
             kind,
             tuple(facets(index, declared, name, limit=limit, filter=filter)) if kind in _COUNTED else None,
-            numbers(index, name, kind, filter) if kind in NUMBERS else None,
+            numbers(index, name, kind, filter) if kind.is_number else None,
         )
         for attribute, (name, kind) in zip(attributes, kinds, strict=True)
     ]

@@ -16,7 +16,7 @@ from services.index.vector_index import VectorIndex
 from services.query.direction import Direction
 from services.query.filters import Filter
 from services.query.geometry import diverse
-from services.query.likeness import Hashes, is_good, likeness
+from services.query.likeness import Hashes, count_good, likeness
 from services.query.query import MAX_LIMIT, Query, check_path
 from services.query.space import Space
 from services.query.terms import Example, ImageTerm, ProductTerm, Term, VectorTerm
@@ -113,7 +113,7 @@ class Searcher:
             found = self._explained(found, asked)
         return Answer(
             neighbors=found,
-            good=sum(is_good(each.likeness) for each in found) if space and asked.form.weights else None,
+            good=count_good(found) if space and asked.form.weights else None,
             color_weight=asked.form.color_weight,
             notes=(*asked.notes, *notes),
         )
@@ -139,7 +139,7 @@ class Searcher:
             taken += [each.product_id for each in nearest]
             found += self._told(nearest, asked, space)
             notes, used = asked.notes, asked.form.color_weight
-        good = sum(is_good(each.likeness) for each in found) if space else None
+        good = count_good(found) if space else None
         return Answer(neighbors=found, good=good, color_weight=used, notes=notes)
 
     def _min_score(self, query: Query, asked: Asked, space: Space | None) -> float | None:

@@ -1,8 +1,6 @@
 """What a list of products is sorted by, and where a page of it begins."""
 
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -11,9 +9,9 @@ from math import isfinite
 from services.descriptions import AttributeKind
 from services.errors import InvalidInput, NotSortable
 from services.index.vector_index import checked_cursor
+from services.paging import from_cursor, to_cursor
 from services.query.filters import Filter, is_key, steps, written
 
-NUMBERS = (AttributeKind.INTEGER, AttributeKind.FLOAT)
 _NUMBER = r"-?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:e[+-][0-9]{1,3})?"
 _CURSOR = re.compile(rf"s(?P<list>[0-9a-f]{{12}}):(?P<number>(?:{_NUMBER})?):(?P<id>[0-9a-f-]{{36}})")
 
@@ -36,7 +34,7 @@ class Sort:
             NotSortable: The key is none that is declared as integer or float.
         """
         descending, key = text.startswith("-"), text.removeprefix("-")
-        numbers = [name for name, kind in declared.items() if kind in NUMBERS]
+        numbers = [name for name, kind in declared.items() if kind.is_number]
         for name in numbers:
             if is_key(key) and steps(name) == steps(key):
                 return cls(name, descending)
@@ -65,7 +63,7 @@ class Place:
     def cursor(self, sort: Sort, filter: Filter | None) -> str:
         """The place as the cursor of a list."""
         value = "" if self.number is None else repr(self.number)
-        return urlsafe_b64encode(f"s{sort.mark(filter)}:{value}:{self.id}".encode()).decode().rstrip("=")
+        return to_cursor(f"s{sort.mark(filter)}:{value}:{self.id}")
 
 
 def place_of(cursor: str, sort: Sort, filter: Filter | None) -> Place:
@@ -95,7 +93,4 @@ def check_unsorted(cursor: str | None) -> None:
 
 
 def _read(cursor: str) -> re.Match[str] | None:
-    try:
-        return _CURSOR.fullmatch(urlsafe_b64decode(cursor.encode() + b"==").decode("ascii"))
-    except (Error, ValueError):
-        return None
+    return _CURSOR.fullmatch(from_cursor(cursor))

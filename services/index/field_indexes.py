@@ -22,7 +22,6 @@ EXAMPLES = 10
 """Products that are named of those that have a value of another kind."""
 
 FACETED = (AttributeKind.KEYWORD, AttributeKind.INTEGER, AttributeKind.BOOL)
-NUMERIC = (AttributeKind.INTEGER, AttributeKind.FLOAT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +112,7 @@ def faceted(indexes: Mapping[str, FieldIndex], attribute: str) -> bool:
 def numeric(indexes: Mapping[str, FieldIndex], attribute: str) -> bool:
     """Whether an attribute has an index by which its numbers can be read in their order."""
     index = _by_path(indexes).get(steps(attribute)) if is_key(attribute) else None
-    return index is not None and index.kind in NUMERIC and index.checked and index.ranges
+    return index is not None and index.kind.is_number and index.checked and index.ranges
 
 
 def spelled(indexes: Mapping[str, FieldIndex], attribute: str) -> str:

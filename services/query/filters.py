@@ -295,6 +295,11 @@ def parse(source: object) -> Filter:
         raise InvalidFilter(f"filter: this is not JSON: {error}.") from error
 
 
+def as_json(filter: Filter) -> Any:
+    """A filter as the decoded JSON that `parse` takes."""
+    return filter.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
 def written(filter: Filter) -> str:
     """A filter as the JSON text that `parse` takes."""
     return filter.model_dump_json(by_alias=True, exclude_defaults=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from services.hashes import are_near_duplicates
-from services.records import Likeness
+from services.records import Likeness, Neighbor
 
 VERY_ALIKE = 99.9
 """The percentile from which on two products are very alike: docs/navigation.md has what it was chosen from."""
@@ -40,6 +40,11 @@ def likeness(percentile: float | None, found: Hashes, wanted: Iterable[Hashes]) 
 def is_good(likeness: Likeness | None) -> bool:
     """Whether it is a good match."""
     return likeness not in (None, "weak")
+
+
+def count_good(found: Iterable[Neighbor]) -> int:
+    """How many of them are."""
+    return sum(is_good(each.likeness) for each in found)
 
 
 def _same(one: Hashes, other: Hashes) -> bool:

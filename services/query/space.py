@@ -8,12 +8,11 @@ sum of many terms the same as for one.
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
+from services.arrays import packed, unpacked
 from services.errors import DataCorrupt
 from services.query.geometry import places, sent
 from services.records import Vector, Vectors
@@ -87,10 +86,7 @@ class Space:
 
     def to_bytes(self) -> bytes:
         """As a file: the same bytes for the same values."""
-        out = BytesIO()
-        products = np.array(self.products, np.int64)
-        np.savez(out, allow_pickle=False, products=products, mean=self.mean, references=self.references)
-        return out.getvalue()
+        return packed(products=np.array(self.products, np.int64), mean=self.mean, references=self.references)
 
     def _pairs(self, form: Form) -> Floats:
         """The scores of random pairs, ascending; those of the last forms are kept."""
@@ -133,9 +129,8 @@ class Space:
 def from_bytes(data: bytes, dim: int) -> Space:
     """The space out of its file. Raises `DataCorrupt` where it is none, or of vectors with another `dim`."""
     try:
-        with np.load(BytesIO(data), allow_pickle=False) as file:
-            products, mean, references = file["products"], file["mean"], file["references"]
-    except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
+        products, mean, references = unpacked(data, ("products", "mean", "references")).values()
+    except ValueError as error:
         raise DataCorrupt("What is known of a catalog's space is damaged.") from error
     sound = products.shape == () and mean.shape == (dim,) and references.ndim == 2 and references.shape[1] == dim
     if not sound or len(references) < 2 or not {mean.dtype, references.dtype} <= {np.dtype(np.float32)}:

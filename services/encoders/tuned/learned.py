@@ -6,12 +6,11 @@ Principal component analysis: I. T. Jolliffe, Principal Component Analysis, 2nd 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from io import BytesIO
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
+from services.arrays import packed, unpacked
 from services.descriptions import COLOR_DIM, LAYERS_DIM
 from services.encoders.recipes import TUNED_DIM
 from services.encoders.tuned.color import DIM as COLORS
@@ -49,9 +48,7 @@ class Learned:
 
     def to_bytes(self) -> bytes:
         """As a file: the same bytes for the same values."""
-        out = BytesIO()
-        np.savez(out, allow_pickle=False, **{each.name: getattr(self, each.name) for each in fields(self)})
-        return out.getvalue()
+        return packed(**{each.name: getattr(self, each.name) for each in fields(self)})
 
 
 def digest(data: bytes) -> str:
@@ -70,9 +67,8 @@ def learned(layers: Vectors, dims: Sequence[int], colors: Vectors) -> Learned:
 def from_bytes(data: bytes) -> Learned:
     """What was learned, out of its file. Raises `DataCorrupt` where it is none."""
     try:
-        with np.load(BytesIO(data), allow_pickle=False) as file:
-            found = Learned(**{each.name: file[each.name] for each in fields(Learned)})
-    except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
+        found = Learned(**unpacked(data, [each.name for each in fields(Learned)]))
+    except ValueError as error:
         raise DataCorrupt("What features have learned is damaged: restore a backup, or build them again.") from error
     arrays = [found.layers_mean, found.layers, found.colors_mean, found.colors]
     is_known = found.dims.dtype == np.int64 and all(each.dtype == np.float32 for each in arrays)

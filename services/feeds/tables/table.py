@@ -16,7 +16,6 @@ from services.feeds.tables.text import encoding_of
 from services.query.filters import key_of
 
 MAX_COLUMNS = 1000
-NUMBERS = (AttributeKind.INTEGER, AttributeKind.FLOAT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ class Table:
         found = {}
         for each in self.columns:
             if each.kind and (each.is_strict or (each.values and not each.is_doubtful)):
-                is_number = each.kind in NUMBERS and not each.is_strict
+                is_number = each.kind.is_number and not each.is_strict
                 found[key_of(each.name)] = AttributeKind.FLOAT if is_number else each.kind
         return found
 
@@ -246,7 +245,7 @@ class Table:
                 return learner.declared(kind, advice)
             return learner.detected(advice, points)
         assert said.kind is not None
-        if kind and kind is not said.kind and not (kind is AttributeKind.FLOAT and said.kind in NUMBERS):
+        if kind and kind is not said.kind and not (kind is AttributeKind.FLOAT and said.kind.is_number):
             raise InvalidSource(
                 f"{self.name}: the catalog declares {learner.name!r} as {kind}, so it cannot be {said}; leave out "
                 f"{self._options.advised(learner.name, said)}."
