@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from beside import Beside, beside
@@ -81,3 +82,26 @@ def test_ctrl_c_cancels_the_task(service: Beside, catalog: RemoteCatalog) -> Non
         catalog.optimize()
     other.join()
     assert begun(service).state is JobState.CANCELED
+
+
+def test_ctrl_c_cancels_the_task_also_before_its_answer_has_come(service: Beside, catalog: RemoteCatalog) -> None:
+    """The answer of the request that begins it is held until the same request comes again."""
+    service.working.clear()
+    answers, again = service.app.wsgi_app, threading.Event()
+    begins = iter(("first", "second"))
+    this = threading.get_ident()
+
+    def late(environ: Any, start: Any) -> Any:
+        answer = answers(environ, start)
+        if environ["PATH_INFO"].endswith("/optimize"):
+            if next(begins) == "second":
+                again.set()
+            else:
+                signal.pthread_kill(this, signal.SIGINT)
+                again.wait(60)
+        return answer
+
+    service.app.wsgi_app = late  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        catalog.optimize()
+    assert again.is_set() and begun(service).state is JobState.CANCELED

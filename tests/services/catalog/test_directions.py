@@ -19,9 +19,12 @@ from services.errors import (
     DataFull,
     DirectionNotFound,
     DirectionWeak,
+    IndexUnavailable,
     InvalidFilter,
     InvalidInput,
     LabelUnusable,
+    LedgerUnavailable,
+    LookalikeError,
     TooFewExamples,
 )
 from services.images.decoder import Decoder
@@ -347,9 +350,12 @@ def test_a_space_is_made_once_and_anew_when_the_catalog_has_grown(
         assert last.intake.media.read_object(hash) == expected
 
 
-def test_a_disk_that_takes_no_more_is_no_reason_not_to_answer(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [DataFull, LedgerUnavailable, IndexUnavailable])
+def test_what_cannot_be_kept_now_is_no_reason_not_to_answer_and_is_kept_later(
+    place: Place, monkeypatch: pytest.MonkeyPatch, error: type[LookalikeError]
+) -> None:
     def full(data: bytes) -> str:
-        raise DataFull("The disk is full.")
+        raise error("Not now.")
 
     with place.opened() as catalogs:
         catalog = filled(catalogs)
