@@ -115,6 +115,24 @@ class LearnedDirection:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found of all products of a catalog: the object in media that has the SHA-256 `object`.
+
+    `name` says what it is: `duplicates`, `map`, or `outliers:KEY` for an attribute. `fingerprint` is that of the
+    vectors that it was found of, `products` how many were looked at, `version` the highest that the catalog had when
+    that began, `found_at` RFC 3339 in UTC. `cursor` is from where the next process goes on; None: it is complete.
+    """
+
+    name: str
+    object: str
+    fingerprint: str | None
+    products: int
+    version: int
+    found_at: str
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogSpec:
     """What is fixed about a catalog, and kept beside its vectors.
 
@@ -125,7 +143,8 @@ class CatalogSpec:
     vectors), `generation_created_at` (None: when the catalog was), `features`, `learned` (what `tuned` features have
     learned: the SHA-256 of an object in media) and `space` (that of its `services.query.space`; None: not known yet)
     are those of the live generation. `generations` are the others that are kept, in the order in which they got their
-    states. `directions` are ordered by name.
+    states. `directions` and `findings` are ordered by name. `decisions` is the object in media that holds what people
+    have decided about duplicates; None: nothing yet.
     """
 
     name: str
@@ -145,13 +164,16 @@ class CatalogSpec:
     learned: str | None = None
     space: str | None = None
     directions: tuple[LearnedDirection, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    decisions: str | None = None
 
     @property
     def objects(self) -> tuple[str, ...]:
-        """The objects in media that it names: what the features of its generations have learned, their spaces, and
-        the directions."""
+        """The objects in media that it names: what the features of its generations have learned, their spaces, the
+        directions, findings, and decisions."""
         of_others = (hash for each in self.generations for hash in (each.learned, each.space))
-        named = (self.learned, self.space, *of_others, *(each.object for each in self.directions))
+        learned, found = (each.object for each in self.directions), (each.object for each in self.findings)
+        named = (self.learned, self.space, *of_others, *learned, *found, self.decisions)
         return tuple(dict.fromkeys(each for each in named if each is not None))
 
     @property
@@ -223,6 +245,24 @@ def with_directions(now: CatalogSpec, more: Iterable[LearnedDirection]) -> Catal
     return replace(now, directions=tuple(found[name] for name in sorted(found)))
 
 
+def with_findings(now: CatalogSpec, more: Iterable[Finding]) -> CatalogSpec:
+    """The description with these findings, each in the place of one that has its name."""
+    found = {each.name: each for each in (*now.findings, *more)}
+    return replace(now, findings=tuple(found[name] for name in sorted(found)))
+
+
+def with_what_it_lacks(now: CatalogSpec, other: CatalogSpec) -> CatalogSpec:
+    """The description with the directions and findings of another one that it has not, and with its decisions if there
+    are none."""
+    complete = with_directions(with_findings(other, now.findings), now.directions)
+    return replace(
+        now,
+        directions=complete.directions,
+        findings=complete.findings,
+        decisions=now.decisions or other.decisions,
+    )
+
+
 def to_generations(described: Iterable[Mapping[str, Any]]) -> tuple[Generation, ...]:
     """Generations out of the JSON of their fields. Raises `TypeError`, `KeyError` and `ValueError` for what is none."""
     return tuple(Generation(**{**each, "state": GenerationState(each["state"])}) for each in described)
@@ -231,3 +271,8 @@ def to_generations(described: Iterable[Mapping[str, Any]]) -> tuple[Generation, 
 def to_directions(described: Iterable[Mapping[str, Any]]) -> tuple[LearnedDirection, ...]:
     """Directions out of the JSON of their fields. Raises `TypeError` for what is none."""
     return tuple(LearnedDirection(**each) for each in described)
+
+
+def to_findings(described: Iterable[Mapping[str, Any]]) -> tuple[Finding, ...]:
+    """Findings out of the JSON of their fields. Raises `TypeError` for what is none."""
+    return tuple(Finding(**each) for each in described)

@@ -166,6 +166,14 @@ class DirectionNotFound(NotFound):
     code = "direction_not_found"
 
 
+class FindingNotFound(NotFound):
+    code = "finding_not_found"
+
+
+class DecisionsNotFound(NotFound):
+    code = "decisions_not_found"
+
+
 class JobNotFound(NotFound):
     code = "job_not_found"
 

@@ -5,7 +5,8 @@ catalogs/NAME/N.vectors.npy         float32, shape (n, dim)
 catalogs/NAME/N.products.jsonl      the n products of these vectors
 catalogs/NAME/N.tombstones.jsonl    removed products
 originals/SHA256                    images
-objects/SHA256                      what tuned features have learned, the space of a catalog, its directions
+objects/SHA256                      what tuned features have learned, and what else belongs to a catalog: its space,
+                                    directions, findings, decisions
 manifest-SHA256.json                counts, and the SHA-256 of every member but the images
 
 Members have a few megabytes, which bounds the memory that writing and reading take.
@@ -24,7 +25,15 @@ from typing import Annotated, Any, Self, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from services.descriptions import AttributeKind, CatalogSpec, Features, Quantization, Resample, to_directions
+from services.descriptions import (
+    AttributeKind,
+    CatalogSpec,
+    Features,
+    Quantization,
+    Resample,
+    to_directions,
+    to_findings,
+)
 from services.errors import InvalidSource
 from services.hashes import PERCEPTUAL, SHA256
 from services.records import ChangeKind, Lane, Vectors
@@ -104,6 +113,18 @@ class DirectionEntry(_Strict):
     learned_at: str
 
 
+class FindingEntry(_Strict):
+    """What was found of a catalog: see `Finding`."""
+
+    name: str
+    object: Sha256
+    fingerprint: str | None
+    products: int
+    version: int
+    found_at: str
+    cursor: str | None
+
+
 class CatalogEntry(_Strict):
     """The description of a catalog, and counts. `max_version` is the highest version among its products, tombstones and
     unfinished changes."""
@@ -122,6 +143,8 @@ class CatalogEntry(_Strict):
     learned: Sha256 | None = None
     space: Sha256 | None = None
     directions: tuple[DirectionEntry, ...] = ()
+    findings: tuple[FindingEntry, ...] = ()
+    decisions: Sha256 | None = None
     products: int
     tombstones: int
     max_version: Version
@@ -136,19 +159,22 @@ class CatalogEntry(_Strict):
     def of(cls, spec: CatalogSpec, **counts: int) -> "CatalogEntry":
         described = {name: getattr(spec, name) for name in cls.model_fields if hasattr(spec, name)}
         described["directions"] = tuple(DirectionEntry(**asdict(each)) for each in spec.directions)
+        described["findings"] = tuple(FindingEntry(**asdict(each)) for each in spec.findings)
         return cls(**described, **counts)
 
     @property
     def objects(self) -> tuple[str, ...]:
-        """The objects without which it cannot be restored: a space is made anew."""
-        return (*([self.learned] if self.learned else ()), *(each.object for each in self.directions))
+        """The objects without which it cannot be restored: a space and findings are made anew."""
+        alone = (each for each in (self.learned, self.decisions) if each)
+        return (*alone, *(each.object for each in self.directions))
 
     @property
     def spec(self) -> CatalogSpec:
         """The description of the catalog, without the generation: creating the catalog assigns one."""
-        described = self.model_dump(exclude={"products", "tombstones", "max_version", "directions"})
+        described = self.model_dump(exclude={"products", "tombstones", "max_version", "directions", "findings"})
         directions = to_directions(each.model_dump() for each in self.directions)
-        return CatalogSpec(**described, directions=directions, generation="")
+        findings = to_findings(each.model_dump() for each in self.findings)
+        return CatalogSpec(**described, directions=directions, findings=findings, generation="")
 
 
 class Manifest(_Strict):
@@ -276,7 +302,8 @@ def verified(path: Path) -> Manifest:
     lacking = [each.name for each in manifest.catalogs for hash in each.objects if f"objects/{hash}" not in hashes]
     if lacking:
         raise InvalidSource(
-            f"{path} lacks what the features or a direction of catalog {lacking[0]} have learned: take another backup."
+            f"{path} lacks what the features or a direction of catalog {lacking[0]} have learned, or its decisions: "
+            "take another backup."
         )
     if wrong or originals != manifest.originals:
         at = f"{min(wrong)[0]!r}" if wrong else "its originals"

@@ -17,7 +17,7 @@ from services.catalog.open_generation import OpenGeneration
 from services.catalog.registry import Registry
 from services.catalog.sharing import Sharing
 from services.catalog.versions import Versions
-from services.descriptions import CatalogSpec, Generation, as_live, with_directions
+from services.descriptions import CatalogSpec, Generation, as_live, with_what_it_lacks
 from services.encoders.encoder import Encoder
 from services.encoders.networks import form_of
 from services.encoders.shared import SharedEncoder
@@ -134,7 +134,7 @@ class Catalogs:
 
     def adopt(self, spec: CatalogSpec) -> Catalog:
         """The catalog of a description that comes from elsewhere: a new one, with a generation of its own, if there
-        is none with its ID. One that is there gets the directions that it lacks.
+        is none with its ID. One that is there gets the directions, findings and decisions that it lacks.
 
         Raises `CatalogExists` where the name is another catalog's, `EncoderMismatch` where the one that is there has
         vectors of another encoder.
@@ -146,9 +146,8 @@ class Catalogs:
         if found.spec.id != spec.id:
             raise CatalogExists(f"There is another catalog {spec.name} already: remove it, or name another place.")
         check_comparable(found.spec, spec)
-        there = {each.name for each in found.spec.directions}
-        if missing := [each for each in spec.directions if each.name not in there]:
-            return self.describe(found.spec, lambda now: with_directions(now, missing))
+        if with_what_it_lacks(found.spec, spec) != found.spec:
+            return self.describe(found.spec, lambda now: with_what_it_lacks(now, spec))
         return found
 
     def save(self, spec: CatalogSpec) -> None:

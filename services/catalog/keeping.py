@@ -11,6 +11,7 @@ from services.catalog.background import Background, attempt
 from services.catalog.beside import Beside
 from services.catalog.bringing import Pictures
 from services.catalog.directions import KeptDirections
+from services.catalog.findings import KeptFindings
 from services.catalog.reading import Reading
 from services.catalog.space import KeptSpace
 from services.catalog.tombstones import purge, read_tombstones
@@ -66,6 +67,11 @@ class Keeping(Reading):
             describe=self._describe_directions,
             space=self.space.now,
             beside=background.submit if background else attempt,
+        )
+        self.findings = KeptFindings(
+            intake.media,
+            described=lambda: self._renew().spec,
+            describe=self._describe_findings,
         )
 
     def declare(self, attributes: Mapping[str, AttributeKind]) -> dict[str, OtherKinds]:
@@ -171,6 +177,11 @@ class Keeping(Reading):
     def _describe_directions(self, change: Callable[[CatalogSpec], CatalogSpec]) -> None:
         with self._describing:
             self.spec = replace(self.spec, directions=self._change(change).directions)
+
+    def _describe_findings(self, change: Callable[[CatalogSpec], CatalogSpec]) -> None:
+        with self._describing:
+            now = self._change(change)
+            self.spec = replace(self.spec, findings=now.findings, decisions=now.decisions)
 
     def _describe(self, spec: CatalogSpec) -> None:
         self._save(spec)

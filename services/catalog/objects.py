@@ -3,16 +3,17 @@
 from collections.abc import Iterator
 
 from services.descriptions import CatalogSpec, as_live, live
-from services.errors import DirectionNotFound, FeaturesNotFound
+from services.errors import DecisionsNotFound, DirectionNotFound, FeaturesNotFound
 from services.storage.media import Media
 
 
 def objects(media: Media, spec: CatalogSpec) -> Iterator[tuple[str, bytes]]:
     """The objects of a catalog and of its live generation, with their hashes.
 
-    A space that is gone is left out, since it is made anew. Raises `FeaturesNotFound` and `DirectionNotFound` where
-    another one is gone.
+    A space or a finding that is gone is left out, since it is made anew. Raises `FeaturesNotFound`, `DirectionNotFound`
+    and `DecisionsNotFound` where another one is gone.
     """
+    made_anew = {spec.space, *(each.object for each in spec.findings)}
     directions = {each.object: each.name for each in spec.directions}
     for hash in as_live(spec, live(spec)).objects:
         try:
@@ -23,5 +24,14 @@ def objects(media: Media, spec: CatalogSpec) -> Iterator[tuple[str, bytes]]:
                     f"What direction {directions[hash]} of catalog {spec.name} has learned is not in media, or is "
                     "damaged: learn it again, or remove it."
                 ) from error
-            if hash != spec.space:
+            if hash == spec.decisions:
+                raise decisions_lost(spec.name) from error
+            if hash not in made_anew:
                 raise
+
+
+def decisions_lost(catalog: str) -> DecisionsNotFound:
+    return DecisionsNotFound(
+        f"What was decided about duplicates of catalog {catalog} is not in media, or is damaged: restore that folder "
+        "or a backup."
+    )

@@ -15,7 +15,7 @@ from typing import Any
 
 from qdrant_client import models
 
-from services.descriptions import AttributeKind, CatalogSpec, to_directions, to_generations
+from services.descriptions import AttributeKind, CatalogSpec, to_directions, to_findings, to_generations
 from services.errors import CatalogNotFound, DataCorrupt, IndexRefused
 from services.formats import Format, Migration, Pending
 from services.index.client import WRITE_SECONDS, Client
@@ -25,7 +25,10 @@ from services.index.server_fields import field_indexes
 from services.names import checked_catalog_name
 
 _METADATA = ("id", "encoder", "weights", "resample", "fingerprint", "created_at", "quantization")
-_ADDED = ("generation_created_at", "generations", "features", "learned", "space", "directions")
+_ADDED = (
+    *("generation_created_at", "generations", "features", "learned", "space", "directions", "findings"),
+    "decisions",
+)
 """Fields of the description that collections of v0.1 lack."""
 
 MIGRATIONS: Sequence[Migration[str]] = (
@@ -220,6 +223,7 @@ class Collections:
             described |= {field: metadata[field] for field in _ADDED if field in metadata}
             described["generations"] = to_generations(metadata.get("generations", ()))
             described["directions"] = to_directions(metadata.get("directions", ()))
+            described["findings"] = to_findings(metadata.get("findings", ()))
             dim = vectors[VECTOR].size
         except (KeyError, TypeError, ValueError):
             raise DataCorrupt(
@@ -258,7 +262,12 @@ class Collections:
 def _described(spec: CatalogSpec) -> dict[str, Any]:
     """The fields of a description that metadata have; Qdrant takes no null for a value, so there is none."""
     fields = {field: value for field, value in asdict(spec).items() if field in (*_METADATA, *_ADDED)}
-    for name, records in (("generations", spec.generations), ("directions", spec.directions)):
+    lists: dict[str, Sequence[Any]] = {
+        "generations": spec.generations,
+        "directions": spec.directions,
+        "findings": spec.findings,
+    }
+    for name, records in lists.items():
         fields[name] = [
             {field: value for field, value in asdict(each).items() if value is not None or field == "fingerprint"}
             for each in records

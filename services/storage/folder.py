@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Self
 
-from services.descriptions import AttributeKind, CatalogSpec, to_directions, to_generations
+from services.descriptions import AttributeKind, CatalogSpec, to_directions, to_findings, to_generations
 from services.errors import CatalogNotFound, DataCorrupt, DataLocked, DataNotWritable
 from services.formats import Migration
 from services.names import checked_catalog_name
@@ -108,9 +108,16 @@ class DataFolder:
             kinds = {key: AttributeKind(kind) for key, kind in fields.pop("indexed_attributes").items()}
             others = to_generations(fields.pop("generations", ()))
             directions = to_directions(fields.pop("directions", ()))
+            findings = to_findings(fields.pop("findings", ()))
             # Descriptions of the first version have no ID.
             described = {"id": fields["generation"]} | fields
-            return CatalogSpec(**described, indexed_attributes=kinds, generations=others, directions=directions)
+            return CatalogSpec(
+                **described,
+                indexed_attributes=kinds,
+                generations=others,
+                directions=directions,
+                findings=findings,
+            )
         except FileNotFoundError:
             raise CatalogNotFound(self._not_found(name)) from None
         except (ValueError, TypeError, KeyError, OSError) as error:

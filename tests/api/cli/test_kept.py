@@ -18,8 +18,8 @@ from services.catalog.catalog import Catalog
 from services.catalog.definition import Definition, Side
 from services.catalog.generations import Generations
 from services.catalog.opening import new_spec
-from services.descriptions import AttributeKind
-from services.errors import DataCorrupt
+from services.descriptions import AttributeKind, Finding
+from services.errors import DataCorrupt, DecisionsNotFound, FindingNotFound
 from services.index.twin import QdrantTwin
 from services.query.filters import parse
 from services.query.query import Query
@@ -46,7 +46,8 @@ def opened(configured: Settings) -> Iterator[Catalog]:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A data folder with a catalog of tuned features, their space and a direction; its head generation is beside it."""
+    """A data folder with a catalog of tuned features, their space, a direction, a finding and decisions; its head
+    generation is beside it."""
     with bootstrap.catalogs(settings.load(data=tmp_path / "data"), load=load_stub) as catalogs:
         shoes = catalogs.create(new_spec("shoes", "efficientnet_lite0", "random:1", "nearest"))
         shoes.declare({"n": AttributeKind.INTEGER})
@@ -55,6 +56,8 @@ def data(tmp_path: Path) -> Path:
         shoes = catalogs.get("shoes")
         assert shoes.space.now() is not None
         shoes.directions.learn("low", Definition(Side(parse(LOW))))
+        shoes.findings.keep(Finding("map", "", shoes.spec.fingerprint, COUNT, 7, "2026-01-01T00:00:00Z"), b"a map")
+        shoes.findings.decide(lambda _: b"decided")
     return tmp_path / "data"
 
 
@@ -62,7 +65,9 @@ def kept(catalog: Catalog) -> dict[str, Any]:
     """All that a catalog keeps besides its products: what is added to a description has to be added here."""
     spec = replace(catalog.spec, generation="", generation_created_at=None, generations=())
     objects = {each: catalog._intake.media.read_object(each) for each in spec.objects}
-    assert spec.learned and spec.space and [each.name for each in spec.directions] == ["low"] and len(objects) == 3
+    assert spec.learned and spec.space and [each.name for each in spec.directions] == ["low"] and len(objects) == 5
+    [finding] = catalog.findings.all()
+    assert (catalog.findings.read(finding), catalog.findings.decisions()) == (b"a map", b"decided")
     return {"spec": spec, "objects": objects}
 
 
@@ -107,35 +112,46 @@ def test_it_comes_back_out_of_a_backup(run: Run, data: Path, tmp_path: Path) -> 
     assert_whole(settings.load(data=tmp_path / "again"), expected)
 
 
-def test_a_direction_that_was_removed_comes_back_out_of_a_backup(run: Run, data: Path, tmp_path: Path) -> None:
+def test_what_was_removed_comes_back_out_of_a_backup(run: Run, data: Path, tmp_path: Path) -> None:
     _, told = run("backup", tmp_path / "backups", "--data", data)
     with opened(settings.load(data=data)) as catalog:
         expected = kept(catalog), found(catalog)
         catalog.directions.remove("low")
-        assert catalog.directions.all() == ()
+        catalog.findings.remove("map")
+        catalog.findings.decide(lambda _: None)
+        assert (catalog.directions.all(), catalog.findings.all(), catalog.findings.decisions()) == ((), (), None)
     assert run("restore", told["file"], "--data", data)[0] == 0
     assert_whole(settings.load(data=data), expected)
 
 
-def test_a_direction_that_is_lost_is_named_where_it_cannot_be_copied(
-    refused: Callable[..., str], data: Path, tmp_path: Path
+def test_what_is_lost_is_named_where_it_cannot_be_copied(
+    run: Run, refused: Callable[..., str], data: Path, tmp_path: Path
 ) -> None:
     with opened(settings.load(data=data)) as catalog:
-        [direction] = catalog.spec.directions
-        space = catalog.spec.space
-    for hash in (direction.object, space):
+        spec = catalog.spec
+    for hash in (spec.directions[0].object, spec.findings[0].object, spec.decisions, spec.space):
         [file] = data.glob(f"media/objects/*/*/{hash}")
         file.unlink()
-    for command in (
+    commands = (
         ("backup", tmp_path, "--data", data),
         ("migrate", "--catalog", "shoes", "--data", data, "--to", tmp_path / "there"),
-    ):
+    )
+    for command in commands:
         assert "direction low of catalog shoes" in refused("direction_not_found", *command)
     with opened(settings.load(data=data)) as catalog:
         catalog.directions.remove("low")
+        with pytest.raises(DecisionsNotFound, match="duplicates of catalog shoes is not in media"):
+            catalog.findings.decisions()
+    for command in commands:
+        assert "duplicates of catalog shoes" in refused("decisions_not_found", *command)
     with opened(settings.load(data=data)) as catalog:
-        # The space is made anew, so that it is lost is no loss.
-        assert catalog.space.now() is not None and catalog.spec.space == space
+        # The space and findings are made anew, so that they are lost is no loss.
+        assert catalog.space.now() is not None and catalog.spec.space == spec.space
+        assert catalog.findings.find("map") is None
+        with pytest.raises(FindingNotFound, match="have it looked for anew"):
+            catalog.findings.read(spec.findings[0])
+        catalog._intake.media.put_object(b"decided")
+    assert run(*commands[0])[0] == 0
 
 
 @pytest.mark.long
@@ -168,7 +184,7 @@ def test_each_stays_as_long_as_something_names_it_and_goes_then(data: Path) -> N
         assert there() == {*spec.objects}
         generations.drop(generations.all()[1].id)
         collect(chores, catalogs, older=-60)
-        assert there() == {spec.directions[0].object}
+        assert there() == {spec.directions[0].object, spec.findings[0].object, spec.decisions}
         catalogs.create(new_spec("hats", "efficientnet_lite0", "random:1", "nearest"))
         catalogs.remove("shoes")
         collect(chores, catalogs, older=-60)
@@ -202,9 +218,12 @@ def test_a_backup_without_it_is_none(run: Run, refused: Callable[..., str], data
     [entry], hashes = manifest["catalogs"], manifest["members"]
     others = {name: hash for name, hash in hashes.items() if name != f"objects/{entry['learned']}"}
     aimless = {name: hash for name, hash in hashes.items() if name != f"objects/{entry['directions'][0]['object']}"}
+    undecided = {name: hash for name, hash in hashes.items() if name != f"objects/{entry['decisions']}"}
     wrong = {
-        "lacks what the features or a direction of catalog shoes have learned": manifest | {"members": others},
+        "lacks what the features or a direction of catalog shoes have learned, or its decisions": manifest
+        | {"members": others},
         "lacks what the features or a direction": manifest | {"members": aimless},
+        "have learned, or its decisions": manifest | {"members": undecided},
         "tuned features, and no others": manifest | {"catalogs": [entry | {"learned": None}]},
         "and no others": manifest | {"catalogs": [entry | {"features": "head"}]},
     }

@@ -1,0 +1,94 @@
+"""What was found of all products of a catalog, and what people have decided about it.
+
+A finding takes minutes, so it is made by a task or a command, and kept: an object in media, which the description of
+the catalog names. It goes along to other generations, into backups and to other places, and is made anew when the
+catalog has changed.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from services.catalog.objects import decisions_lost
+from services.descriptions import CatalogSpec, Finding, with_findings
+from services.errors import FeaturesNotFound, FindingNotFound
+from services.storage.media import Media
+
+Describe = Callable[[Callable[[CatalogSpec], CatalogSpec]], object]
+
+
+class KeptFindings:
+    """The findings of a catalog, and its decisions. Thread-safe.
+
+    Args:
+        media: Where they are kept.
+        described: The description of the catalog as it is at this moment.
+        describe: Changes it: what it is called with makes the new description of what it is by then, while nobody else
+            changes it. Raises what saving it does.
+    """
+
+    def __init__(self, media: Media, *, described: Callable[[], CatalogSpec], describe: Describe) -> None:
+        self._media = media
+        self._described = described
+        self._describe = describe
+
+    def all(self) -> tuple[Finding, ...]:
+        """All of them, by name, those that are not complete among them."""
+        return self._described().findings
+
+    def find(self, name: str) -> Finding | None:
+        """One of them; None where it was never looked for, or has been lost."""
+        found = next((each for each in self.all() if each.name == name), None)
+        return found if found and self._read(found.object) is not None else None
+
+    def read(self, finding: Finding) -> bytes:
+        """What was found. Raises `FindingNotFound` where it has been made anew, or lost, meanwhile."""
+        data = self._read(finding.object)
+        if data is None:
+            raise FindingNotFound(
+                f"What was found of catalog {self._described().name} ({finding.name}) is not there any more: ask "
+                "again, or have it looked for anew."
+            )
+        return data
+
+    def keep(self, finding: Finding, data: bytes) -> Finding:
+        """Keeps a finding in the place of one that has its name, and returns it with the name of its object.
+
+        Raises `CatalogNotFound`, `DataFull`, `DataNotWritable`.
+        """
+        kept = replace(finding, object=self._media.put_object(data))
+        self._describe(lambda now: with_findings(now, [kept]))
+        return kept
+
+    def remove(self, name: str) -> None:
+        """Forgets one of them; does nothing where there is none."""
+        self._describe(lambda now: replace(now, findings=tuple(each for each in now.findings if each.name != name)))
+
+    def decisions(self) -> bytes | None:
+        """What was decided; None: nothing. Raises `DecisionsNotFound` where it has been lost."""
+        return self._decisions(self._described())
+
+    def decide(self, change: Callable[[bytes | None], bytes | None]) -> None:
+        """Changes what was decided: `change` makes the new of what it is by then, while nobody else changes it.
+
+        Raises `DecisionsNotFound`, `CatalogNotFound`, `DataFull`, `DataNotWritable`, and what `change` does.
+        """
+
+        def decided(now: CatalogSpec) -> CatalogSpec:
+            data = change(self._decisions(now))
+            return replace(now, decisions=None if data is None else self._media.put_object(data))
+
+        self._describe(decided)
+
+    def _decisions(self, spec: CatalogSpec) -> bytes | None:
+        if spec.decisions is None:
+            return None
+        data = self._read(spec.decisions)
+        if data is None:
+            raise decisions_lost(spec.name)
+        return data
+
+    def _read(self, hash: str) -> bytes | None:
+        try:
+            return self._media.read_object(hash)
+        except FeaturesNotFound:
+            return None
