@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 import pytest
 from harness import Pictures, serving
@@ -18,6 +19,8 @@ from services.queue.valkey import ValkeyServer
 
 # TensorFlow must not speak into the output of the tests' own process.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+T = TypeVar("T")
 
 MEMORY = Path("/dev/shm")
 NEEDED_BYTES = 2 << 30
@@ -52,6 +55,12 @@ def tmp_path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     if request.node.get_closest_marker("disk"):
         return Path(request.getfixturevalue("disk_path"))
     return tmp_path
+
+
+@pytest.fixture
+def scale() -> Callable[[T, T], T]:
+    """Gives the full figure, of `make chaos` and `make nightly`, or the short one."""
+    return lambda full, short: full if os.environ.get("CHAOS") == "full" else short
 
 
 @pytest.fixture

@@ -8,20 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 from harness import Service, StackService
 
-T = TypeVar("T")
-Scale = Callable[[T, T], T]
 STUB = Path(__file__).parent.parent / "support" / "stub_worker.py"
-
-
-@pytest.fixture
-def scale() -> Callable[[T, T], T]:
-    """Gives the full figure or the short one."""
-    return lambda full, short: full if os.environ.get("CHAOS") == "full" else short
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from waiting import until
 
 from services import bootstrap, settings
 
-COUNT, KILLS = 500, 20
+COUNT = 500
 STORED_SECONDS = 120.0
 
 pytestmark = pytest.mark.long
@@ -66,15 +67,16 @@ def killed_run(pictures: Path, data: Path, wait: float) -> bool:
     return was_running
 
 
-def test_twenty_kills_and_one_full_run_equal_a_run_that_was_never_interrupted(
-    pictures: Path, tmp_path: Path, record_property: Any
+def test_kills_and_one_full_run_equal_a_run_that_was_never_interrupted(
+    pictures: Path, tmp_path: Path, record_property: Any, scale: Callable[[int, int], int]
 ) -> None:
     seed = random.randrange(1 << 30)
     record_property("seed", seed)
     moments = random.Random(seed)
     killed, calm = tmp_path / "killed", tmp_path / "calm"
-    landed = sum(killed_run(pictures, killed, moments.uniform(0, 0.12)) for _ in range(KILLS))
-    assert landed == KILLS, "the runs were over before they were killed"
+    kills = scale(20, 6)
+    landed = sum(killed_run(pictures, killed, moments.uniform(0, 0.12)) for _ in range(kills))
+    assert landed == kills, "the runs were over before they were killed"
     progress = stored(killed)
     assert 0 < progress < COUNT
     last = json.loads(subprocess.run(command(pictures, killed), check=True, capture_output=True).stdout)

@@ -3,6 +3,7 @@ versions."""
 
 import json
 import random
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,7 +12,6 @@ import pytest
 from harness import Service, picture
 from redis import Redis
 
-ROUNDS = 200
 PUTS = 50
 PRODUCT = "/catalogs/products/products/the%2Fone"
 
@@ -52,7 +52,9 @@ def after(product: Product | None, request: Request, hashes: dict[bytes, str]) -
     return hashes[files["image"][1]], attributes
 
 
-def test_one_product_changed_by_60_callers_at_once_is_what_its_changes_give_in_order(service: Service) -> None:
+def test_one_product_changed_by_60_callers_at_once_is_what_its_changes_give_in_order(
+    service: Service, scale: Callable[[int, int], int]
+) -> None:
     from hashlib import sha256
 
     images = [picture(n, 36, "PNG") for n in range(200)]
@@ -67,7 +69,7 @@ def test_one_product_changed_by_60_callers_at_once_is_what_its_changes_give_in_o
     ):
         assert client.put("/catalogs/products", json={"encoder": "efficientnet_lite0"}).status_code == 201
         product: Product | None = None
-        for number in range(ROUNDS):
+        for number in range(scale(200, 60)):
             round_ = requests(rng, images)
 
             def send(request: Request) -> tuple[int, Request]:
