@@ -22,6 +22,7 @@ from results import keep, progress
 
 from services.encoders import networks, recipes
 from services.encoders.tuned.learned import learned as learned_features
+from services.errors import TooFewExamples
 from services.explore.bootstrap import estimates
 from services.explore.directions import Examples, Learned, learned
 from services.query.geometry import STEP, places, sent
@@ -144,6 +145,8 @@ def stepped(side: Side, catalog: Catalog, attribute: str, weight: float, *, pair
     for wanted in names:
         for other in (each for each in names if each != wanted) if pairs else (None,):
             direction = between(side, catalog, attribute, wanted, other, weight)
+            if direction is None:
+                continue
             aucs.append(direction.auc)
             from_ = catalog.unseen[
                 (values[catalog.unseen] != wanted) if other is None else values[catalog.unseen] == other
@@ -160,12 +163,18 @@ def stepped(side: Side, catalog: Catalog, attribute: str, weight: float, *, pair
     }
 
 
-def between(side: Side, catalog: Catalog, attribute: str, wanted: str, other: str | None, weight: float) -> Learned:
+def between(
+    side: Side, catalog: Catalog, attribute: str, wanted: str, other: str | None, weight: float
+) -> Learned | None:
+    """The direction to a value; None where so small a catalog has too few examples of it."""
     seen, categories = catalog.seen, catalog.values["category"]
     values = catalog.values[attribute][seen]
     to, from_ = seen[values == wanted], seen[(values != wanted) if other is None else values == other]
     examples = Examples(side.centered[to], side.centered[from_], [*categories[to]], [*categories[from_]])
-    return learned(examples, [weight])
+    try:
+        return learned(examples, [weight])
+    except TooFewExamples:
+        return None
 
 
 def ways(side: Side, catalog: Catalog, asked: Rows, wanted: Marks, direction: Learned) -> npt.NDArray[np.float64]:

@@ -188,7 +188,7 @@ def test_waiting_ends_with_the_job_as_it_is(service: Any) -> None:
     started = time.monotonic()
     answer = service.client.put(f"{ONE}?wait=0.3", json={"image_url": URL})
     assert (answer.status_code, answer.json["state"]) == (202, "enqueued")
-    assert 0.25 < time.monotonic() - started < 2
+    assert 0.25 < time.monotonic() - started < 20
     assert answer.headers["Location"] == "/v1/jobs/1"
 
 
@@ -200,7 +200,7 @@ def test_waiting_ends_as_soon_as_the_job_does(service: Any) -> None:
     answer = service.client.put(f"{ONE}?wait=30", data=service.picture(), content_type="image/png")
     timer.join()
     assert (answer.status_code, answer.json["applied"]) == (200, 1)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 25
 
 
 def test_a_repeated_request_may_wait_too(service: Any) -> None:

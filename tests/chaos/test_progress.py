@@ -95,7 +95,7 @@ def test_progress_is_exact(
             victim = "redis" if number % 10 == 2 else f"worker-{rng.randint(1, 3)}"
             until(lambda victim=victim: stack.processes[victim].poll() is None, 30)  # type: ignore[misc]
             assert stack.stop(victim, signal.SIGKILL) == -signal.SIGKILL
-            until(stack.is_ready, 30)
+            until(stack.is_ready)
         left = service.get("/stats")["waiting"]
         until_stalled(
             lambda: all((service.job(job) or {}).get("finished_at") for job in jobs),

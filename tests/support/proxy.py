@@ -17,7 +17,7 @@ class Proxy:
 
     `silent`: connections are taken and nothing is answered, as where a machine has lost its power. `delay`: seconds
     that every piece waits. `cut`: bytes at whose first coming from a client its connection is reset, once. `cut_after`:
-    the same, but the server still gets them, and only its answer is lost.
+    the same, but the server still gets them, and only its answer is lost. `connections` counts those that were taken.
     """
 
     def __init__(self, target: Address) -> None:
@@ -27,6 +27,7 @@ class Proxy:
         self.cut: bytes | None = None
         self.cut_after: bytes | None = None
         self.cuts = 0
+        self.connections = 0
         self.port = 0
         self._listener: socket.socket | None = None
         self._lock = threading.Lock()
@@ -86,6 +87,7 @@ class Proxy:
                 continue
             with self._lock:
                 self._pairs.add((client, server))
+                self.connections += 1
             self._start(self._pass, client, server)
 
     def _pass(self, client: socket.socket, server: socket.socket) -> None:

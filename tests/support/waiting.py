@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 
-def until(holds: Callable[[], bool], seconds: float = 10.0, why: Callable[[], object] | None = None) -> None:
+def until(holds: Callable[[], bool], seconds: float = 60.0, why: Callable[[], object] | None = None) -> None:
     """Waits until something holds.
 
     Args:

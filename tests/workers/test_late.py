@@ -48,14 +48,14 @@ def test_a_slot_does_not_wait_for_what_is_late(shop: Shop, gate: Gate) -> None:
     with draining(worker) as [drain]:
         until(lambda: len(worker.in_progress) == 1)
         jobs = [shop.accept(puts("fast", count)) for count in (70, 2)]
-        until(lambda: all(shop.job(job).finished_at for job in jobs), 20)
+        until(lambda: all(shop.job(job).finished_at for job in jobs))
         # A claim leaves the hand a moment after its last outcome is recorded.
         until(lambda: [len(each.claim.changes) for each in worker.in_progress] == [3])
         assert shop.job(late).finished_at is None and drain.is_alive()
         more = shop.accept(puts("later", 1))
         until(lambda: shop.job(more).finished_at is not None)
         gate.open.set()
-        until(lambda: shop.job(late).finished_at is not None, 20)
+        until(lambda: shop.job(late).finished_at is not None)
         drain.join(10)
         assert (drain.is_alive(), worker.in_progress, shop.job(late).applied) == (False, [], 3)
 
@@ -64,10 +64,10 @@ def test_the_others_of_a_batch_end_before_what_is_late(shop: Shop, gate: Gate) -
     job = shop.accept([*puts("slow", 2), *puts("fast", 5)])
     worker = shop.worker()
     with draining(worker):
-        until(lambda: shop.job(job).applied == 5, 20)
+        until(lambda: shop.job(job).applied == 5)
         assert shop.counts().in_flight == 2
         gate.open.set()
-        until(lambda: shop.job(job).applied == 7, 20)
+        until(lambda: shop.job(job).applied == 7)
 
 
 def test_what_is_late_is_finished_by_a_worker_that_stops(shop: Shop, gate: Gate) -> None:
@@ -87,14 +87,14 @@ def test_what_is_late_is_anothers_when_it_is_given_back(shop: Shop, gate: Gate) 
     job = shop.accept([*puts("slow", 2), *puts("fast", 1)])
     worker = shop.worker()
     with draining(worker):
-        until(lambda: shop.job(job).applied == 1, 20)
+        until(lambda: shop.job(job).applied == 1)
         worker.stop()
         worker.give_back()
         other = shop.worker()
         with draining(other):
             until(lambda: len(other.in_progress) == 1)
             gate.open.set()
-            until(lambda: shop.job(job).finished_at is not None, 20)
+            until(lambda: shop.job(job).finished_at is not None)
             assert (shop.job(job).applied, shop.job(job).failed, shop.catalog.count()) == (3, 0, 3)
 
 
@@ -115,5 +115,5 @@ def test_a_suspect_waits_until_nothing_is_late(make_shop: MakeShop, gate: Gate) 
         threading.Event().wait(1.0)
         assert (together, shop.job(job).finished_at) == ([], None)
         gate.open.set()
-        until(lambda: shop.job(job).finished_at is not None and shop.job(late).finished_at is not None, 20)
+        until(lambda: shop.job(job).finished_at is not None and shop.job(late).finished_at is not None)
         assert sorted(together) == [(False, 1), (True, 1)]

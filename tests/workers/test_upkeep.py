@@ -123,7 +123,7 @@ def test_only_one_does_the_common_chores(shop: Shop, keep: Keep) -> None:
     time.sleep(0.6)
     assert (first.expired > 5, second.expired) == (True, 0)
     leader.stop()
-    until(lambda: second.expired > 0, 2)
+    until(lambda: second.expired > 0)
 
 
 def test_a_job_whose_sender_died_is_forgotten(shop: Shop, keep: Keep, redis: Redis) -> None:

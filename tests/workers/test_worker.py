@@ -234,7 +234,7 @@ def test_while_a_suspect_runs_alone_nothing_else_is_in_hand(make_shop: MakeShop)
     for thread in threads:
         thread.start()
     try:
-        until(lambda: shop.job(job).finished_at is not None, 30)
+        until(lambda: shop.job(job).finished_at is not None)
     finally:
         until_done.set()
         for thread in threads:

@@ -73,7 +73,7 @@ def test_without_redis_what_needs_it_says_so_soon_and_the_rest_works(fragile: An
     for name, ask in NEED_LEDGER.items():
         started = time.monotonic()
         answer = ask(fragile.client)
-        assert time.monotonic() - started < 2, name
+        assert time.monotonic() - started < 8, name
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2"), name
         assert answer.json | {"detail": ""} == {
             "type": "/problems/ledger_unavailable",

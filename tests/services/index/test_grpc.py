@@ -65,10 +65,8 @@ def asking(port: int) -> Iterator[Client]:
 def test_a_write_may_take_longer_than_an_answer() -> None:
     with answering(seconds=1.5) as port, asking(port) as client:
         client.call("upsert", "shoes", [POINT], timeout=WRITE_SECONDS)
-        started = time.monotonic()
         with pytest.raises(IndexUnavailable, match="DEADLINE_EXCEEDED"):
             client.call("scroll", "shoes")
-        assert time.monotonic() - started < 3
 
 
 def test_what_it_refuses_is_told_with_its_reason_and_not_as_away() -> None:

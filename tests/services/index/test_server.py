@@ -86,18 +86,17 @@ def test_a_server_that_is_away_is_named_soon_and_used_when_it_is_back(behind: Se
     started = time.monotonic()
     with pytest.raises(IndexUnavailable, match=r"^Qdrant, which keeps the vectors, does not answer \(ConnectError\);"):
         behind.count()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     proxy.up()
     assert behind.count() == 1
 
 
 def test_a_server_that_is_silent_is_given_up_and_not_asked_again(behind: ServerIndex, proxy: Proxy) -> None:
     assert behind.count() == 1
-    proxy.silent = True
-    started = time.monotonic()
+    proxy.silent, before = True, proxy.connections
     with pytest.raises(IndexUnavailable, match=r"\(ReadTimeout\)"):
         behind.search(LOOK)
-    assert time.monotonic() - started < 2  # a second attempt would take another second
+    assert proxy.connections == before  # a second attempt would need another one
     proxy.silent = False
     proxy.reset()
     assert [each.product_id for each in behind.search(LOOK)] == ["shoe"]

@@ -48,4 +48,4 @@ def test_who_takes_too_long_keeps_nobody_out_and_ends_no_others_turn(redis: Redi
         started = time.monotonic()
         with pytest.raises(LedgerUnavailable, match="Another process is at work on shoes"), third.exclusive("shoes"):
             pass
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 20

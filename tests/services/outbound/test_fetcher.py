@@ -844,7 +844,7 @@ def test_the_server_says_when_to_come_again() -> None:
     with Server(answer, reply()) as server:
         start = time.monotonic()
         assert fetch(server.url, attempts=2) == IMAGE
-        assert 1.0 <= time.monotonic() - start < 3.0
+        assert 1.0 <= time.monotonic() - start < 30.0
 
 
 @pytest.mark.parametrize("when", ["5", "120", "Fri, 31 Dec 2100 23:59:59 GMT", "9" * 400])
