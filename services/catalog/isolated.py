@@ -7,8 +7,8 @@ from typing import TypedDict
 
 from services.catalog.matches import FORM
 from services.catalog.mislabeled import MOST, Watch
+from services.explore.outliers import isolated_below
 from services.index.vector_index import VectorIndex
-from services.query.likeness import ALIKE
 from services.query.space import Space
 
 KEEP_SECONDS = 5.0
@@ -17,8 +17,8 @@ _PAGE = 64
 
 
 class KeptIsolated(TypedDict):
-    """A product whose nearest one is no good match: the score of that, and its percentile among random pairs. `image`
-    is the hash of the product's picture."""
+    """A product whose nearest one is far: the score of that, and its percentile among random pairs. `image` is the hash
+    of the product's picture."""
 
     product_id: str
     image: str | None
@@ -44,8 +44,8 @@ def isolated(
     watch: Watch,
     check: Callable[[], object],
 ) -> Isolated:
-    """Looks for products whose nearest one is below the percentile from which on products are alike, those that are
-    farthest from theirs first.
+    """Looks for products whose nearest one is below `services.explore.outliers.isolated_below`, those that are farthest
+    from theirs first.
 
     Args:
         index: Where the products are.
@@ -58,7 +58,7 @@ def isolated(
 
     Raises `IndexUnavailable`.
     """
-    kept_at = time.monotonic()
+    kept_at, below = time.monotonic(), isolated_below(index.count())
     while True:
         points, cursor = index.scroll(after=cursor, limit=_PAGE, vectors=True)
         more: list[KeptIsolated] = []
@@ -67,7 +67,7 @@ def isolated(
             near = [] if each.vector is None else index.search(each.vector, limit=1, exclude=[each.product_id])
             for neighbor in near:
                 percentile = space.percentile(neighbor.score, FORM)
-                if percentile < ALIKE:
+                if percentile < below:
                     more.append(
                         {
                             "product_id": each.product_id,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from services.query.likeness import ALIKE
 from services.records import Vectors
 
 FEWEST = 5
@@ -23,7 +24,17 @@ MOST_LABELS = 2000
 SHRUNK = 0.3
 """How much of the spread is taken to be alike in all directions; 0.1 and 0.6 found as many planted mistakes."""
 
+RARE = 5.0
+"""Of products that lay at random, each 150th (exp(-5)) would have no other one within so many times the share of pairs
+within which one is to be expected."""
+
 Floats = npt.NDArray[np.float64]
+
+
+def isolated_below(products: int) -> float:
+    """The percentile of the nearest one below which a product is isolated, 0..100: where that is no good match, and in
+    a catalog of few products, where even the nearest seldom is one, where it would be rare by chance, too."""
+    return max(0.0, min(ALIKE, 100 * (1 - RARE / max(products - 1, 1))))
 
 
 @dataclass(frozen=True, slots=True)

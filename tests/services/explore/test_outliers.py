@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from services.explore import outliers
-from services.explore.outliers import FEWEST, SHRUNK, Sums, Verdict
+from services.explore.outliers import FEWEST, SHRUNK, Sums, Verdict, isolated_below
 from services.query.geometry import places
 from services.records import Vectors
 
@@ -71,11 +71,10 @@ def test_a_product_is_in_nothing_that_it_is_judged_by() -> None:
 
 
 def test_one_that_is_alone_far_from_its_own_label_is_not_saved_by_its_own_weight() -> None:
-    """It is a fifth of its label, so the middle with it lies nearer to it than the middle of any other label."""
+    """With it, a fifth of its label, the middle of that is nearer than any other, and the spread wide where it lies."""
     labels, at = ["boot"] * 5 + ["lamp"] * 30, np.zeros((35, DIM), np.float32)
     random = np.random.default_rng(5)
-    at[:, 0], at[5:, 1] = 1, 1.2
-    at[4, :2] = 1, 1.05
+    at[:5, 0], at[5:, 1], at[4, 1] = 1, 1, 1
     at = places(at + random.normal(0, 0.05, at.shape).astype(np.float32), None)
     found = judged(labels, at)
     assert found[4] and found[4].score > 0 and max(each.score for each in found[:4] if each) < 0
@@ -147,4 +146,19 @@ def test_the_module_keeps_nothing_of_products() -> None:
         sums.add(labels, at)
     held = [sums._products, *sums._sums.values()]
     assert sum(each.size for each in held) == DIM * DIM + len(LABELS) * DIM
-    assert outliers.MOST_LABELS >= len(LABELS)
+    assert len(LABELS) <= outliers.MOST_LABELS
+
+
+def test_what_is_isolated_in_a_small_catalog_is_what_would_be_rare_by_chance() -> None:
+    """Of so many points at random, hardly any is alone by that rule."""
+    assert [isolated_below(products) for products in (1, 2, 501, 100_000)] == [0.0, 0.0, 99.0, 99.0]
+    random = np.random.default_rng(7)
+    shares = []
+    for _ in range(20):
+        at = places(random.normal(0, 1, (60, DIM)).astype(np.float32), None)
+        scores = at @ at.T
+        np.fill_diagonal(scores, -1)
+        pairs = np.sort(scores[np.triu_indices(60, 1)])
+        percentiles = 100 * np.searchsorted(pairs, scores.max(axis=1)) / len(pairs)
+        shares.append((percentiles < isolated_below(60)).mean())
+    assert np.mean(shares) < 0.02
