@@ -35,9 +35,3 @@ class OutliersPage(QueryParameters):
     ] = None
     limit: Limit = 100
     cursor: Annotated[Cursor | None, Field(description="The `next` of the page before.")] = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if (self.label is None) is not self.isolated:
-            raise ValueError("give exactly one of label, isolated")
-        return self

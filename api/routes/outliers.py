@@ -11,6 +11,7 @@ from api.requests.body import json_body, target_sha
 from api.requests.outliers import OutliersPage, Wanted
 from api.responses import outliers as shown
 from api.responses import schemas
+from services.errors import InvalidInput
 
 bp = APIBlueprint("outliers", __name__, url_prefix="/v1/catalogs/<segment:catalog>", tag="Findings")
 
@@ -55,5 +56,7 @@ def read(catalog: str, page: OutliersPage) -> shown.Outliers:
     The most unusual first, without products that have gone since, or that have another label or picture now. `next` is
     null on the last page.
     """
+    if (page.label is None) is not page.isolated:
+        raise InvalidInput("label: give exactly one of label, isolated.")
     found = context().catalog(catalog).outliers.page(page.label, value=page.value, limit=page.limit, cursor=page.cursor)
     return shown.Outliers(**{**found, "outliers": [shown.Outlier(**each) for each in found["outliers"]]})

@@ -204,6 +204,8 @@ class KeptOutliers:
         return self._findings.keep(kept, json.dumps(found).encode())
 
     def _finding(self, label: str | None) -> Finding:
+        if label is not None:
+            checked_keys([label])
         finding = self._findings.find(_name(label))
         if finding is None:
             name = self._described().name
