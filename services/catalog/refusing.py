@@ -34,6 +34,7 @@ def refused(
 
     Raises `IndexUnavailable`.
     """
+    # Those of new pictures are among them, so no product is a duplicate of itself.
     leaving = {each.product_id for each in planned if each.change.kind is ChangeKind.DELETE} | encoded.keys()
     accepted: dict[str, EncodedImage] = {}
     # The sort is stable: those without a version keep their order.
@@ -41,7 +42,7 @@ def refused(
         picture = encoded.get(each.product_id)
         if picture is None:
             continue
-        found = _duplicate_of(index, each.product_id, picture, accepted, leaving, lowest) if _asks(each) else None
+        found = _duplicate_of(index, picture, accepted, leaving, lowest) if _asks(each) else None
         if found:
             # It keeps the picture that it had.
             leaving.discard(each.product_id)
@@ -61,7 +62,6 @@ def _asks(planned: PlannedChange) -> bool:
 
 def _duplicate_of(
     index: VectorIndex,
-    product_id: str,
     picture: EncodedImage,
     accepted: Mapping[str, EncodedImage],
     leaving: set[str],
@@ -73,7 +73,7 @@ def _duplicate_of(
             kind = kind_of(Hashes(theirs.hash, theirs.perceptual), wanted)
             if kind:
                 return other, kind
-    for match in matches(index, picture.vector, wanted, lowest, exclude=[product_id, *leaving]):
+    for match in matches(index, picture.vector, wanted, lowest, exclude=[*leaving]):
         return match.neighbor.product_id, match.kind
     return None
 

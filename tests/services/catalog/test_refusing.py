@@ -97,22 +97,16 @@ def test_in_a_batch_the_earlier_change_wins(catalog: Catalog, versions: tuple[in
     assert found == {f"p{at}": "applied" if at == winner else "duplicate" for at in range(3)}
 
 
-def test_a_refused_change_refuses_no_other(catalog: Catalog) -> None:
-    """The second is near the first only as far as the refused one of the batch goes."""
-    asked = [put("refused", drawing(1)), replace(put("moved", drawing(1)), refuse_duplicates=False)]
-    assert codes(catalog.apply(asked)) == {"refused": "duplicate", "moved": "applied"}
+def test_what_a_batch_removes_is_free_and_what_it_fails_to_replace_is_not(catalog: Catalog) -> None:
+    catalog.apply([Change("second", image=drawing(2))])
+    batch = [put("second", drawing(1), 901), put("third", drawing(2), 902)]
+    assert codes(catalog.apply(batch)) == {"second": "duplicate", "third": "duplicate"}
     batch = [
-        Change("first", ChangeKind.DELETE, version=901),
-        Change("moved", ChangeKind.DELETE, version=902),
-        put("heir", drawing(1), 903),
-        put("late", drawing(1), 904),
+        Change("first", ChangeKind.DELETE, version=903),
+        put("heir", drawing(1), 904),
+        put("late", drawing(1), 905),
     ]
-    assert codes(catalog.apply(batch)) == {
-        "first": "applied",
-        "moved": "applied",
-        "heir": "applied",
-        "late": "duplicate",
-    }
+    assert codes(catalog.apply(batch)) == {"first": "applied", "heir": "applied", "late": "duplicate"}
 
 
 def test_a_batch_that_is_applied_again_ends_as_before(catalog: Catalog) -> None:
