@@ -14,9 +14,9 @@ from services.catalog import mislabeled as judging
 from services.catalog.catalog import Catalog
 from services.catalog.catalogs import Catalogs
 from services.errors import Conflict, FindingNotFound, InvalidInput, LabelUnusable, TooFewProducts
-from services.explore.outliers import isolated_below
+from services.explore.outliers import Judge, Verdict, isolated_below
 from services.images.decoder import Decoder
-from services.records import Change, ChangeKind, Embedding
+from services.records import Change, ChangeKind, Embedding, Vectors
 
 KINDS = ("boot", "lamp", "mug")
 COUNT = 90
@@ -157,7 +157,7 @@ def test_what_cannot_be_looked_for_is_said_before_anything_is_looked_at(
 
 
 def at_product(number: int, do: Callable[[], object]) -> Callable[[], None]:
-    """Does something when so many products have been looked at."""
+    """Does something when so many products, or pages, have been looked at."""
     count = [0]
 
     def check() -> None:
@@ -196,12 +196,22 @@ def test_who_comes_after_an_end_goes_on_where_it_was(catalogs: Catalogs, monkeyp
 
 def test_who_changes_between_the_readings_is_not_judged(catalogs: Catalogs, monkeypatch: pytest.MonkeyPatch) -> None:
     """Judged without ever having been added, it would be taken out of sums that it is not in."""
+    monkeypatch.setattr(judging, "_PAGE", 30)
     catalog = filled(catalogs)
 
     def relabel() -> None:
         [*catalog.put([Change(f"p{number}", ChangeKind.PATCH, attributes={"kind": "mug"}) for number in (4, 5)])]
 
-    catalog.outliers.look("kind", check=at_product(2, relabel))
+    judged: list[str] = []
+    verdicts = Judge.verdicts
+
+    def counted(self: Judge, labels: list[str], at: Vectors) -> list[Verdict | None]:
+        judged.extend(labels)
+        return verdicts(self, labels, at)
+
+    monkeypatch.setattr(Judge, "verdicts", counted)
+    catalog.outliers.look("kind", check=at_product(COUNT // 30, relabel))
+    assert len(judged) == COUNT - 2
     assert set(ids(catalog, "kind")) == set(WRONG) and catalog.outliers.page("kind")["stale"]
 
 
