@@ -24,7 +24,7 @@ from api.cli.workspace import AnyCatalog, opened_catalog
 from services.catalog.outliers import Outliers, ShownOutlier
 from services.errors import FindingNotFound, InvalidInput, ProductNotFound
 
-BESIDE = 6
+BESIDE = 5
 """Nearest products that a contact sheet shows beside each outlier."""
 
 
