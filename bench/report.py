@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from navigation_tables import navigation_tables
+from outliers_tables import outliers_tables
 from plots import plot_costs, plot_table
 from tables import Line, Result, Table, tables
 
@@ -53,6 +54,8 @@ def page(text: str, results: Mapping[str, Result]) -> str:
     if navigation := results.get("navigation"):
         blocks |= navigation_tables(navigation)
         blocks["navigation-machine"] = f"Measured on {described(navigation['machine'])}."
+    if outliers := results.get("outliers"):
+        blocks |= outliers_tables(outliers)
     blocks["machine"] = "\n".join(machines(results))
 
     def filled(match: re.Match[str]) -> str:

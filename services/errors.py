@@ -36,7 +36,8 @@ operation can succeed (`retryable`). A message is one sentence that names what i
     │   ├── GenerationChanged      another one has become the live one
     │   ├── TooFewProducts         percentiles would be chance
     │   ├── TooFewExamples         nothing can be learned from so few
-    │   └── DirectionWeak          it hardly tells its own examples apart
+    │   ├── DirectionWeak          it hardly tells its own examples apart
+    │   └── DuplicatePicture       another product shows it, and its put wants that to be refused
     ├── ImageError                 a fault of one image: recorded as its result, never ends a run
     │   ├── ImageNotReadable       the file is missing or may not be opened
     │   ├── ImageUnsupported       not an image, or of a format that is not supported
@@ -235,6 +236,10 @@ class TooFewExamples(Conflict):
 
 class DirectionWeak(Conflict):
     code = "direction_weak"
+
+
+class DuplicatePicture(Conflict):
+    code = "duplicate"
 
 
 class ImageError(LookalikeError):

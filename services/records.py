@@ -85,7 +85,8 @@ class Change:
 
     A put has an image; its `attributes` replace what is stored, None keeps it (and means {} for a new product). A
     patch has attributes (JSON Merge Patch, RFC 7396), an image, or both. A delete has neither. `version` orders the
-    changes of a catalog, 0 < version < 2**53; None lets the catalog number it.
+    changes of a catalog, 0 < version < 2**53; None lets the catalog number it. With `refuse_duplicates` a put fails
+    where its image is new to its product, and that of another product or nearly (`services.catalog.refusing`).
     """
 
     product_id: str
@@ -93,6 +94,7 @@ class Change:
     image: ImageSource | None = None
     attributes: Attributes | None = None
     version: int | None = None
+    refuse_duplicates: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,13 @@ from services.settings import Precision
     type=click.FloatRange(0, 1),
     help=f"With --sync: if more of the products would go, none does; 1: any number.  [default: {MAX_REMOVED}]",
 )
+@click.option(
+    "--duplicates",
+    type=click.Choice(["take", "refuse"]),
+    default="take",
+    show_default=True,
+    help="Whether a new picture that another product shows already, or nearly, is refused.",
+)
 @column_options
 @json_option
 @command
@@ -100,6 +107,7 @@ def index_command(
     attributes: Path | None,
     sync: bool,
     max_removed: float | None,
+    duplicates: str,
     columns: tuple[str, ...],
     encoding: str | None,
     as_json: bool,
@@ -152,7 +160,13 @@ def index_command(
         found, decomposed = as_held(found, opened.held)
         _note_decomposed(decomposed)
         share = (MAX_REMOVED if max_removed is None else max_removed) if sync else None
-        run = Run(found, share, reading=reading, left_out=picking.left_out, decomposed=decomposed)
+        run = Run(
+            *(found, share),
+            reading=reading,
+            left_out=picking.left_out,
+            decomposed=decomposed,
+            refuse_duplicates=duplicates == "refuse",
+        )
         index(run, opened, title=f"Indexing into {catalog}")
         # The run may have replaced what did not fit.
         run.others = opened.declare(kinds) if others and not run.interrupted else others

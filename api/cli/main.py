@@ -16,6 +16,7 @@ COMMANDS = {
     "directions": "directions",
     "axis": "axis",
     "path": "path",
+    "outliers": "outliers",
     "show": "products",
     "facets": "facets",
     "remove": "products",

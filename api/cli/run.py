@@ -34,7 +34,8 @@ class Run:
 
     `image` gives the pictures of sources; `others` are products with values of other kinds than those of indexed
     attributes; `reading` has the tables that were read; `left_out` counts entries of folders that were no pictures;
-    `decomposed` are products that the catalog has under another form of their IDs. `seconds` are those of the work
+    `decomposed` are products that the catalog has under another form of their IDs; with `refuse_duplicates` a picture
+    that another product shows is a failure. `seconds` are those of the work
     itself: from the first picture on, without the time in which the encoder was loaded.
 
     With `max_removed`, a share of the catalog's products, those that no source names are removed in the end: `removed`
@@ -55,6 +56,7 @@ class Run:
     reading: Reading = field(default_factory=Reading)
     left_out: Counter[str] = field(default_factory=Counter)
     decomposed: int = 0
+    refuse_duplicates: bool = False
     _places: dict[str, str] = field(default_factory=dict)
 
     def changes(self) -> Iterator[Change]:
@@ -66,7 +68,12 @@ class Run:
                 self._note(failed(source.product_id, fault), source.place)
                 continue
             self._places[source.product_id] = source.place
-            yield Change(source.product_id, image=self.image(source), attributes=source.attributes)
+            yield Change(
+                source.product_id,
+                image=self.image(source),
+                attributes=source.attributes,
+                refuse_duplicates=self.refuse_duplicates,
+            )
 
     @property
     def is_sync(self) -> bool:

@@ -71,7 +71,7 @@ def neighbor_card(catalog: AnyCatalog, found: Neighbor, *told: str, label: str =
     if not told:
         told = (f"score {found.score:.3f}" if found.percentile is None else f"percentile {found.percentile:.2f}",)
         told += (word(found),)
-    return _product(catalog, found.product_id, found.attributes, *told, label=label)
+    return card_of(catalog, found.product_id, found.attributes, *told, label=label)
 
 
 def term_card(catalog: AnyCatalog, term: Operand, label: str = "") -> Card:
@@ -82,7 +82,7 @@ def term_card(catalog: AnyCatalog, term: Operand, label: str = "") -> Card:
                 attributes = catalog.get(term.product_id).attributes
             except ProductNotFound:
                 attributes = {}
-            return _product(catalog, term.product_id, attributes, label=label)
+            return card_of(catalog, term.product_id, attributes, label=label)
         case DirectionTerm():
             return card(term.name, None, label=label, instead="direction")
         case ImageTerm():
@@ -102,6 +102,7 @@ def _row(catalog: AnyCatalog, query: dict[str, str], neighbors: list[Neighbor]) 
     return {"terms": [term_card(catalog, asked)], "hits": [neighbor_card(catalog, each) for each in neighbors]}
 
 
-def _product(catalog: AnyCatalog, product_id: str, attributes: Attributes, *told: str, label: str) -> Card:
+def card_of(catalog: AnyCatalog, product_id: str, attributes: Attributes, *told: str, label: str = "") -> Card:
+    """A product of the catalog: its picture, where there is one, and its attributes."""
     values = ", ".join(str(value) for value in attributes.values())
     return card(product_id, data_uri(lambda: catalog.thumbnail(product_id)), *told, values, label=label)

@@ -66,13 +66,14 @@ class Feed:
         """Sends puts of files, bytes and URLs as one job, with `sync` as a feed that names all products.
 
         What cannot be read, or is refused as an image, is a failure and not part of the feed, which only names it. At
-        Ctrl-C, and where this is closed, the changes that wait are canceled, and what was done by then is told. Raises
-        errors that concern all changes.
+        Ctrl-C, and where this is closed, the changes that wait are canceled, and what was done by then is told. Where
+        one change refuses duplicates, all do. Raises errors that concern all changes.
         """
         with SpooledTemporaryFile(IN_MEMORY) as spool, closing(self._uploads.ready(changes)) as batches:
-            lines = 0
+            lines, refuses = 0, False
             for batch in batches:
                 lines += len(batch.changes)
+                refuses = refuses or any(each.refuse_duplicates for each in batch.changes)
                 named = [failure.product_id for failure in batch.failures] if sync else []
                 lines += len(named)
                 with disk_errors(gettempdir()):
@@ -90,7 +91,7 @@ class Feed:
                     spool.writelines(map(_keeping, named))
             if lines:
                 query = {"mode": "replace", "max_removed": repr(sync.max_removed)} if sync else {}
-                yield from self._sent(spool, query)
+                yield from self._sent(spool, query | ({"duplicates": "refuse"} if refuses else {}))
 
     def _sent(self, spool: IO[bytes], query: Mapping[str, str]) -> Generator[Progress, None, None]:
         # In a thread, because Ctrl-C must not lose the answer, without which the job cannot be canceled.

@@ -134,11 +134,19 @@ class NeighborsPage(QueryParameters):
     rerank: Rerank = False
 
 
+_TOLD = "refuse: a put of a new image fails as `duplicate` where it is that of another product, or nearly."
+Duplicates = Annotated[Literal["take", "refuse"], Field(description=_TOLD)]
+
+
 class Wait(QueryParameters):
     wait: Annotated[
         Seconds | None,
         Field(description="Seconds to wait for the outcome, which is then the answer."),
     ] = None
+
+
+class PutOptions(Wait):
+    duplicates: Duplicates = "take"
 
 
 class FeedOptions(QueryParameters):
@@ -156,6 +164,7 @@ class FeedOptions(QueryParameters):
         ),
     ] = []
     repeatable = frozenset({"column"})
+    duplicates: Duplicates = "take"
     mode: Annotated[
         Literal["update", "replace"],
         Field(description="replace: products that the feed does not name are removed when its changes have ended."),

@@ -1,6 +1,9 @@
 """Routes of products: put, patch and delete, one or many at a time; read and list."""
 
+from collections.abc import Iterable
 from contextlib import closing
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from apiflask import APIBlueprint
@@ -23,9 +26,9 @@ from api.responses.facets import to_schemas
 from api.responses.warnings import warned
 from services.catalog.removal import LINES_WITHOUT_ID, MAX_REMOVED, checked_filter
 from services.kinds import Kinds
-from services.ledger import Removal
+from services.ledger import Named, Refusal, Removal
 from services.query.filters import written
-from services.records import ChangeKind, Product
+from services.records import Change, ChangeKind, Product
 
 bp = APIBlueprint("products", __name__, url_prefix="/v1/catalogs/<segment:catalog>/products", tag="Products")
 
@@ -92,6 +95,8 @@ def post(catalog: str, options: models.FeedOptions) -> Answer:
     With `mode=replace` the feed names all products: when its changes, and all accepted before, have ended, products
     that no line names are removed, unless they were changed after the request began. A line `{"product_id",
     "op": "keep"}` names one and changes nothing. `not_removed` of the job says if and why nothing was removed.
+
+    With `duplicates=refuse` puts of images that another product shows, or an earlier line, fail as `duplicate`.
     """
     found = context().catalog(catalog)
     body = _feed_body(options)
@@ -102,7 +107,8 @@ def post(catalog: str, options: models.FeedOptions) -> Answer:
         if since:
             most = since.most(MAX_REMOVED if options.max_removed is None else options.max_removed)
             removal = Removal(since.version, most, forgone=LINES_WITHOUT_ID if changes.nameless else None)
-        return accepted(found, changes.of_new_request, changes.total, body.digest, said=said, removal=removal)
+        wanted = partial(_wanted, changes, refuse_duplicates=options.duplicates == "refuse")
+        return accepted(found, wanted, changes.total, body.digest, said=said, removal=removal)
 
 
 @bp.post("/delete")
@@ -168,17 +174,18 @@ def read(catalog: str, product_id: str) -> schemas.Product:
         query="?wait=10",
     )
 )
-@bp.input(models.Wait, location="query", arg_name="options")
+@bp.input(models.PutOptions, location="query", arg_name="options")
 @bp.output(schemas.Job, status_code=202, description=JOB)
-def put(catalog: str, product_id: str, options: models.Wait) -> Answer | Response:
+def put(catalog: str, product_id: str, options: models.PutOptions) -> Answer | Response:
     """Put a product
 
     With the URL of its image, the hash of an uploaded one, or the image itself: as the body, or as a part of a form.
     `attributes` replace what is stored; left out they stay, and `{}` clears them. With `wait` the answer is the
     outcome: the job, or the problem that the image has (422, `code` says which; the job is in it), or 202 where it has
-    not ended by then.
+    not ended by then. With `duplicates=refuse` an image that another product shows, or nearly, fails as `duplicate`
+    (409 with `wait`), unless it is the product's own already.
     """
-    return _changed(catalog, product_id, ChangeKind.PUT, options.wait)
+    return _changed(catalog, product_id, ChangeKind.PUT, options.wait, refuse_duplicates=options.duplicates == "refuse")
 
 
 @bp.patch("/<segment:product_id>")
@@ -214,6 +221,17 @@ def delete(catalog: str, product_id: str, options: models.Wait) -> Answer | Resp
     return _changed(catalog, product_id, ChangeKind.DELETE, options.wait)
 
 
+def _wanted(changes: feed.Feed, *, refuse_duplicates: bool) -> Iterable[Change | Refusal | Named]:
+    """What a new request writes."""
+    found = changes.of_new_request()
+    return (
+        replace(each, refuse_duplicates=True)
+        if refuse_duplicates and isinstance(each, Change) and each.kind is ChangeKind.PUT
+        else each
+        for each in found
+    )
+
+
 def _feed_body(options: models.FeedOptions) -> Body:
     """The body of a feed, of a type that is taken. Raises `RequestError`s."""
     if options.column and request.mimetype not in TABLES:
@@ -247,9 +265,15 @@ def to_schema(product: Product) -> schemas.Product:
     )
 
 
-def _changed(catalog: str, product_id: str, kind: ChangeKind, wait: float | None) -> Answer | Response:
+def _changed(
+    catalog: str, product_id: str, kind: ChangeKind, wait: float | None, *, refuse_duplicates: bool = False
+) -> Answer | Response:
     found = context().catalog(catalog)
-    change, digest = one_change(kind, product_id, found.kinds)
+    made, digest = one_change(kind, product_id, found.kinds)
+
+    def change() -> Change:
+        return replace(made(), refuse_duplicates=refuse_duplicates)
+
     if wait is None:
         return accepted(found, lambda: [change()], 1, digest)
     return ended(found, change, digest, wait)

@@ -75,6 +75,7 @@ class ChangeLine(_Strict):
     image_url: str | None = None
     image: Sha256 | None = None
     attributes: dict[str, Any] | None = None
+    refuse_duplicates: bool = False
 
 
 class ProductLine(_Strict):

@@ -199,6 +199,7 @@ def _change_line(catalog_id: str, job: str, lane: Lane, change: Change) -> Chang
         image_url=change.image.url if isinstance(change.image, RemoteImage) else None,
         image=change.image.hash if isinstance(change.image, StoredImage) else None,
         attributes=None if change.attributes is None else dict(change.attributes),
+        refuse_duplicates=change.refuse_duplicates,
     )
 
 

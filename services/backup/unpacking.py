@@ -135,4 +135,4 @@ def _changes(path: Path) -> Iterator[ChangeLine]:
 
 def _change(line: ChangeLine) -> Change:
     image = RemoteImage(line.image_url) if line.image_url else StoredImage(line.image) if line.image else None
-    return Change(line.product_id, line.kind, image, line.attributes, line.version)
+    return Change(line.product_id, line.kind, image, line.attributes, line.version, line.refuse_duplicates)

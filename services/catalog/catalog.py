@@ -13,6 +13,7 @@ from services.catalog.embeddings import read_embeddings, write_embeddings
 from services.catalog.encoders import CatalogEncoder
 from services.catalog.fingerprint import check_fingerprint
 from services.catalog.keeping import Describe, Keeping
+from services.catalog.matches import lowest
 from services.catalog.open_generation import OpenGeneration
 from services.catalog.plan import not_found
 from services.catalog.search import Searcher, SearchOptions
@@ -101,6 +102,7 @@ class Catalog(Keeping):
             check_space=check_space,
             observe=observe,
             forms=lambda: self.beside.forms,
+            lowest=lambda: lowest(self.space.now()),
             written=self._applied,
         )
         self._searcher = Searcher(

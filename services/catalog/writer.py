@@ -11,6 +11,7 @@ import numpy as np
 
 from services.catalog.features import normalized
 from services.catalog.plan import EncodedImage, PlannedChange, Stored, Write, check_change, image_failed, plan
+from services.catalog.refusing import asks, refused
 from services.catalog.versions import Versions
 from services.descriptions import Form
 from services.errors import DuplicateProduct, ImageFeatureless, IndexUnavailable
@@ -69,6 +70,7 @@ class Writer:
         check_space: Raises `DataFull` where so many bytes should not be written.
         observe: Called with stages and their seconds.
         forms: The other forms of pixels that are wanted of the images that are taken in.
+        lowest: The score below which a product is no duplicate of a picture; called where that matters.
         written: Called with outcomes before they are returned, and with the images that were taken in for them.
     """
 
@@ -85,6 +87,7 @@ class Writer:
         check_space: Callable[[int], None],
         observe: Observe,
         forms: Callable[[], Collection[Form]] = tuple,
+        lowest: Callable[[], float] = lambda: -1.0,
         written: Callable[[Sequence[Outcome], Mapping[str, Picture]], None] = lambda outcomes, pictures: None,
     ) -> None:
         self._index = index
@@ -97,6 +100,7 @@ class Writer:
         self._check_space = check_space
         self._observe = observe
         self._forms = forms
+        self._lowest = lowest
         self._written = written
 
     def apply(self, changes: Sequence[Change]) -> list[Outcome]:
@@ -145,6 +149,10 @@ class Writer:
         encoded = self._encoded(
             [(each, pictures[each.product_id]) for each in planned if each.product_id in pictures], done
         )
+        if asks(planned, encoded):
+            with self._stage("duplicates"):
+                for refusal in refused(self._index, planned, encoded, self._lowest()):
+                    done.end(refusal)
         writes = []
         for each in self._still_planned(planned, kinds, done):
             image = encoded.get(each.product_id)

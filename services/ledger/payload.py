@@ -27,7 +27,9 @@ def packed(change: Change) -> bytes:
     version = b""
     if change.version is not None:
         letter, version = letter.upper(), b"%016d" % change.version
-    fields = [_KINDS[change.kind], change.product_id, image_name(change.image), change.attributes]
+    fields: list[Any] = [_KINDS[change.kind], change.product_id, image_name(change.image), change.attributes]
+    # What most changes have not takes no bytes, and what older versions do not know they do not read.
+    fields.append(True if change.refuse_duplicates else None)
     while fields[-1] is None:
         fields.pop()
     text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
@@ -67,8 +69,8 @@ def chunks(
 
 def unpacked(payload: bytes, version: int) -> Change:
     """The change of a payload, with its version."""
-    kind, product_id, image, attributes = _fields(payload)
-    return Change(product_id, _KIND_OF[kind], image_named(image), attributes, version)
+    kind, product_id, image, attributes, refuses = _fields(payload)
+    return Change(product_id, _KIND_OF[kind], image_named(image), attributes, version, bool(refuses))
 
 
 def change(payload: bytes, base: int, line: int) -> Change:
@@ -84,13 +86,13 @@ def failed_item(entry: bytes) -> Item:
     note = json.loads(said)
     if not payload:
         return Item(note[2], State.FAILED, note[0], note[1], line=int(line))
-    _, product_id, image, _ = _fields(payload)
+    _, product_id, image, *_ = _fields(payload)
     return Item(product_id, State.FAILED, note[0], note[1], _shown(image))
 
 
 def waiting_item(payload: bytes) -> Item:
     """A payload as an item that has not ended."""
-    _, product_id, image, _ = _fields(payload)
+    _, product_id, image, *_ = _fields(payload)
     return Item(product_id, None, image=_shown(image))
 
 
@@ -108,7 +110,7 @@ def note(code: str | None, message: str | None, product_id: str | None = None) -
 def _fields(payload: bytes) -> list[Any]:
     start = _HEAD + (_VERSION if payload[:1].isupper() else 0)
     fields = json.loads(payload[start:])
-    return [*fields, None, None][:4]
+    return [*fields, None, None, None][:5]
 
 
 def image_name(image: ImageSource | None) -> str | None:

@@ -21,7 +21,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._stages = Histogram(
             "lookalike_stage_seconds",
-            "Seconds a batch spent in a stage: fetch, decode, encode, write.",
+            "Seconds a batch spent in a stage: fetch, decode, encode, duplicates, write.",
             ["stage"],
             registry=self.registry,
             buckets=_SECONDS,

@@ -58,6 +58,8 @@ OPENED_BY: dict[str, tuple[frozenset[str], bool]] = {
     "directions.remove": (frozenset({"admin"}), False),
     "directions.axis": (frozenset({"search", "admin"}), False),
     "directions.path": (frozenset({"search", "admin"}), False),
+    "outliers.put": (frozenset({"admin"}), False),
+    "outliers.read": (frozenset({"search", "admin"}), False),
     "keys.scroll": (frozenset({"admin"}), True),
     "backup.post": (frozenset({"admin"}), True),
     "keys.post": (frozenset({"admin"}), True),

@@ -34,6 +34,7 @@ FEED = CATALOG + "/products"
 OF_GENERATIONS = [f"{CATALOG}/generations/{{generation}}/{name}" for name in ("compare", "behind")]
 OF_DIRECTIONS = [f"{CATALOG}/directions/{{name}}", f"{CATALOG}/directions/{{name}}/axis"]
 EVALUATE = CATALOG + "/evaluate"
+OUTLIERS = CATALOG + "/outliers"
 FACETS = CATALOG + "/facets"
 PRODUCT = CATALOG + "/products/{product_id}"
 TRUE = {(f"POST {CATALOG}/products/delete", "allow_header_conformance")}
@@ -208,6 +209,23 @@ def a_direction(service: Any) -> str:
     return "even"
 
 
+def test_outliers_are_as_described(service: Any) -> None:
+    """Of a label and isolated ones, in a catalog that has some of either."""
+    schema = schemathesis.openapi.from_wsgi("/openapi.json", service.app, config=config(10))
+    catalog, parameters = service.catalogs.get("shoes"), {"catalog": "shoes"}
+    features = np.abs(np.random.default_rng(2).normal(1, 0.1, (40, catalog.spec.dim))).astype(np.float32)
+    features[::2, :300] *= 3
+    kinds = ["ab"[row % 2 if row else 1] for row in range(40)]
+    labeled = (Embedding(f"o{row}", each, {"kind": kinds[row]}) for row, each in enumerate(features))
+    assert len([*catalog.put_embeddings(labeled)]) == 40
+    for body, query in (({"label": "kind"}, {"label": "kind"}), ({"isolated": True}, {"isolated": "true"})):
+        asked = schema[OUTLIERS]["PUT"].Case(path_parameters=parameters, media_type="application/json", body=body)
+        assert asked.call_and_validate().status_code == 202
+        catalog.outliers.look(body.get("label"))
+        listed = schema[OUTLIERS]["GET"].Case(path_parameters=parameters, query=query).call_and_validate()
+        assert listed.status_code == 200 and (listed.json()["outliers"] or "isolated" in body)
+
+
 @pytest.mark.long
 def test_no_answer_is_outside_the_schema(service: Any) -> None:
     # Thousands of filters are tried in the body of a search, by the next test; those of the other two routes are judged
@@ -224,7 +242,7 @@ def test_no_answer_is_outside_the_schema(service: Any) -> None:
     # Otherwise everything was refused, and nothing seen of what is answered. Few feeds made at random are right, and no
     # ID of a generation, name of a direction, label or indexed attribute is.
     by_hand = {f"POST {FEED}", f"POST {EVALUATE}", f"POST {FACETS}", f"DELETE {OF_DIRECTIONS[0]}"}
-    by_hand |= {f"GET {path}" for path in (*OF_GENERATIONS, *OF_DIRECTIONS)}
+    by_hand |= {f"GET {path}" for path in (*OF_GENERATIONS, *OF_DIRECTIONS, OUTLIERS)} | {f"PUT {OUTLIERS}"}
     assert operations - by_hand <= answered_well(statuses)
     change = [{"product_id": "sku-1", "image_url": URLS[0]}]
     feed = schema[FEED]["POST"].Case(path_parameters={"catalog": "shoes"}, media_type="application/json", body=change)

@@ -65,7 +65,10 @@ def stocked(service: Any) -> Any:
         {"product_id": "lost", "image_url": "https://images.example.com/none.png"},
     ]
     assert service.client.post("/v1/catalogs/shoes/products", json=feed).status_code == 202
-    assert service.client.put("/v1/catalogs/shoes/products/brown", **png(service, "brown")).status_code == 202
+    assert (
+        service.client.put("/v1/catalogs/shoes/products/brown?duplicates=refuse", **png(service, "brown")).status_code
+        == 202
+    )
     return service
 
 
@@ -109,6 +112,7 @@ def test_what_was_accepted_is_there_again(stocked: Any, other: Any, tmp_path: Pa
     for name in ("shoes", "bags"):
         assert stored(other, name) == stored(stocked, name)
         assert waiting(other, name) == waiting(stocked, name)
+    assert [change.product_id for _, change in waiting(other, "shoes") if change.refuse_duplicates] == ["brown"]
     assert any(point.url for point in stored(other, "shoes")["points"].values())
     kinds = [change.kind for _, change in waiting(other, "shoes")]
     assert len(kinds) == 7 and {*kinds} == {*ChangeKind}

@@ -1,0 +1,112 @@
+"""What it costs a catalog to refuse duplicates as products are put, by the rate of whole batches.
+
+    python bench/refusing.py [--products 2000] [--images 384] [--rounds 5] [--out FILE]
+
+One catalog with so many ready-made vectors gets pictures in batches of 64, in pairs of rounds: without looking for
+duplicates and with it, in turn first, each time other pictures, which are removed again. Encoding is real, weights are
+random. Method and caveats are in bench/README.md.
+"""
+
+import argparse
+import io
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from results import keep, progress
+
+from services import bootstrap, settings
+from services.catalog.catalog import Catalog
+from services.catalog.opening import new_spec
+from services.records import Change, Embedding, State
+
+
+def main() -> None:
+    arguments = parsed()
+    with tempfile.TemporaryDirectory(prefix="lookalike-bench-") as folder:
+        given = settings.load(data=Path(folder) / "data")
+        with bootstrap.catalogs(given) as catalogs:
+            catalog = catalogs.create(new_spec("products", arguments.encoder, "random:1", "nearest"))
+            catalog.load_encoder()
+            progress(f"filling a catalog with {arguments.products:,} products")
+            for _ in catalog.put_embeddings(ready(arguments.products, catalog.spec.dim)):
+                pass
+            seconds(catalog, pictures(64, arguments.side, seed=0), refuse=True)  # not counted
+            rounds = [paired(catalog, arguments, number) for number in range(arguments.rounds)]
+    ratios = [each["without"] / each["with"] for each in rounds]
+    result = {
+        "products": arguments.products,
+        "images": arguments.images,
+        "encoder": arguments.encoder,
+        "images_per_second": {name: round(arguments.images / statistics.median(each[name] for each in rounds), 2)
+                              for name in ("without", "with")},
+        "ratio": round(statistics.median(ratios), 4),
+        "ratios": [round(each, 4) for each in ratios],
+    }  # fmt: skip
+    keep(result, arguments.out)
+    print(json.dumps(result, indent=2))
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--products", type=int, default=2000, help="that the catalog has")
+    parser.add_argument("--images", type=int, default=384, help="of each round")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--side", type=int, default=800, help="pixels of a picture's side")
+    parser.add_argument("--encoder", default="inception_v3")
+    parser.add_argument("--out", type=Path, help="write the result here, as JSON")
+    return parser.parse_args()
+
+
+def paired(catalog: Catalog, arguments: argparse.Namespace, number: int) -> dict[str, float]:
+    """The seconds of either way, each with pictures of its own."""
+    found = {}
+    ways = ("without", "with") if number % 2 == 0 else ("with", "without")
+    for at, way in enumerate(ways):
+        changes = pictures(arguments.images, arguments.side, seed=1 + 2 * number + at)
+        found[way] = seconds(catalog, changes, refuse=way == "with")
+        progress(f"round {number + 1}, {way}: {arguments.images / found[way]:.1f} images/s")
+    return found
+
+
+def seconds(catalog: Catalog, changes: list[Change], *, refuse: bool) -> float:
+    """How long it takes to put them; they are removed afterwards."""
+    started = time.perf_counter()
+    outcomes = [*catalog.put(replace(each, refuse_duplicates=refuse) for each in changes)]
+    taken = time.perf_counter() - started
+    if {each.state for each in outcomes} != {State.APPLIED}:
+        raise SystemExit(
+            "not all pictures were taken: " + next(each.message or "" for each in outcomes if each.message)
+        )
+    catalog.remove([each.product_id for each in changes])
+    return taken
+
+
+def ready(count: int, dim: int) -> Iterator[Embedding]:
+    random = np.random.default_rng(0)
+    for number in range(count):
+        yield Embedding(f"there-{number}", np.abs(random.normal(1, 0.5, dim)).astype(np.float32), {})
+
+
+def pictures(count: int, side: int, seed: int) -> list[Change]:
+    """JPEGs with soft shapes and a little grain, which compress like photographs."""
+    random = np.random.default_rng(seed)
+    made = []
+    for number in range(count):
+        coarse = random.integers(0, 255, (12, 12, 3), dtype=np.uint8)
+        smooth = np.asarray(Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC), np.float32)
+        out = io.BytesIO()
+        pixels = np.clip(smooth + random.normal(0, 6, (side, side, 1)), 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(out, "JPEG", quality=88)
+        made.append(Change(f"new-{seed}-{number}", image=out.getvalue()))
+    return made
+
+
+if __name__ == "__main__":
+    main()

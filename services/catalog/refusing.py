@@ -1,0 +1,85 @@
+"""Puts that are refused because another product shows their picture already, or nearly."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from services.catalog.matches import matches
+from services.catalog.plan import EncodedImage, PlannedChange
+from services.errors import DuplicatePicture
+from services.explore.duplicates import Kind, kind_of
+from services.index.vector_index import VectorIndex
+from services.query.likeness import Hashes
+from services.records import ChangeKind, Outcome, failed
+
+_SHOWS: Mapping[Kind, str] = {
+    "same_bytes": "has the same file as picture as",
+    "same_picture": "shows the same picture as",
+    "near_duplicate": "shows nearly the same picture as",
+}
+
+
+def refused(
+    index: VectorIndex, planned: Sequence[PlannedChange], encoded: Mapping[str, EncodedImage], lowest: float
+) -> Iterator[Outcome]:
+    """The failures of changes of a batch that want it, whose new picture is a duplicate of another product's: of one in
+    the catalog, or of an earlier change of the batch that is not refused itself.
+
+    Earlier is what has the lower version; where changes have none, what is first in the batch. Pictures that this
+    batch replaces or removes are no product's any more, so that a batch that is applied again finds the same.
+
+    Args:
+        index: Where the products are.
+        planned: The changes of the batch.
+        encoded: The new pictures, by product.
+        lowest: The score below which none is a candidate: see `services.catalog.matches`.
+
+    Raises `IndexUnavailable`.
+    """
+    # Those of new pictures are among them, so no product is a duplicate of itself.
+    leaving = {each.product_id for each in planned if each.change.kind is ChangeKind.DELETE} | encoded.keys()
+    accepted: dict[str, EncodedImage] = {}
+    # The sort is stable: those without a version keep their order.
+    for each in sorted(planned, key=lambda each: each.change.version or 0):
+        picture = encoded.get(each.product_id)
+        if picture is None:
+            continue
+        found = _duplicate_of(index, picture, accepted, leaving, lowest) if _asks(each) else None
+        if found:
+            # It keeps the picture that it had.
+            leaving.discard(each.product_id)
+            yield failed(each.product_id, _error(each.product_id, *found))
+        else:
+            accepted[each.product_id] = picture
+
+
+def asks(planned: Sequence[PlannedChange], encoded: Mapping[str, EncodedImage]) -> bool:
+    """Whether any of these changes with new pictures wants duplicates to be refused."""
+    return any(_asks(each) and each.product_id in encoded for each in planned)
+
+
+def _asks(planned: PlannedChange) -> bool:
+    return planned.change.refuse_duplicates and planned.change.kind is ChangeKind.PUT
+
+
+def _duplicate_of(
+    index: VectorIndex,
+    picture: EncodedImage,
+    accepted: Mapping[str, EncodedImage],
+    leaving: set[str],
+    lowest: float,
+) -> tuple[str, Kind] | None:
+    wanted = Hashes(picture.hash, picture.perceptual)
+    for other, theirs in accepted.items():
+        if float(picture.vector @ theirs.vector) >= lowest:
+            kind = kind_of(Hashes(theirs.hash, theirs.perceptual), wanted)
+            if kind:
+                return other, kind
+    for match in matches(index, picture.vector, wanted, lowest, exclude=[*leaving]):
+        return match.neighbor.product_id, match.kind
+    return None
+
+
+def _error(product_id: str, other: str, kind: Kind) -> DuplicatePicture:
+    return DuplicatePicture(
+        f"Product {product_id!r} {_SHOWS[kind]} product {other!r} ({kind}): leave it out, or put it without refusing "
+        "duplicates."
+    )

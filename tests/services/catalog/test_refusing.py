@@ -1,0 +1,159 @@
+"""Puts that refuse duplicates: of other products only, the earlier one wins, and again and again the same."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from shops import Place, shop
+
+from services.catalog.catalog import Catalog
+from services.images.decoder import Decoder
+from services.index.edge import EdgeIndex
+from services.records import Change, ChangeKind, Outcome, State
+
+
+def drawing(seed: int, quality: int = 95, *, mirrored: bool = False) -> bytes:
+    """A JPEG of soft shapes: another quality is another file, and nearly the same picture."""
+    coarse = np.random.default_rng(seed).integers(0, 255, (6, 6, 3), dtype=np.uint8)
+    soft = Image.fromarray(coarse).resize((96, 96), Image.Resampling.BICUBIC)
+    out = io.BytesIO()
+    (soft.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else soft).save(out, "JPEG", quality=quality)
+    return out.getvalue()
+
+
+def put(product_id: str, image: bytes, version: int | None = None, **attributes: Any) -> Change:
+    return Change(product_id, image=image, attributes=attributes, version=version, refuse_duplicates=True)
+
+
+def codes(outcomes: list[Outcome]) -> dict[str, str]:
+    """How changes ended, those that were refused by their code."""
+    return {each.product_id: each.code or each.state.value for each in outcomes}
+
+
+@pytest.fixture(params=["folder", "twin"])
+def either(request: pytest.FixtureRequest, tmp_path: Path, twin_url: str, decoder: Decoder) -> Iterator[Catalog]:
+    """A catalog with one product, in a folder or on a server."""
+    with Place(tmp_path, decoder, {"folder": "", "twin": twin_url}[request.param]).opened() as catalogs:
+        made = catalogs.create(shop())
+        made.apply([Change("first", image=drawing(1))])
+        yield made
+
+
+@pytest.fixture
+def catalog(tmp_path: Path, decoder: Decoder) -> Iterator[Catalog]:
+    with Place(tmp_path, decoder).opened() as catalogs:
+        made = catalogs.create(shop())
+        made.apply([Change("first", image=drawing(1))])
+        yield made
+
+
+def test_a_picture_that_another_product_shows_is_refused_and_says_which_one(either: Catalog) -> None:
+    outcomes = either.apply(
+        [
+            put("same", drawing(1)),
+            put("near", drawing(1, quality=60)),
+            put("mirrored", drawing(1, mirrored=True)),
+            put("other", drawing(2)),
+            replace(put("taken", drawing(1, quality=70)), refuse_duplicates=False),
+        ]
+    )
+    assert codes(outcomes) == {
+        "same": "duplicate",
+        "near": "duplicate",
+        "mirrored": "applied",
+        "other": "applied",
+        "taken": "applied",
+    }
+    told = {each.product_id: each.message or "" for each in outcomes}
+    assert "'same' has the same file as picture as product 'first' (same_bytes)" in told["same"]
+    assert "product 'first'" in told["near"] and "without refusing duplicates" in told["near"]
+    assert either.held(["same", "near", "mirrored", "other", "taken"]) == {"mirrored", "other", "taken"}
+
+
+def test_a_product_is_no_duplicate_of_itself_and_what_is_there_already_stays(catalog: Catalog) -> None:
+    catalog.apply([Change("second", image=drawing(1))])
+    again = [put("second", drawing(1)), put("first", drawing(1), color="red")]
+    assert codes(catalog.apply(again)) == {"second": "unchanged", "first": "applied"}
+    assert catalog.get("first").attributes == {"color": "red"}
+    # A new picture of a product that is there is judged as that of a new one, and it keeps the one that it had.
+    assert codes(catalog.apply([put("second", drawing(1, quality=60))])) == {"second": "duplicate"}
+    before = catalog.get("second").image
+    catalog.remove(["first"])
+    assert catalog.get("second").image == before
+    assert codes(catalog.apply([put("second", drawing(1, quality=60))])) == {"second": "applied"}
+
+
+@pytest.mark.parametrize("versions", [(None, None, None), (900, 800, 700), (700, 900, 800)])
+def test_in_a_batch_the_earlier_change_wins(catalog: Catalog, versions: tuple[int | None, ...]) -> None:
+    pictures = (drawing(5), drawing(5, quality=80), drawing(5, quality=60))
+    batch = [put(f"p{at}", picture, versions[at]) for at, picture in enumerate(pictures)]
+    found = codes(catalog.apply(batch))
+    winner = min(range(3), key=lambda at: versions[at] or at)
+    assert found == {f"p{at}": "applied" if at == winner else "duplicate" for at in range(3)}
+
+
+def test_what_a_batch_removes_is_free_and_what_it_fails_to_replace_is_not(catalog: Catalog) -> None:
+    catalog.apply([Change("second", image=drawing(2))])
+    batch = [put("second", drawing(1), 901), put("third", drawing(2), 902)]
+    assert codes(catalog.apply(batch)) == {"second": "duplicate", "third": "duplicate"}
+    batch = [
+        Change("first", ChangeKind.DELETE, version=903),
+        put("heir", drawing(1), 904),
+        put("late", drawing(1), 905),
+    ]
+    assert codes(catalog.apply(batch)) == {"first": "applied", "heir": "applied", "late": "duplicate"}
+
+
+def test_a_batch_that_is_applied_again_ends_as_before(catalog: Catalog) -> None:
+    """A worker that dies between the write and the record leaves it to another one."""
+    catalog.apply([Change("gone", image=drawing(3), version=500), Change("changed", image=drawing(4), version=501)])
+    batch = [
+        put("a", drawing(5), 901),
+        put("b", drawing(5, quality=60), 902),
+        put("c", drawing(1), 903),
+        put("of-gone", drawing(3), 904),
+        put("of-changed", drawing(4), 905),
+        Change("gone", ChangeKind.DELETE, version=906),
+        put("changed", drawing(6), 907),
+    ]
+    once = catalog.apply(batch)
+    assert codes(once) == {
+        "a": "applied",
+        "b": "duplicate",
+        "c": "duplicate",
+        "of-gone": "applied",
+        "of-changed": "applied",
+        "gone": "applied",
+        "changed": "applied",
+    }
+    assert catalog.apply(batch) == once and catalog.apply(batch) == once
+
+
+def test_what_does_not_ask_costs_no_search(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[None] = []
+    search = EdgeIndex.search
+
+    def counted(self: EdgeIndex, *arguments: Any, **options: Any) -> Any:
+        searched.append(None)
+        return search(self, *arguments, **options)
+
+    monkeypatch.setattr(EdgeIndex, "search", counted)
+    catalog.apply([Change(f"p{at}", image=drawing(10 + at)) for at in range(3)])
+    catalog.apply([put("p0", drawing(10), color="red"), put("bad", b"no picture")])
+    assert searched == []
+    assert codes(catalog.apply([put("new", drawing(20)), Change("other", image=drawing(21))])).keys() == {
+        "new",
+        "other",
+    }
+    assert len(searched) == 1, "of the new pictures that ask, alone"
+
+
+def test_a_patch_with_a_picture_is_not_refused(catalog: Catalog) -> None:
+    catalog.apply([Change("second", image=drawing(2))])
+    patch = Change("second", ChangeKind.PATCH, image=drawing(1), refuse_duplicates=True)
+    assert [each.state for each in catalog.apply([patch])] == [State.APPLIED]
