@@ -12,6 +12,7 @@ from services.catalog.beside import Beside
 from services.catalog.bringing import Pictures
 from services.catalog.directions import KeptDirections
 from services.catalog.findings import KeptFindings
+from services.catalog.mapping import KeptMap
 from services.catalog.reading import Reading
 from services.catalog.space import KeptSpace
 from services.catalog.tombstones import purge, read_tombstones
@@ -73,6 +74,7 @@ class Keeping(Reading):
             described=lambda: self._renew().spec,
             describe=self._describe_findings,
         )
+        self.map = KeptMap(index, self.findings, described=lambda: self.spec, max_version=self.max_version)
 
     def declare(self, attributes: Mapping[str, AttributeKind]) -> dict[str, OtherKinds]:
         """Indexes attributes, so that filters on them are fast and they have facets.
