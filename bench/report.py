@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from map_tables import map_tables
 from navigation_tables import navigation_tables
 from plots import plot_costs, plot_table
 from tables import Line, Result, Table, tables
@@ -53,6 +54,9 @@ def page(text: str, results: Mapping[str, Result]) -> str:
     if navigation := results.get("navigation"):
         blocks |= navigation_tables(navigation)
         blocks["navigation-machine"] = f"Measured on {described(navigation['machine'])}."
+    if found := results.get("map"):
+        blocks |= map_tables(found)
+        blocks["map-machine"] = f"Measured on {described(found['machine'])}."
     blocks["machine"] = "\n".join(machines(results))
 
     def filled(match: re.Match[str]) -> str:
