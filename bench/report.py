@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from map_tables import map_tables
 from navigation_tables import navigation_tables
 from outliers_tables import outliers_tables
 from plots import plot_costs, plot_table
@@ -56,6 +57,9 @@ def page(text: str, results: Mapping[str, Result]) -> str:
         blocks["navigation-machine"] = f"Measured on {described(navigation['machine'])}."
     if outliers := results.get("outliers"):
         blocks |= outliers_tables(outliers)
+    if found := results.get("map"):
+        blocks |= map_tables(found)
+        blocks["map-machine"] = f"Measured on {described(found['machine'])}."
     blocks["machine"] = "\n".join(machines(results))
 
     def filled(match: re.Match[str]) -> str:

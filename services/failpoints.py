@@ -54,7 +54,13 @@ GENERATION_POINTS = (
 )
 """Those that are passed where a catalog has several generations."""
 
-ALL = POINTS + TASK_POINTS + GRAPH_POINTS + GENERATION_POINTS
+MAP_POINTS = (
+    "map_round",  # before each round of a layout
+    "map_laid_out",  # the layout is kept, products are not placed yet
+)
+"""Those of the making of a map."""
+
+ALL = POINTS + TASK_POINTS + GRAPH_POINTS + GENERATION_POINTS + MAP_POINTS
 
 Act = Callable[[], None]
 _acts: dict[str, Act] = {}

@@ -9,9 +9,11 @@ import structlog
 
 from services.catalog.catalogs import Catalogs
 from services.catalog.generations import Generations
+from services.catalog.mapping import MAP
 from services.errors import CatalogNotFound, LedgerUnavailable, LookalikeError
 from services.failpoints import hit
 from services.ledger import Chores
+from workers import maps
 from workers.graphs import begin_due
 from workers.media_gc import collect
 from workers.periodic import Periodic
@@ -29,7 +31,7 @@ class Timings:
     lead: float = 5.0
     """How long nobody else does the chores after a turn."""
     graphs: float = 60.0
-    """Between two looks at which search graphs are due."""
+    """Between two looks at which search graphs and maps are due."""
     sweep: float = 600.0
     """Between two turns of the chores that may take long."""
     silent: float = 300.0
@@ -94,9 +96,11 @@ class Upkeep:
         if now - self._swept >= self._timings.sweep:
             self._swept = now
             self._sweep()
-        if self._slow_seconds and now - self._looked >= self._timings.graphs:
+        if now - self._looked >= self._timings.graphs:
             self._looked = now
-            self._begin_graphs()
+            if self._slow_seconds:
+                self._begin_graphs()
+            self._begin_maps()
 
     def _sweep(self) -> None:
         self._chores.reap(self._timings.silent)
@@ -122,6 +126,19 @@ class Upkeep:
                 raise
             except LookalikeError as error:
                 log.warning("a search graph is not looked at", catalog=spec.name, code=error.code, reason=str(error))
+
+    def _begin_maps(self) -> None:
+        for spec in self._catalogs.specs():
+            # Where there is none, the catalog need not be opened.
+            if all(each.name != MAP for each in spec.findings):
+                continue
+            try:
+                if maps.begin_due(self._catalogs.get(spec.name), self._chores):
+                    log.info("the map of a catalog will be brought up to date", catalog=spec.name)
+            except LedgerUnavailable:
+                raise
+            except LookalikeError as error:
+                log.warning("a map is not looked at", catalog=spec.name, code=error.code, reason=str(error))
 
     def _is_there(self, catalog_id: str) -> bool:
         try:

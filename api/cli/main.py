@@ -17,6 +17,7 @@ COMMANDS = {
     "axis": "axis",
     "path": "path",
     "outliers": "outliers",
+    "map": "map",
     "show": "products",
     "facets": "facets",
     "remove": "products",

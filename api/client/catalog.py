@@ -11,6 +11,7 @@ from api.client.changes import Removals
 from api.client.connection import Client
 from api.client.directions import RemoteDirections
 from api.client.feed import Feed, Sync
+from api.client.maps import RemoteMap
 from api.client.outliers import RemoteOutliers
 from api.client.queries import Queries
 from api.client.tasks import done_task
@@ -75,6 +76,7 @@ class RemoteCatalog:
         self._queries = Queries(client, self._path, LOAD_SECONDS)
         self.directions = RemoteDirections(client, self._path, lambda: self.spec.features, timings)
         self.outliers = RemoteOutliers(client, self._path, timings)
+        self.map = RemoteMap(client, self._path, timings)
         self._timings = timings
 
     @property

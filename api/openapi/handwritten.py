@@ -26,6 +26,7 @@ PATH: dict[str, dict[str, Any]] = {
     "job": {"type": "string", "pattern": "^[0-9]{1,18}$"},
     "generation": {"type": "string", "pattern": "^[0-9a-f]{1,64}$"},
     "name": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+    "key": {"type": "string", "minLength": 1, "description": "An attribute, as in filters, such as color."},
 }
 
 IDEMPOTENCY_KEY: dict[str, Any] = {
@@ -82,6 +83,7 @@ TABLE = {
 ARRAY = {"type": "array", "items": {"$ref": f"{_REF}Change"}, "minItems": 1}
 SEEN: tuple[str, dict[str, Any]] = ("The caller has it.", {})
 PICTURES = {200: ("The file as it was sent.", {"image/*": IMAGE, "application/octet-stream": IMAGE}), 304: SEEN}
+MAP_BYTES = {200: ("The arrays: docs/api.md describes them.", {"application/octet-stream": IMAGE}), 304: SEEN}
 THUMBNAIL = {200: ("The thumbnail.", {"image/webp": IMAGE}), 304: SEEN}
 
 COMPONENTS: dict[str, dict[str, Any]] = {

@@ -149,3 +149,7 @@ class Path(JsonBody):
     steps: Annotated[int, Field(ge=1, le=MAX_STEPS, description="Products between both.")] = 6
     filter: FilterObject | None = None
     color_weight: Annotated[Finite, Field(ge=0, le=MAX_COLOR_WEIGHT, description=WEIGHT_TOLD)] | None = None
+
+
+class MapOptions(QueryParameters):
+    anew: Annotated[Flag, Field(description="Lay it out anew, whatever has changed.")] = False

@@ -12,6 +12,7 @@ from services.catalog.beside import Beside
 from services.catalog.bringing import Pictures
 from services.catalog.directions import KeptDirections
 from services.catalog.findings import KeptFindings
+from services.catalog.mapping import KeptMap
 from services.catalog.outliers import KeptOutliers
 from services.catalog.reading import Reading
 from services.catalog.space import KeptSpace
@@ -75,6 +76,7 @@ class Keeping(Reading):
             describe=self._describe_findings,
         )
         self.outliers = KeptOutliers(index, self.findings, described=lambda: self.spec, space=self.space.now)
+        self.map = KeptMap(index, self.findings, described=lambda: self.spec, max_version=self.max_version)
 
     def declare(self, attributes: Mapping[str, AttributeKind]) -> dict[str, OtherKinds]:
         """Indexes attributes, so that filters on them are fast and they have facets.

@@ -36,6 +36,7 @@ LITTLE_BUT_LONG = {
     "evaluation": "--per-category 56",
     "navigation": "--per-category 40 --untrained 40",
     "outliers": "--per-category 12 --draws 1",
+    "map": "--per-category 40 --small 600 --large 1700",
     "service": "--lines 400 --images 8 --clients 4 --rounds 1 --side 100 --encoder efficientnet_lite0",
 }
 """Whole commands that load encoders, most of them several times."""

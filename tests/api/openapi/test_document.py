@@ -33,6 +33,7 @@ SEARCH = "/v1/catalogs/{catalog}/search"
 FEED = CATALOG + "/products"
 OF_GENERATIONS = [f"{CATALOG}/generations/{{generation}}/{name}" for name in ("compare", "behind")]
 OF_DIRECTIONS = [f"{CATALOG}/directions/{{name}}", f"{CATALOG}/directions/{{name}}/axis"]
+OF_MAPS = [f"{CATALOG}/map{path}" for path in ("", "/points", "/ids", "/attributes/{key}")]
 EVALUATE = CATALOG + "/evaluate"
 OUTLIERS = CATALOG + "/outliers"
 FACETS = CATALOG + "/facets"
@@ -242,7 +243,7 @@ def test_no_answer_is_outside_the_schema(service: Any) -> None:
     # Otherwise everything was refused, and nothing seen of what is answered. Few feeds made at random are right, and no
     # ID of a generation, name of a direction, label or indexed attribute is.
     by_hand = {f"POST {FEED}", f"POST {EVALUATE}", f"POST {FACETS}", f"DELETE {OF_DIRECTIONS[0]}"}
-    by_hand |= {f"GET {path}" for path in (*OF_GENERATIONS, *OF_DIRECTIONS, OUTLIERS)} | {f"PUT {OUTLIERS}"}
+    by_hand |= {f"GET {path}" for path in (*OF_GENERATIONS, *OF_DIRECTIONS, *OF_MAPS, OUTLIERS)} | {f"PUT {OUTLIERS}"}
     assert operations - by_hand <= answered_well(statuses)
     change = [{"product_id": "sku-1", "image_url": URLS[0]}]
     feed = schema[FEED]["POST"].Case(path_parameters={"catalog": "shoes"}, media_type="application/json", body=change)
@@ -259,6 +260,10 @@ def test_no_answer_is_outside_the_schema(service: Any) -> None:
     asked = schema[EVALUATE]["POST"].Case(path_parameters=parameters, media_type="application/json", body=body)
     assert asked.call_and_validate().status_code == 202
     for path in OF_GENERATIONS:
+        assert schema[path]["GET"].Case(path_parameters=parameters).call_and_validate().status_code == 200
+    service.catalogs.get("shoes").map.make()
+    for path in OF_MAPS:
+        parameters = {"catalog": "shoes", "key": "color"}
         assert schema[path]["GET"].Case(path_parameters=parameters).call_and_validate().status_code == 200
     parameters = {"catalog": "shoes", "name": a_direction(service)}
     for path in OF_DIRECTIONS:

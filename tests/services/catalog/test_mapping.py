@@ -1,0 +1,168 @@
+"""The map of a catalog: stable while products come and go, laid out once, kept with the catalog."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from services import bootstrap, settings
+from services.catalog.catalog import Catalog
+from services.catalog.map import Standing, to_bytes
+from services.catalog.mapping import MAP, NEXT
+from services.catalog.opening import new_spec
+from services.descriptions import AttributeKind
+from services.errors import FindingNotFound, TooFewProducts
+from services.explore.layout import ROUNDS
+from services.failpoints import enabled
+from services.records import Embedding, State
+from services.testing import load_stub
+
+DIM = 1280
+KINDS = ("mug", "sock", "sofa")
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
+    with bootstrap.catalogs(settings.load(data=tmp_path / "data", decode_processes=1), load=load_stub) as catalogs:
+        made = catalogs.create(new_spec("products", "efficientnet_lite0", "random:1", "nearest"))
+        made.declare({"kind": AttributeKind.KEYWORD})
+        yield made
+
+
+def embedding(number: int, kind: int | None = None) -> Embedding:
+    kind = number % len(KINDS) if kind is None else kind
+    middle = np.random.default_rng(kind).normal(size=DIM)
+    features = middle + 0.3 * np.random.default_rng([7, number]).normal(size=DIM)
+    return Embedding(f"p{number}", features.astype(np.float32), {"kind": KINDS[kind], "price": number / 2})
+
+
+def put(catalog: Catalog, embeddings: Iterable[Embedding]) -> None:
+    assert {each.state for each in catalog.put_embeddings(embeddings)} == {State.APPLIED}
+
+
+def places(standing: Standing) -> dict[str, tuple[int, int]]:
+    return {id: (int(x), int(y)) for id, (x, y) in zip(standing.product_ids, standing.points, strict=True)}
+
+
+def test_products_that_stay_keep_their_places_bit_for_bit(catalog: Catalog) -> None:
+    put(catalog, map(embedding, range(60)))
+    made = catalog.map.make()
+    kept = catalog.map.read()
+    # The last bit of a place depends on the machine, so it may be another one on the next.
+    catalog.findings.keep(catalog.map.found(), to_bytes(replace(kept, points=kept.points ^ 1)))
+    before = places(catalog.map.standing())
+    assert (made["version"], made["products"], made["stale"]) == (1, 60, False)
+    assert sorted((each["name"], each["products"]) for each in made["clusters"]) == [(kind, 20) for kind in KINDS]
+
+    put(catalog, map(embedding, range(60, 90)))
+    catalog.remove(["p3", "p4"])
+    catalog.patch("p5", {"price": 7})
+    put(catalog, [embedding(0, kind=1)])
+    assert catalog.map.told()["stale"]
+    made = catalog.map.make()
+    after = places(catalog.map.standing())
+    assert (made["version"], made["products"], made["stale"]) == (1, 88, False)
+    assert before.keys() - after.keys() == {"p3", "p4"}
+    stayed = before.keys() & after.keys() - {"p0", "p5"}
+    assert {id: after[id] for id in stayed} == {id: before[id] for id in stayed}
+    assert after["p0"] != before["p0"]  # it has another vector
+    # It has no image by which it could be known that its vector is the same, so it was placed again.
+    assert np.abs(np.subtract(after["p5"], before["p5"])).max() <= 3
+    kinds = {f"p{number}": number % 3 for number in range(90)} | {"p0": 1}
+    ids, at = list(after), np.array(list(after.values()), float)
+    apart = np.square(at[:, None] - at).sum(axis=-1) + np.eye(len(ids)) * 1e18
+    assert [kinds[ids[row]] for row in apart.argmin(axis=1)] == [kinds[id] for id in ids]
+
+
+def test_a_map_is_laid_out_anew_where_that_is_asked_for_or_the_catalog_has_twice_as_many(catalog: Catalog) -> None:
+    put(catalog, map(embedding, range(20)))
+    first = catalog.map.make()
+    assert catalog.map.make()["version"] == 1
+    again = catalog.map.make(anew=True)
+    assert (first["version"], again["version"]) == (1, 2)
+    put(catalog, map(embedding, range(20, 40)))
+    assert (catalog.map.make()["version"], catalog.map.make()["version"]) == (3, 3)
+    catalog.remove([f"p{number}" for number in range(20)])
+    assert catalog.map.make()["version"] == 4
+
+
+def test_a_layout_is_kept_although_placing_was_interrupted(catalog: Catalog) -> None:
+    put(catalog, map(embedding, range(30)))
+    catalog.map.make()
+    shown = places(catalog.map.standing())
+    put(catalog, map(embedding, range(30, 60)))
+    reports: list[int] = []
+
+    def stop() -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError), enabled("map_laid_out", stop):
+        catalog.map.make(report=lambda done, total: reports.append(done))
+    assert (reports[0], reports[-1]) == (0, ROUNDS)
+    assert [each.name for each in catalog.findings.all()] == [MAP, NEXT]
+    assert places(catalog.map.standing()) == shown
+
+    reports.clear()
+    made = catalog.map.make(report=lambda done, total: reports.append(done))
+    assert min(reports) > ROUNDS and (made["version"], made["products"]) == (2, 60)
+    assert [each.name for each in catalog.findings.all()] == [MAP]
+
+
+def test_a_canceled_layout_leaves_nothing(catalog: Catalog) -> None:
+    put(catalog, map(embedding, range(10)))
+    checks: list[int] = []
+
+    def stop() -> None:
+        checks.append(1)
+        if len(checks) > 100:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        catalog.map.make(check=stop)
+    assert catalog.findings.all() == ()
+    with pytest.raises(FindingNotFound, match="Catalog products has no map yet"):
+        catalog.map.told()
+
+
+def test_an_empty_catalog_has_no_map_and_one_or_two_products_have(catalog: Catalog) -> None:
+    with pytest.raises(TooFewProducts, match="Catalog products has no products"):
+        catalog.map.make()
+    put(catalog, [embedding(0)])
+    assert catalog.map.make()["products"] == 1
+    assert places(catalog.map.standing()) == {"p0": (32768, 32768)}
+    put(catalog, [embedding(1)])
+    catalog.map.make()
+    two = places(catalog.map.standing())
+    assert len(set(two.values())) == 2
+
+
+def test_a_column_has_what_products_have_now_in_the_order_of_the_map(catalog: Catalog) -> None:
+    put(catalog, map(embedding, range(8)))
+    catalog.map.make()
+    ids = catalog.map.standing().product_ids
+    catalog.patch("p2", {"kind": None, "price": "much"})
+    catalog.remove(["p3"])
+    kinds: list[Any] = [KINDS[int(id[1:]) % 3] if id not in ("p2", "p3") else None for id in ids]
+    column = catalog.map.column("kind", ids)
+    assert (column.kind, column.cells(), set(column.values)) == ("keyword", kinds, set(KINDS))
+    texts = catalog.map.column("price", ids)  # one is no number, and it is not declared
+    assert texts.kind == "keyword" and texts.cells()[ids.index("p1")] == "0.5"
+    catalog.patch("p2", {"price": 1e300})
+    numbers = catalog.map.column("price", ids)
+    assert numbers.kind == "number" and np.isnan(numbers.numbers[ids.index("p3")])
+    assert numbers.numbers[ids.index("p2")] == np.finfo(np.float32).max
+    assert catalog.map.column("nothing", ids).cells() == [None] * 8
+
+
+def test_a_map_that_was_lost_is_made_again(catalog: Catalog) -> None:
+    put(catalog, map(embedding, range(5)))
+    catalog.map.make()
+    found = catalog.findings.find(MAP)
+    assert found
+    catalog.findings.keep(found, b"no map")
+    with pytest.raises(FindingNotFound, match="damaged"):
+        catalog.map.told()
+    assert catalog.map.make()["products"] == 5
