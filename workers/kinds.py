@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.catalog.catalog import Catalog
-from workers import directions, evaluations, generations
+from workers import directions, duplicates, evaluations, generations
 from workers.graphs import GRAPH
 from workers.tasks import Do, TaskRun
 
@@ -24,4 +24,5 @@ def kinds(keep_seconds: float) -> Mapping[str, Do]:
         generations.PROMOTE: generations.promote(keep_seconds),
         evaluations.EVALUATE: evaluations.evaluate,
         directions.DIRECTION: directions.learn,
+        duplicates.DUPLICATES: duplicates.look,
     }

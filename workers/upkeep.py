@@ -12,7 +12,7 @@ from services.catalog.generations import Generations
 from services.errors import CatalogNotFound, LedgerUnavailable, LookalikeError
 from services.failpoints import hit
 from services.ledger import Chores
-from workers.graphs import begin_due
+from workers import duplicates, graphs
 from workers.media_gc import collect
 from workers.periodic import Periodic
 from workers.worker import Worker
@@ -30,6 +30,8 @@ class Timings:
     """How long nobody else does the chores after a turn."""
     graphs: float = 60.0
     """Between two looks at which search graphs are due."""
+    scans: float = 60.0
+    """Between two looks at which scans are due."""
     sweep: float = 600.0
     """Between two turns of the chores that may take long."""
     silent: float = 300.0
@@ -71,6 +73,7 @@ class Upkeep:
         self._timings = timings
         self._slow_seconds = slow_seconds
         self._looked = -math.inf
+        self._scanned = -math.inf
         self._swept = -math.inf
         self._thread = Periodic("upkeep", self.tend, every=min(timings.every, worker.claims.lease / 3))
 
@@ -97,6 +100,9 @@ class Upkeep:
         if self._slow_seconds and now - self._looked >= self._timings.graphs:
             self._looked = now
             self._begin_graphs()
+        if now - self._scanned >= self._timings.scans:
+            self._scanned = now
+            self._begin_scans()
 
     def _sweep(self) -> None:
         self._chores.reap(self._timings.silent)
@@ -116,12 +122,24 @@ class Upkeep:
     def _begin_graphs(self) -> None:
         for spec in self._catalogs.specs():
             try:
-                if begin_due(self._catalogs.get(spec.name), self._chores, self._slow_seconds):
+                if graphs.begin_due(self._catalogs.get(spec.name), self._chores, self._slow_seconds):
                     log.info("the search graph of a catalog will be built", catalog=spec.name)
             except LedgerUnavailable:
                 raise
             except LookalikeError as error:
                 log.warning("a search graph is not looked at", catalog=spec.name, code=error.code, reason=str(error))
+
+    def _begin_scans(self) -> None:
+        for spec in self._catalogs.specs():
+            if not any(each.name == duplicates.DUPLICATES for each in spec.findings):
+                continue
+            try:
+                if duplicates.begin_due(self._catalogs.get(spec.name), self._chores):
+                    log.info("a catalog will be looked through for new duplicates", catalog=spec.name)
+            except LedgerUnavailable:
+                raise
+            except LookalikeError as error:
+                log.warning("duplicates are not looked for", catalog=spec.name, code=error.code, reason=str(error))
 
     def _is_there(self, catalog_id: str) -> bool:
         try:

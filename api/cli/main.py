@@ -16,6 +16,7 @@ COMMANDS = {
     "directions": "directions",
     "axis": "axis",
     "path": "path",
+    "duplicates": "duplicates",
     "show": "products",
     "facets": "facets",
     "remove": "products",

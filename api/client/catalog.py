@@ -10,6 +10,7 @@ from typing import Any, Unpack
 from api.client.changes import Removals
 from api.client.connection import Client
 from api.client.directions import RemoteDirections
+from api.client.duplicates import RemoteDuplicates
 from api.client.feed import Feed, Sync
 from api.client.queries import Queries
 from api.client.tasks import done_task
@@ -73,6 +74,7 @@ class RemoteCatalog:
         self._removals = Removals(client, self._path, timings)
         self._queries = Queries(client, self._path, LOAD_SECONDS)
         self.directions = RemoteDirections(client, self._path, lambda: self.spec.features, timings)
+        self.duplicates = RemoteDuplicates(client, self._path, timings)
         self._timings = timings
 
     @property

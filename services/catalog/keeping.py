@@ -11,7 +11,9 @@ from services.catalog.background import Background, attempt
 from services.catalog.beside import Beside
 from services.catalog.bringing import Pictures
 from services.catalog.directions import KeptDirections
+from services.catalog.duplicates import KeptDuplicates
 from services.catalog.findings import KeptFindings
+from services.catalog.picture_sizes import PictureSizes
 from services.catalog.reading import Reading
 from services.catalog.space import KeptSpace
 from services.catalog.tombstones import purge, read_tombstones
@@ -72,6 +74,11 @@ class Keeping(Reading):
             intake.media,
             described=lambda: self._renew().spec,
             describe=self._describe_findings,
+        )
+        self.duplicates = KeptDuplicates(
+            *(index, self.findings, PictureSizes(intake)),
+            described=lambda: self.spec,
+            space=self.space.now,
         )
 
     def declare(self, attributes: Mapping[str, AttributeKind]) -> dict[str, OtherKinds]:
