@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from duplicates_tables import duplicates_tables
 from navigation_tables import navigation_tables
 from plots import plot_costs, plot_table
 from tables import Line, Result, Table, tables
@@ -53,6 +54,10 @@ def page(text: str, results: Mapping[str, Result]) -> str:
     if navigation := results.get("navigation"):
         blocks |= navigation_tables(navigation)
         blocks["navigation-machine"] = f"Measured on {described(navigation['machine'])}."
+    if duplicates := results.get("duplicates"):
+        blocks |= duplicates_tables(duplicates)
+        seen = described(duplicates["machine"])
+        blocks["duplicates-found"] += f"\n\nMeasured on {seen}."
     blocks["machine"] = "\n".join(machines(results))
 
     def filled(match: re.Match[str]) -> str:

@@ -35,6 +35,7 @@ OPTIONS = {
     "service": ("--lines 20000 --images 64 --rounds 1", "--images 600 --rounds 2"),
     "evaluation": ("--per-category 60", ""),
     "navigation": ("--per-category 60 --untrained 40", ""),
+    "duplicates": ("--per-category 34", ""),
     "scaling": ("--workers 1 2 --batches 8 --rounds 1", "--rounds 2"),
     "tuned": ("--rounds 1 --seconds 1 --batch 16", ""),
     "tuned_folder": ("--old 54 --new 36 --rounds 1", ""),

@@ -35,6 +35,7 @@ LITTLE_BUT_LONG = {
     "tuned_folder": "--old 4 --new 2 --rounds 1",
     "evaluation": "--per-category 56",
     "navigation": "--per-category 40 --untrained 40",
+    "duplicates": "--per-category 12 --copies 12 --variants 12",
     "service": "--lines 400 --images 8 --clients 4 --rounds 1 --side 100 --encoder efficientnet_lite0",
 }
 """Whole commands that load encoders, most of them several times."""
