@@ -84,7 +84,7 @@ def test_a_part_a_border_a_sign_and_another_light_make_near_duplicates(seed: int
     image = drawn(seed)
     first = hashed(encoded(image, "PNG"))
     signed = image.copy()
-    ImageDraw.Draw(signed).rectangle((0, 0, 80, 40), "black")
+    ImageDraw.Draw(signed).rectangle((0, 0, 50, 25), "gray")
     copies = {
         "part": image.crop((10, 6, 474, 474)),
         "border": ImageOps.expand(image, 8, "gray"),
