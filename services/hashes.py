@@ -26,10 +26,12 @@ Cells = npt.NDArray[np.float64]
 CELLS = 8
 """Cells of the grid on a side, and bits of the DCT hash on one."""
 
-NEAR_BITS = 16
-NEAR_COLORS = 3.25
-"""In how many bits near-duplicates differ at most, and by how much their colors do: see `color_distance`. Measured on
-planted copies: a mirror image and another color are none."""
+NEAR_BITS = 20
+"""In how many bits near-duplicates differ at most."""
+NEAR_COLORS, NEAR_SHARE = 2.5, 0.3
+"""By how much the colors of near-duplicates differ at most, see `color_distance`: so much, or so much of how far the
+cells of the picture are from its mean color, if that is more. A mirror image and another color are none (how
+they were chosen is in docs/decisions.md)."""
 CROPS = (1.0, 0.95, 0.9)
 """What of either side of a picture may be left in a copy, or of a copy inside its border."""
 CONTRAST = (0.75, 4 / 3)
@@ -60,7 +62,9 @@ def color_grid(hash: str) -> npt.NDArray[np.float64]:
 
 def are_near_duplicates(one: str, other: str) -> bool:
     """Whether two perceptual hashes are those of the same picture, but for how it is stored, sized, bordered or lit."""
-    return dct_distance(one, other) <= NEAR_BITS and color_distance(one, other) <= NEAR_COLORS
+    if dct_distance(one, other) > NEAR_BITS:
+        return False
+    return color_distance(one, other) <= max(NEAR_COLORS, NEAR_SHARE * max(_spread(one), _spread(other)))
 
 
 # Many products may have one picture.
@@ -80,6 +84,13 @@ def color_distance(one: str, other: str) -> float:
 @lru_cache(4096)
 def _bits(hash: str) -> int:
     return int.from_bytes(base64.b64decode(hash)[:8], "big")
+
+
+@lru_cache(1024)
+def _spread(hash: str) -> float:
+    """How far the cells of a picture are from its mean color, on average."""
+    cells = color_grid(hash).reshape(CELLS**2, 3)
+    return float(np.linalg.norm(cells - cells.mean(axis=0), axis=1).mean())
 
 
 def _least(parts: npt.NDArray[np.float64], wanted: Cells) -> float:

@@ -86,10 +86,10 @@ def test_a_part_a_border_a_sign_and_another_light_make_near_duplicates(seed: int
     signed = image.copy()
     ImageDraw.Draw(signed).rectangle((0, 0, 50, 25), "gray")
     copies = {
-        "part": image.crop((10, 6, 474, 474)),
-        "border": ImageOps.expand(image, 8, "gray"),
+        "part": image.crop((12, 8, 468, 468)),
+        "border": ImageOps.expand(image, 14, "black"),
         "sign": signed,
-        "light": ImageEnhance.Brightness(image).enhance(0.85),
+        "light": ImageEnhance.Brightness(image).enhance(0.8),
     }
     far = [
         name
