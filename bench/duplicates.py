@@ -31,7 +31,7 @@ from services.encoders import networks, recipes
 from services.encoders.tuned.learned import learned
 from services.explore.bootstrap import estimates
 from services.explore.decisions import Decisions
-from services.explore.duplicates import PERCENTILE, Component, components, links, pair
+from services.explore.duplicates import PERCENTILE, Component, components, kind_of, links, pair
 from services.hashes import sha256_of
 from services.images.decoder import decode_hashed
 from services.index.vector_index import VectorIndex
@@ -140,10 +140,22 @@ def figures(index: VectorIndex, found: Planted, features: Features) -> dict[str,
     ]
     return {
         **judged(groups, found),
+        "confirmed": confirmed(index, found),
         "groups": len(groups),
         "percentiles_of_copies": [space.percentile(float(each), FORM) for each in np.quantile(scores, [0, 0.05, 0.5])],
         "tried": tried,
     }
+
+
+def confirmed(index: VectorIndex, found: Planted) -> dict[str, float]:
+    """Of each kind the share of copies that hashes alone confirm: what is not found beyond these was no candidate."""
+    shares: dict[str, list[bool]] = {kind: [] for kind in COPIES}
+    for name, source in found.copies.items():
+        one, other = index.get([name, source])
+        assert one is not None and other is not None
+        hashes = (Hashes(each.image, each.perceptual) for each in (one, other))
+        shares[found.kinds[name]].append(kind_of(*hashes) is not None)
+    return {kind: round(float(np.mean(marks)), 4) for kind, marks in shares.items()}
 
 
 def linked(every: dict[str, list[Match]], found: Planted, lowest: float) -> Any:

@@ -92,4 +92,5 @@ def test_upkeep_leaves_a_scan_that_somebody_has_interrupted(filled: Shop) -> Non
 
     with pytest.raises(StopIteration):
         filled.catalog.duplicates.look(check=check)
+    put(filled, product("new", 5))
     assert tend(filled, filled.worker()) == [] and not filled.catalog.duplicates.page().complete

@@ -188,6 +188,14 @@ def test_a_later_scan_looks_for_what_is_new_and_finds_what_one_from_the_beginnin
     assert found_anew(catalog) == incremental
 
 
+def test_a_new_placeholder_is_found_to_be_near_to_what_was_looked_for_before(catalog: Catalog) -> None:
+    """Given more copies of a new picture than a search ever asks for, I expect the older picture that is near it."""
+    catalog.duplicates.look()
+    put(catalog, *(product(f"many-{n}", 30, 1) for n in range(210)))
+    catalog.duplicates.look()
+    assert [each.products for each in catalog.duplicates.page(placeholder=True).groups] == [211, 61]
+
+
 def test_what_has_gone_or_changed_since_is_left_out_before_the_next_scan(catalog: Catalog) -> None:
     catalog.duplicates.look()
     put(catalog, product("near-b", 500))

@@ -7,7 +7,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.errors import DataCorrupt
@@ -102,6 +102,16 @@ def cases(draw: st.DrawFn) -> tuple[Pictures, Pairs, Decisions]:
     return pictures, pairs, Decisions(decided)
 
 
+TOLD_APART = Decided("x", "distinct", "same_bytes", {"p0": PICTURES[0], "p1": PICTURES[0]}, (), "now")
+
+
+@example(
+    (
+        {PICTURES[0]: ["p0", "p1"], PICTURES[1]: ["p2"]},
+        {(PICTURES[0], PICTURES[1]): "near_duplicate"},
+        Decisions([TOLD_APART]),
+    )
+)
 @given(cases())
 def test_few_links_make_the_groups_that_all_links_make(case: tuple[Pictures, Pairs, Decisions]) -> None:
     found = components(links(*case))
