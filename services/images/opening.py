@@ -97,7 +97,9 @@ def upright_size(data: bytes, limits: Limits) -> tuple[int, int]:
     name = kind.removeprefix("image/").upper().replace("HEIC", "HEIF")
     with Image.open(BytesIO(data), formats=(name,)) as image:
         width, height = image.size
-        return (height, width) if _orientation(image) in SIDEWAYS else (width, height)
+        # Of a TIFF Pillow tells the size that it has upright.
+        is_turned = kind != "image/tiff" and _orientation(image) in SIDEWAYS
+        return (height, width) if is_turned else (width, height)
 
 
 def _jpeg(data: bytes, limits: Limits, draft: int | None) -> Image.Image:
