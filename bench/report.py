@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from duplicates_tables import duplicates_tables
 from map_tables import map_tables
 from navigation_tables import navigation_tables
 from outliers_tables import outliers_tables
@@ -60,6 +61,10 @@ def page(text: str, results: Mapping[str, Result]) -> str:
     if found := results.get("map"):
         blocks |= map_tables(found)
         blocks["map-machine"] = f"Measured on {described(found['machine'])}."
+    if duplicates := results.get("duplicates"):
+        blocks |= duplicates_tables(duplicates)
+        seen = described(duplicates["machine"])
+        blocks["duplicates-found"] += f"\n\nMeasured on {seen}."
     blocks["machine"] = "\n".join(machines(results))
 
     def filled(match: re.Match[str]) -> str:

@@ -37,6 +37,7 @@ OPTIONS = {
     "navigation": ("--per-category 60 --untrained 40", ""),
     "outliers": ("--per-category 20 --draws 1", ""),
     "map": ("--per-category 60 --small 1000 --large 5000", ""),
+    "duplicates": ("--per-category 34", ""),
     "scaling": ("--workers 1 2 --batches 8 --rounds 1", "--rounds 2"),
     "tuned": ("--rounds 1 --seconds 1 --batch 16", ""),
     "tuned_folder": ("--old 54 --new 36 --rounds 1", ""),

@@ -175,6 +175,10 @@ class DecisionsNotFound(NotFound):
     code = "decisions_not_found"
 
 
+class GroupNotFound(NotFound):
+    code = "group_not_found"
+
+
 class JobNotFound(NotFound):
     code = "job_not_found"
 

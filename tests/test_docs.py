@@ -262,7 +262,9 @@ def test_every_command_of_the_quickstart_works_as_written(terminal: Terminal) ->
         if "directions learn" in block:
             # The page that says more of it asks the same catalog.
             shown = [terminal.run(each) for each in blocks_of(ROOT / "docs" / "navigation.md")]
-            assert len(shown) == 3 and all((terminal.folder / f"{name}.html").exists() for name in ("axis", "path"))
+            assert len(shown) == 4 and all(
+                (terminal.folder / f"{name}.html").exists() for name in ("axis", "path", "duplicates")
+            )
         if "feed.ndjson" in block:
             job = _finished(json.loads(out.splitlines()[0].partition("}")[0] + "}")["id"])
             check_the_feed_is_what_the_page_says(job)

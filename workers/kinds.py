@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.catalog.catalog import Catalog
-from workers import directions, evaluations, generations, maps, outliers
+from workers import directions, duplicates, evaluations, generations, maps, outliers
 from workers.graphs import GRAPH
 from workers.tasks import Do, TaskRun
 
@@ -26,4 +26,5 @@ def kinds(keep_seconds: float) -> Mapping[str, Do]:
         directions.DIRECTION: directions.learn,
         outliers.OUTLIERS: outliers.look,
         maps.MAP: maps.make,
+        duplicates.DUPLICATES: duplicates.look,
     }

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import structlog
 
+from services.catalog.catalog import Catalog
 from services.catalog.catalogs import Catalogs
 from services.catalog.generations import Generations
-from services.catalog.mapping import MAP
+from services.descriptions import CatalogSpec
 from services.errors import CatalogNotFound, LedgerUnavailable, LookalikeError
 from services.failpoints import hit
 from services.ledger import Chores
-from workers import maps
-from workers.graphs import begin_due
+from workers import duplicates, graphs, maps
 from workers.media_gc import collect
 from workers.periodic import Periodic
 from workers.worker import Worker
@@ -30,8 +30,8 @@ class Timings:
     """Between two turns, or less where leases are short."""
     lead: float = 5.0
     """How long nobody else does the chores after a turn."""
-    graphs: float = 60.0
-    """Between two looks at which search graphs and maps are due."""
+    due: float = 60.0
+    """Between two looks at which tasks are due that nobody asked for."""
     sweep: float = 600.0
     """Between two turns of the chores that may take long."""
     silent: float = 300.0
@@ -96,11 +96,10 @@ class Upkeep:
         if now - self._swept >= self._timings.sweep:
             self._swept = now
             self._sweep()
-        if now - self._looked >= self._timings.graphs:
+        if now - self._looked >= self._timings.due:
             self._looked = now
-            if self._slow_seconds:
-                self._begin_graphs()
-            self._begin_maps()
+            for spec in self._catalogs.specs():
+                self._begin_due(spec)
 
     def _sweep(self) -> None:
         self._chores.reap(self._timings.silent)
@@ -117,28 +116,25 @@ class Upkeep:
         ):
             log.info("originals that nothing needs are gone", count=count)
 
-    def _begin_graphs(self) -> None:
-        for spec in self._catalogs.specs():
-            try:
-                if begin_due(self._catalogs.get(spec.name), self._chores, self._slow_seconds):
-                    log.info("the search graph of a catalog will be built", catalog=spec.name)
-            except LedgerUnavailable:
-                raise
-            except LookalikeError as error:
-                log.warning("a search graph is not looked at", catalog=spec.name, code=error.code, reason=str(error))
+    def _begin_due(self, spec: CatalogSpec) -> None:
+        """Begins the tasks of a catalog that are due, of what it has: where there is nothing, it need not be opened."""
+        found = {each.name for each in spec.findings}
+        if self._slow_seconds:
+            self._begin(spec, graphs.GRAPH, lambda catalog: graphs.begin_due(catalog, self._chores, self._slow_seconds))
+        if maps.MAP in found:
+            self._begin(spec, maps.MAP, lambda catalog: maps.begin_due(catalog, self._chores))
+        if duplicates.DUPLICATES in found:
+            self._begin(spec, duplicates.DUPLICATES, lambda catalog: duplicates.begin_due(catalog, self._chores))
 
-    def _begin_maps(self) -> None:
-        for spec in self._catalogs.specs():
-            # Where there is none, the catalog need not be opened.
-            if all(each.name != MAP for each in spec.findings):
-                continue
-            try:
-                if maps.begin_due(self._catalogs.get(spec.name), self._chores):
-                    log.info("the map of a catalog will be brought up to date", catalog=spec.name)
-            except LedgerUnavailable:
-                raise
-            except LookalikeError as error:
-                log.warning("a map is not looked at", catalog=spec.name, code=error.code, reason=str(error))
+    def _begin(self, spec: CatalogSpec, kind: str, begin: Callable[[Catalog], bool]) -> None:
+        try:
+            if begin(self._catalogs.get(spec.name)):
+                log.info("a task that is due is begun", catalog=spec.name, kind=kind)
+        except LedgerUnavailable:
+            raise
+        except LookalikeError as error:
+            told = {"code": error.code, "reason": str(error)}
+            log.warning("whether a task is due is not known", catalog=spec.name, kind=kind, **told)
 
     def _is_there(self, catalog_id: str) -> bool:
         try:

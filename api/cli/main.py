@@ -18,6 +18,7 @@ COMMANDS = {
     "path": "path",
     "outliers": "outliers",
     "map": "map",
+    "duplicates": "duplicates",
     "show": "products",
     "facets": "facets",
     "remove": "products",

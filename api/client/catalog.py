@@ -10,6 +10,7 @@ from typing import Any, Unpack
 from api.client.changes import Removals
 from api.client.connection import Client
 from api.client.directions import RemoteDirections
+from api.client.duplicates import RemoteDuplicates
 from api.client.feed import Feed, Sync
 from api.client.maps import RemoteMap
 from api.client.outliers import RemoteOutliers
@@ -77,6 +78,7 @@ class RemoteCatalog:
         self.directions = RemoteDirections(client, self._path, lambda: self.spec.features, timings)
         self.outliers = RemoteOutliers(client, self._path, timings)
         self.map = RemoteMap(client, self._path, timings)
+        self.duplicates = RemoteDuplicates(client, self._path, timings)
         self._timings = timings
 
     @property

@@ -40,6 +40,11 @@ def direction_path(catalog: str, name: str) -> str:
     return f"{catalog}/directions/{_segment(name)}"
 
 
+def group_path(catalog: str, group: str) -> str:
+    """The path of a group of duplicates under that of its catalog."""
+    return f"{catalog}/duplicates/{_segment(group)}"
+
+
 def to_spec(catalog: Mapping[str, Any]) -> CatalogSpec:
     """A catalog as the API describes it; `id` and `generation` are the service's own and empty here."""
     names = ("name", "encoder", "weights", "resample", "features", "dim", "fingerprint", "created_at", "quantization")

@@ -228,7 +228,9 @@ class Comparison(JsonAnswer):
 
 
 class Task(JsonAnswer):
-    kind: Annotated[str, Field(description="What is done: graph, reindex, promote, evaluate, or direction:NAME.")]
+    kind: Annotated[
+        str, Field(description="What is done: graph, reindex, promote, evaluate, duplicates, or direction:NAME.")
+    ]
     parameters: dict[str, Any]
     done: Annotated[Count, Field(description="How far it is, mostly in products.")]
     total: Annotated[Count | None, Field(description="null: not known.")]

@@ -11,9 +11,11 @@ from services.catalog.background import Background, attempt
 from services.catalog.beside import Beside
 from services.catalog.bringing import Pictures
 from services.catalog.directions import KeptDirections
+from services.catalog.duplicates import KeptDuplicates
 from services.catalog.findings import KeptFindings
 from services.catalog.mapping import KeptMap
 from services.catalog.outliers import KeptOutliers
+from services.catalog.picture_sizes import PictureSizes
 from services.catalog.reading import Reading
 from services.catalog.space import KeptSpace
 from services.catalog.tombstones import purge, read_tombstones
@@ -77,6 +79,11 @@ class Keeping(Reading):
         )
         self.outliers = KeptOutliers(index, self.findings, described=lambda: self.spec, space=self.space.now)
         self.map = KeptMap(index, self.findings, described=lambda: self.spec, max_version=self.max_version)
+        self.duplicates = KeptDuplicates(
+            *(index, self.findings, PictureSizes(intake)),
+            described=lambda: self.spec,
+            space=self.space.now,
+        )
 
     def declare(self, attributes: Mapping[str, AttributeKind]) -> dict[str, OtherKinds]:
         """Indexes attributes, so that filters on them are fast and they have facets.

@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from services.explore.duplicates import CANDIDATES, KINDS, PERCENTILE, Kind, kind_of
+import numpy as np
+
+from services.explore.duplicates import CANDIDATES, KINDS, MOST_CANDIDATES, PERCENTILE, Kind, identity, kind_of
 from services.index.vector_index import VectorIndex
 from services.query.likeness import Hashes
 from services.query.space import Form, Space
@@ -11,6 +14,8 @@ from services.records import Neighbor, Vector
 
 FORM = Form((1.0,), centered=False)
 """A picture is compared as it is stored, as `Catalog.search` does."""
+SAME = 0.9999
+"""The score from which on two vectors are those of the same picture, but for how they are stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +26,28 @@ class Match:
     neighbor: Neighbor
 
 
+@lru_cache(4)
 def lowest(space: Space | None) -> float:
     """The score below which two products of a generation are no candidates, -1..1; -1 where it has too few products to
-    know."""
-    return -1.0 if space is None else space.min_score(PERCENTILE, FORM)
+    know.
+
+    Random pairs are those of different pictures: where a tenth of all products have the same one, one pair of a hundred
+    is as alike as can be, and nothing would be more alike than 99% of them.
+    """
+    if space is None:
+        return -1.0
+    alike = np.tril(space.references @ space.references.T, -1).max(axis=1) > SAME
+    different = space.references[~alike]
+    if len(different) < 2:
+        return -1.0
+    return Space(space.products, space.mean, different).min_score(PERCENTILE, FORM)
 
 
 def matches(
     index: VectorIndex, vector: Vector, wanted: Hashes, lowest: float, *, exclude: Sequence[str] = ()
 ) -> list[Match]:
-    """The duplicates of a picture among the nearest `CANDIDATES` products: by kind, then the nearest first.
+    """The duplicates of a picture among the nearest `CANDIDATES` products, or `MOST_CANDIDATES` where those are copies
+    of few pictures: by kind, then the nearest first.
 
     Args:
         index: Where the products are.
@@ -42,8 +59,14 @@ def matches(
     Raises `IndexUnavailable`.
     """
     found = index.search(vector, limit=CANDIDATES, min_score=lowest, exclude=exclude)
+    if len(found) == CANDIDATES and _pictures(found) <= CANDIDATES // 2:
+        found = index.search(vector, limit=MOST_CANDIDATES, min_score=lowest, exclude=exclude)
     confirmed = [(kind_of(Hashes(each.image, each.perceptual), wanted), each) for each in found]
     return sorted(
         (Match(kind, each) for kind, each in confirmed if kind),
         key=lambda match: (KINDS.index(match.kind), -match.neighbor.score),
     )
+
+
+def _pictures(found: Sequence[Neighbor]) -> int:
+    return len({identity(each.image, each.perceptual) for each in found})

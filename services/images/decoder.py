@@ -21,7 +21,7 @@ from services.errors import ImageError
 from services.images.colors import over_white
 from services.images.faults import damaged
 from services.images.limits import Limits
-from services.images.opening import upright
+from services.images.opening import upright, upright_size
 from services.images.perceptual import perceptual_hash
 from services.images.processes import Children, out_of_memory
 from services.records import Pixels
@@ -51,6 +51,9 @@ class Decoder:
 
     def submit_thumbnail(self, data: bytes) -> Future[bytes]:
         return self._children.submit(thumbnail, data, self._limits)
+
+    def submit_size(self, data: bytes) -> Future[tuple[int, int]]:
+        return self._children.submit(size, data, self._limits)
 
     def close(self) -> None:
         """Cancels waiting and running tasks and ends all children."""
@@ -94,6 +97,12 @@ def thumbnail(data: bytes, limits: Limits) -> bytes:
         out = BytesIO()
         image.save(out, "WEBP", quality=80)
         return out.getvalue()
+
+
+def size(data: bytes, limits: Limits) -> tuple[int, int]:
+    """Width and height of an image in pixels, upright; its pixels are not decoded. Raises `ImageError`."""
+    with _faults():
+        return upright_size(data, limits)
 
 
 def _pixels(image: Image.Image, form: Form) -> Pixels:

@@ -150,6 +150,11 @@ class Intake:
         with self._closing(), self._budget.hold(len(data), urgent=True):
             return self.decoder.submit_thumbnail(data).result()
 
+    def size(self, data: bytes) -> tuple[int, int]:
+        """Width and height of an image in pixels, as `thumbnail` takes it."""
+        with self._closing(), self._budget.hold(len(data), urgent=True):
+            return self.decoder.submit_size(data).result()
+
     def _take(
         self,
         source: ImageSource,

@@ -31,6 +31,9 @@ TRANSPOSITIONS = {
     8: Image.Transpose.ROTATE_90,
 }
 
+SIDEWAYS = (5, 6, 7, 8)
+"""Orientations that swap width and height."""
+
 
 def upright(data: bytes, limits: Limits, draft: int | None = None) -> Image.Image:
     """The image upright, with 8 bits a channel; its ICC profile, if any, is `info["icc_profile"]`.
@@ -62,10 +65,7 @@ def upright(data: bytes, limits: Limits, draft: int | None = None) -> Image.Imag
             limits.check_pixels(*webp.size(reduced))
             image = Image.open(BytesIO(reduced), formats=("WEBP",))
         case "image/avif":
-            # libavif refuses the picture where EXIF is damaged, which says nothing of one: `irot` and `imir` turn it.
-            # Pillow knows the format by the first of the brands that the file names.
-            branded = data[:8] + b"avif" + data[12:]
-            image = Image.open(BytesIO(EXIF_OF_AVIF.sub(rb"\1free", branded)), formats=("AVIF",))
+            image = Image.open(BytesIO(_plain_avif(data)), formats=("AVIF",))
         case "image/gif":
             image = _gif(data, limits)
         case _:
@@ -73,6 +73,33 @@ def upright(data: bytes, limits: Limits, draft: int | None = None) -> Image.Imag
     limits.check_pixels(*image.size)
     image.load()
     return eight_bits(_turned(image))
+
+
+def upright_size(data: bytes, limits: Limits) -> tuple[int, int]:
+    """Width and height of what `upright` gives, by the header alone. Raises as `upright` does."""
+    limits.check_bytes(len(data))
+    Image.MAX_IMAGE_PIXELS = None
+    kind = media_type(data)
+    match kind:
+        case None:
+            raise ImageUnsupported(not_an_image(data))
+        case "image/jpeg":
+            data = jpeg.reduced(data)
+        case "image/png":
+            data = png.reduced(data).data
+        case "image/webp":
+            data = webp.reduced(data)
+            limits.check_pixels(*webp.size(data))
+        case "image/avif":
+            data = _plain_avif(data)
+        case "image/heic":
+            data = _plain_heic(data)
+    name = kind.removeprefix("image/").upper().replace("HEIC", "HEIF")
+    with Image.open(BytesIO(data), formats=(name,)) as image:
+        width, height = image.size
+        # Of a TIFF Pillow tells the size that it has upright.
+        is_turned = kind != "image/tiff" and _orientation(image) in SIDEWAYS
+        return (height, width) if is_turned else (width, height)
 
 
 def _jpeg(data: bytes, limits: Limits, draft: int | None) -> Image.Image:
@@ -130,12 +157,23 @@ def _gif(data: bytes, limits: Limits) -> Image.Image:
     return framed
 
 
-def _heic(data: bytes, limits: Limits) -> Image.Image:
+def _plain_avif(data: bytes) -> bytes:
+    # libavif refuses the picture where EXIF is damaged, which says nothing of one: `irot` and `imir` turn it.
+    # Pillow knows the format by the first of the brands that the file names.
+    return EXIF_OF_AVIF.sub(rb"\1free", data[:8] + b"avif" + data[12:])
+
+
+def _plain_heic(data: bytes) -> bytes:
+    """A HEIC as Pillow opens it, which can from now on."""
     import pi_heif
 
     # One thread: there is one process for each processor.
     pi_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
-    image = Image.open(BytesIO(data[:8] + b"heic" + data[12:]), formats=("HEIF",))
+    return data[:8] + b"heic" + data[12:]
+
+
+def _heic(data: bytes, limits: Limits) -> Image.Image:
+    image = Image.open(BytesIO(_plain_heic(data)), formats=("HEIF",))
     limits.check_pixels(*image.size)
     image.load()
     return image
@@ -152,12 +190,17 @@ def _bmp(data: bytes) -> Image.Image:
 
 
 def _turned(image: Image.Image) -> Image.Image:
+    method = TRANSPOSITIONS.get(_orientation(image) or 1)
+    return image if method is None else image.transpose(method)
+
+
+def _orientation(image: Image.Image) -> int | None:
+    """What EXIF says of how an image is turned."""
     # Pillow takes the orientation from XMP where EXIF has none; browsers do not.
     image.info.pop("xmp", None)
     try:
-        orientation = image.getexif().get(ORIENTATION, 1)
+        found: int | None = image.getexif().get(ORIENTATION)
     except (SyntaxError, ValueError, TypeError, LookupError, OSError, struct.error):
         # Damaged metadata in an otherwise valid image.
-        return image
-    method = TRANSPOSITIONS.get(orientation)
-    return image if method is None else image.transpose(method)
+        return None
+    return found

@@ -37,6 +37,7 @@ LITTLE_BUT_LONG = {
     "navigation": "--per-category 40 --untrained 40",
     "outliers": "--per-category 12 --draws 1",
     "map": "--per-category 40 --small 600 --large 1700",
+    "duplicates": "--per-category 12 --copies 12 --variants 12",
     "service": "--lines 400 --images 8 --clients 4 --rounds 1 --side 100 --encoder efficientnet_lite0",
 }
 """Whole commands that load encoders, most of them several times."""

@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from duplicates_tables import duplicates_tables
 from navigation_tables import navigation_tables
 from plots import plot_costs, plot_table
 from report import MODELS, NAVIGATION, PAGE, PLOTS, RESULTS, cells, markdown, page, read
@@ -19,6 +20,7 @@ def test_every_bench_has_a_full_result_and_the_page_is_what_they_say() -> None:
         assert path.read_text() == page(path.read_text(), results), again
     assert all(f"<!-- table by-{each['label']} -->" in MODELS.read_text() for each in results["evaluation"]["labels"])
     assert all(f"<!-- table {name} -->" in NAVIGATION.read_text() for name in navigation_tables(results["navigation"]))
+    assert all(f"<!-- table {name} -->" in NAVIGATION.read_text() for name in duplicates_tables(results["duplicates"]))
     for table in tables(results):
         assert f"<!-- table {table.name} -->" in PAGE.read_text()
         assert f"performance/{table.name}.svg" in PAGE.read_text()

@@ -191,11 +191,15 @@ def test_every_file_has_an_outcome_within_the_limits(
     with Decoder(1, given.decode_timeout, given.decode_memory, limits) as decoder:
         as_pixels = partial(decoder.submit_hashed, form=Form(299, "bicubic"))
         for name, data in files(rng, count):
-            for submit in (as_pixels, decoder.submit_thumbnail):
+            for submit in (as_pixels, decoder.submit_thumbnail, decoder.submit_size):
                 began = time.monotonic()
                 try:
                     made = submit(data).result()
-                    assert isinstance(made, bytes) or (made[0].shape == (299, 299, 3) and PERCEPTUAL.fullmatch(made[1]))
+                    assert (
+                        isinstance(made, bytes)
+                        or isinstance(made[0], int)
+                        or (made[0].shape == (299, 299, 3) and PERCEPTUAL.fullmatch(made[1]))
+                    )
                     outcomes["made"] += 1
                 except ImageError as error:
                     assert str(error).endswith((".", "_BYTES.", "_PIXELS.", "_MEMORY.", "_TIMEOUT."))
@@ -206,7 +210,7 @@ def test_every_file_has_an_outcome_within_the_limits(
     record_property("outcomes", dict(outcomes))
     record_property("slowest", slowest)
     record_property("most memory", largest)
-    assert sound.shape == (299, 299, 3) and sum(outcomes.values()) == 2 * count
+    assert sound.shape == (299, 299, 3) and sum(outcomes.values()) == 3 * count
     # The parent's clock and the child's end take a moment more.
     assert slowest[0] <= SECONDS + 0.5 and largest[0] <= MEMORY
     assert {"made", "image_corrupt", "image_unsupported", "image_too_many_pixels"} <= outcomes.keys()

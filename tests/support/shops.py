@@ -38,6 +38,7 @@ class Lent:
         self.submit = decoder.submit
         self.submit_hashed = decoder.submit_hashed
         self.submit_thumbnail = decoder.submit_thumbnail
+        self.submit_size = decoder.submit_size
 
     def close(self) -> None:
         """Closes nothing."""

@@ -34,6 +34,8 @@ FEED = CATALOG + "/products"
 OF_GENERATIONS = [f"{CATALOG}/generations/{{generation}}/{name}" for name in ("compare", "behind")]
 OF_DIRECTIONS = [f"{CATALOG}/directions/{{name}}", f"{CATALOG}/directions/{{name}}/axis"]
 OF_MAPS = [f"{CATALOG}/map{path}" for path in ("", "/points", "/ids", "/attributes/{key}")]
+DUPLICATES = f"{CATALOG}/duplicates"
+DECISION = f"{DUPLICATES}/{{group}}/decision"
 EVALUATE = CATALOG + "/evaluate"
 OUTLIERS = CATALOG + "/outliers"
 FACETS = CATALOG + "/facets"
@@ -244,6 +246,7 @@ def test_no_answer_is_outside_the_schema(service: Any) -> None:
     # ID of a generation, name of a direction, label or indexed attribute is.
     by_hand = {f"POST {FEED}", f"POST {EVALUATE}", f"POST {FACETS}", f"DELETE {OF_DIRECTIONS[0]}"}
     by_hand |= {f"GET {path}" for path in (*OF_GENERATIONS, *OF_DIRECTIONS, *OF_MAPS, OUTLIERS)} | {f"PUT {OUTLIERS}"}
+    by_hand |= {f"GET {DUPLICATES}", f"POST {DECISION}", f"DELETE {DECISION}"}
     assert operations - by_hand <= answered_well(statuses)
     change = [{"product_id": "sku-1", "image_url": URLS[0]}]
     feed = schema[FEED]["POST"].Case(path_parameters={"catalog": "shoes"}, media_type="application/json", body=change)
@@ -270,7 +273,21 @@ def test_no_answer_is_outside_the_schema(service: Any) -> None:
         assert schema[path]["GET"].Case(path_parameters=parameters).call_and_validate().status_code == 200
     gone = schema[OF_DIRECTIONS[0]]["DELETE"].Case(path_parameters=parameters).call_and_validate()
     assert gone.status_code == 204
+    check_duplicates(service, schema)
     assert not {status for _, status in statuses} & {500, 502, 503, 504}
+
+
+def check_duplicates(service: Any, schema: Any) -> None:
+    """A list of duplicates, a decision about a group and its end are as described."""
+    for product in ("twin-1", "twin-2"):
+        service.put(product, "red", color="red")
+    service.catalogs.get("shoes").duplicates.look()
+    found = schema[DUPLICATES]["GET"].Case(path_parameters={"catalog": "shoes"}).call_and_validate()
+    group = {"catalog": "shoes", "group": found.json()["groups"][0]["id"]}
+    json = {"media_type": "application/json", "body": {"decision": "remove"}}
+    decided = schema[DECISION]["POST"].Case(path_parameters=group, **json).call_and_validate()
+    assert (found.status_code, decided.status_code) == (200, 200) and decided.json()["to_remove"]
+    assert schema[DECISION]["DELETE"].Case(path_parameters=group).call_and_validate().status_code == 204
 
 
 @pytest.mark.long

@@ -418,6 +418,8 @@ def test_children_give_the_same_pixels_thumbnails_and_errors() -> None:
     with Decoder(2, 10, MEMORY, LIMITS) as decoder:
         pixels = decoder.submit(data, Form(30, "lanczos")).result()
         small = decoder.submit_thumbnail(data).result()
+        assert decoder.submit_size(data).result() == photo("RGBA").size
+        assert isinstance(decoder.submit_size(b"GIF89a").exception(), ImageCorrupt)
         cut = decoder.submit(data[:-100], Form(30, "nearest")).exception()
     np.testing.assert_array_equal(pixels, decode(data, 30, "lanczos", LIMITS))
     assert small == thumbnail(data, LIMITS)

@@ -1,0 +1,91 @@
+"""Groups of duplicates out of what a scan found, what was decided, and the products as they are now."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+from services.explore.decisions import Decided, Decision, Decisions
+from services.explore.duplicate_groups import Place, place
+from services.explore.duplicates import PLACEHOLDER, Kind, components, group_id, identity, links
+from services.explore.found_duplicates import FoundDuplicates
+from services.index.vector_index import VectorIndex
+from services.records import Point
+
+_PAGE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A group whose pictures have not been opened: its products as they are now, by ID, and what was decided."""
+
+    id: str
+    kind: Kind
+    points: tuple[Point, ...]
+    decided: Decided | None = None
+
+    @property
+    def is_placeholder(self) -> bool:
+        """Whether many of its products have one picture."""
+        return max(Counter(map(picture_of, self.points)).values()) >= PLACEHOLDER
+
+    @property
+    def place(self) -> Place:
+        """Where it is in the list."""
+        return place(self.kind, len(self.points), self.id, placeholder=self.is_placeholder)
+
+    @property
+    def pictures(self) -> dict[str, str]:
+        """What the picture of each product is known by, those of a decision included that are not there any more."""
+        if self.decided is not None:
+            return dict(self.decided.pictures)
+        return {each.product_id: picture for each in self.points if (picture := picture_of(each)) is not None}
+
+
+def picture_of(point: Point) -> str | None:
+    """What the picture of a product is known by."""
+    return identity(point.image, point.perceptual)
+
+
+def open_groups(index: VectorIndex, found: FoundDuplicates, decisions: Decisions) -> Iterator[Outline]:
+    """The groups in which not every pair is settled. Products that are gone, or have another picture than when they
+    were found, are no part of them. Raises `IndexUnavailable`."""
+    pictures = {product: picture for picture, products in found.pictures.items() for product in products}
+    points = there(index, pictures)
+    left = {name: [each for each in products if each in points] for name, products in found.pictures.items()}
+    for each in components(links(left, found.pairs, decisions)):
+        if each.is_open:
+            members = tuple(points[product] for product in each.products)
+            yield Outline(group_id(each.products), each.kind, members)
+
+
+def decided_groups(index: VectorIndex, decisions: Decisions, decision: Decision) -> Iterator[Outline]:
+    """The groups about which this was decided, as far as two of their products or more are what they were then. Raises
+    `IndexUnavailable`."""
+    for each in decisions.all:
+        if each.decision == decision and (outline := decided_group(index, each)):
+            yield outline
+
+
+def decided_group(index: VectorIndex, decided: Decided) -> Outline | None:
+    """One of them; None where fewer than two of its products are what they were."""
+    points = there(index, decided.pictures)
+    if len(points) < 2:
+        return None
+    return Outline(decided.id, decided.kind, tuple(points[each] for each in sorted(points)), decided)
+
+
+def there(index: VectorIndex, pictures: Mapping[str, str]) -> dict[str, Point]:
+    """Of some products those that still have the picture that is given. Raises `IndexUnavailable`."""
+    found = {}
+    for some in _paged(pictures):
+        for point in index.get(some):
+            if point is not None and picture_of(point) == pictures[point.product_id]:
+                found[point.product_id] = point
+    return found
+
+
+def _paged(names: Iterable[str]) -> Iterator[list[str]]:
+    left = iter(names)
+    while some := list(islice(left, _PAGE)):
+        yield some

@@ -1,0 +1,268 @@
+"""The duplicates of a catalog: found by a scan, shown as groups of what is there now, and decided about."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from services.catalog.duplicate_scan import KEEP_SECONDS, NAME, DuplicateScan, Report
+from services.catalog.duplicate_view import Outline, decided_group, decided_groups, open_groups, picture_of
+from services.catalog.features import normalized
+from services.catalog.findings import KeptFindings
+from services.catalog.matches import FORM, lowest, matches
+from services.catalog.picture_sizes import PictureSizes
+from services.catalog.plan import not_found
+from services.descriptions import CatalogSpec, Finding, rfc3339
+from services.errors import FindingNotFound, GroupNotFound, InvalidInput
+from services.explore.decisions import Decided, Decision, Decisions
+from services.explore.decisions import from_bytes as decisions_from
+from services.explore.duplicate_groups import SHOWN, Duplicate, Group, Groups, Member, Place, suggested
+from services.explore.duplicates import Kind, identity
+from services.explore.found_duplicates import FoundDuplicates, from_bytes
+from services.index.vector_index import VectorIndex
+from services.names import checked_product_id
+from services.paging import from_cursor, to_cursor
+from services.query.likeness import Hashes
+from services.query.query import checked_limit
+from services.query.space import Space
+
+LIMIT = 20
+"""Groups of a page, where nothing else is asked for: the pictures of each are opened."""
+MOST_SIZED = 50
+"""Pictures of a group that are opened; where it has more, their sizes are not compared."""
+_CURSOR = re.compile(r"([01])\.([0-9])\.([0-9]{1,9})\.([0-9a-f]{16})")
+
+
+class KeptDuplicates:
+    """The duplicates of a catalog. Thread-safe.
+
+    Groups are made anew for each answer, of the finding, the decisions and the products as they are now.
+
+    Args:
+        index: Where the products are.
+        findings: Where what was found, and decided, is kept.
+        sizes: How large the pictures are.
+        described: The description of the catalog.
+        space: That of the catalog; None while it has too few products.
+    """
+
+    def __init__(
+        self,
+        index: VectorIndex,
+        findings: KeptFindings,
+        sizes: PictureSizes,
+        *,
+        described: Callable[[], CatalogSpec],
+        space: Callable[[], Space | None],
+    ) -> None:
+        self._index = index
+        self._findings = findings
+        self._sizes = sizes
+        self._described = described
+        self._space = space
+        self._read: tuple[str, FoundDuplicates] | None = None
+
+    def look(
+        self,
+        report: Report = lambda _done, _total: None,
+        check: Callable[[], object] = lambda: None,
+        *,
+        keep_seconds: float = KEEP_SECONDS,
+    ) -> None:
+        """Looks through the catalog for duplicates, as `DuplicateScan` does."""
+        scan = DuplicateScan(
+            *(self._index, self._findings),
+            space=self._space,
+            fingerprint=self._described().fingerprint,
+            keep_seconds=keep_seconds,
+        )
+        scan.run(report, check)
+
+    def finding(self) -> Finding | None:
+        """What the last scan has left; None where there was none."""
+        return self._findings.find(NAME)
+
+    def is_stale(self, finding: Finding) -> bool:
+        """Whether the catalog has changed since a scan, as far as versions and the number of products tell."""
+        return (
+            finding.fingerprint != self._described().fingerprint
+            or finding.version < self._index.max_version()
+            or finding.products != self._index.count()
+        )
+
+    def page(
+        self,
+        *,
+        decision: Decision | None = None,
+        kind: Kind | None = None,
+        placeholder: bool | None = None,
+        limit: int = LIMIT,
+        cursor: str | None = None,
+    ) -> Groups:
+        """Groups that are open, or about which this was decided; those of a kind, and only placeholders or none.
+
+        Placeholders come first, then the surest kind; of these the larger ones. A group that is there from the first
+        page to the last, and does not change, comes once.
+
+        Raises `FindingNotFound` where open ones are asked for and no scan was ever begun, `InvalidInput`,
+        `DecisionsNotFound`.
+        """
+        after, finding = _after(cursor), self.finding()
+        if finding is None and decision is None:
+            name = self._described().name
+            raise FindingNotFound(
+                f"Catalog {name} has not been looked through for duplicates: PUT /v1/catalogs/{name}/duplicates does "
+                "it, or `lookalike duplicates`."
+            )
+        groups = self._open(finding) if decision is None else decided_groups(self._index, self._decisions(), decision)
+        found = {
+            each.place: each
+            for each in groups
+            if kind in (None, each.kind) and placeholder in (None, each.is_placeholder)
+        }
+        places = sorted(each for each in found if after is None or each > after)
+        shown = places[: checked_limit(limit)]
+        page = Groups(
+            groups=tuple(self._seen(found[each]) for each in shown),
+            total=len(found),
+            next=_cursor(shown[-1]) if len(places) > len(shown) else None,
+        )
+        if finding is None:
+            return page
+        return replace(
+            page,
+            products=finding.products,
+            found_at=finding.found_at,
+            complete=finding.cursor is None,
+            stale=self.is_stale(finding),
+        )
+
+    def decide(self, id: str, decision: Decision, keep: Sequence[str] = ()) -> Group:
+        """Decides about a group, open or decided about otherwise, and returns it. It removes no product.
+
+        Args:
+            id: That of the group.
+            decision: What is to become of it.
+            keep: Where the others are to go, the products that stay; empty: the one that is suggested.
+
+        Raises `GroupNotFound` where its products are others by now, `InvalidInput`, `CatalogNotFound`,
+        `DecisionsNotFound`, `DataFull`, `DataNotWritable`.
+        """
+        group = self._find(id)
+        there = {each.product_id for each in group.points}
+        if keep and decision != "remove":
+            raise InvalidInput(f"keep: with {decision!r} all products stay; leave it out, or decide 'remove'.")
+        if strangers := [each for each in keep if each not in there]:
+            raise InvalidInput(f"keep: {strangers[0]!r} is no product of group {id}.")
+        if decision == "remove":
+            keep = sorted({*keep}) or [suggested(self._members(group))[0]]
+            if len(keep) == len(there):
+                raise InvalidInput("keep: no product would go; decide 'keep' where all are to stay.")
+        now = rfc3339(datetime.now(UTC))
+        made = Decided(id, decision, group.kind, group.pictures, tuple(keep), now)
+        self._findings.decide(lambda data: decisions_from(data).having(made).to_bytes())
+        return self._seen(Outline(id, group.kind, group.points, made))
+
+    def undo(self, id: str) -> None:
+        """Forgets what was decided about a group. Raises `GroupNotFound`, and what keeping that does."""
+
+        def undone(data: bytes | None) -> bytes | None:
+            decisions = decisions_from(data)
+            if decisions.find(id) is None:
+                raise GroupNotFound(
+                    f"Nothing was decided about a group {id[:80]!r} of duplicates in catalog {self._described().name}: "
+                    "list those that were decided about, by what was decided."
+                )
+            return decisions.without(id).to_bytes()
+
+        self._findings.decide(undone)
+
+    def of(self, product_id: str) -> list[Duplicate]:
+        """The duplicates of a product as they are at this moment, the surest kind first. It needs no scan.
+
+        Raises `ProductNotFound`, `DecisionsNotFound`, `IndexUnavailable`.
+        """
+        [point] = self._index.get([checked_product_id(product_id)], vectors=True)
+        if point is None or point.vector is None:
+            raise not_found(product_id, self._described().name)
+        space, decisions = self._space(), self._decisions()
+        vector, wanted = normalized(point.vector)[0], Hashes(point.image, point.perceptual)
+        marks = decisions.marks(product_id, picture_of(point) or "")
+        found = []
+        for each in matches(self._index, vector, wanted, lowest(space), exclude=[product_id]):
+            other = each.neighbor
+            others = decisions.marks(other.product_id, identity(other.image, other.perceptual) or "")
+            last = decisions.last_of(marks, others)
+            percentile = None if space is None else space.percentile(other.score, FORM)
+            told = (other.score, percentile, other.attributes, other.image, last.decision if last else None)
+            found.append(Duplicate(other.product_id, each.kind, *told))
+        return found
+
+    def _open(self, finding: Finding | None) -> Iterable[Outline]:
+        return () if finding is None else open_groups(self._index, self._found(finding), self._decisions())
+
+    def _found(self, finding: Finding) -> FoundDuplicates:
+        """What a scan found; nothing where a newer version has written it."""
+        kept = self._read
+        if kept is None or kept[0] != finding.object:
+            kept = self._read = finding.object, from_bytes(self._findings.read(finding)) or FoundDuplicates()
+        return kept[1]
+
+    def _decisions(self) -> Decisions:
+        return decisions_from(self._findings.decisions())
+
+    def _find(self, id: str) -> Outline:
+        """A group as it is now, open or decided about."""
+        group = next((each for each in self._open(self.finding()) if each.id == id), None)
+        if group is None and (decided := self._decisions().find(id)):
+            group = decided_group(self._index, decided)
+        if group is None:
+            raise GroupNotFound(
+                f"Catalog {self._described().name} has no group {id[:80]!r} of duplicates; its products may have "
+                "changed meanwhile, which makes another group of them: list the groups again."
+            )
+        return group
+
+    def _seen(self, group: Outline) -> Group:
+        """A group, its pictures opened."""
+        members, decided = self._members(group), group.decided
+        keep, why, to_remove = [], "", []
+        if decided is None:
+            best, why = suggested(members)
+            keep = [best]
+        elif decided.decision == "remove":
+            keep, why = [each.product_id for each in members if each.product_id in decided.keep], "it was decided"
+            # Where none is there of those that were to stay, the last ones of that picture must not go.
+            to_remove = [each.product_id for each in members if keep and each.product_id not in keep]
+        first = sorted(members, key=lambda each: (each.product_id not in keep, each.product_id))[:SHOWN]
+        return Group(
+            *(group.id, group.kind, group.is_placeholder, len(members), tuple(first), tuple(keep), why),
+            decision=decided.decision if decided else None,
+            to_remove=tuple(to_remove),
+            decided_at=decided.decided_at if decided else None,
+        )
+
+    def _members(self, group: Outline) -> list[Member]:
+        images = {each.image for each in group.points if each.image}
+        sizes = self._sizes.of(images) if len(images) <= MOST_SIZED else {}
+        return [
+            Member(
+                *(each.product_id, each.attributes, each.image, each.version),
+                *(sizes.get(each.image or "") or (None, None)),
+            )
+            for each in group.points
+        ]
+
+
+def _cursor(place: Place) -> str:
+    return to_cursor(f"{place[0]}.{place[1]}.{-place[2]}.{place[3]}")
+
+
+def _after(cursor: str | None) -> Place | None:
+    """The place of the last group of the page before."""
+    if cursor is None:
+        return None
+    found = _CURSOR.fullmatch(from_cursor(cursor))
+    if not found:
+        raise InvalidInput(f"The cursor {cursor[:80]!r} was not returned by this list; start again without one.")
+    return int(found[1]), int(found[2]), -int(found[3]), found[4]
