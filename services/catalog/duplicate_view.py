@@ -17,12 +17,14 @@ _PAGE = 256
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """A group whose pictures have not been opened: its products as they are now, by ID, and what was decided."""
+    """A group whose pictures have not been opened: its products as they are now, by ID, and what was decided.
+    `overruled` are those of them about which something else was decided later, as products of another group."""
 
     id: str
     kind: Kind
     points: tuple[Point, ...]
     decided: Decided | None = None
+    overruled: frozenset[str] = frozenset()
 
     @property
     def is_placeholder(self) -> bool:
@@ -60,19 +62,21 @@ def open_groups(index: VectorIndex, found: FoundDuplicates, decisions: Decisions
 
 
 def decided_groups(index: VectorIndex, decisions: Decisions, decision: Decision) -> Iterator[Outline]:
-    """The groups about which this was decided, as far as two of their products or more are what they were then. Raises
-    `IndexUnavailable`."""
+    """The groups about which this was decided, as far as two of their products or more are what they were then, and not
+    about all of them something was decided later. Raises `IndexUnavailable`."""
     for each in decisions.all:
-        if each.decision == decision and (outline := decided_group(index, each)):
+        if each.decision == decision and (outline := decided_group(index, decisions, each)):
             yield outline
 
 
-def decided_group(index: VectorIndex, decided: Decided) -> Outline | None:
-    """One of them; None where fewer than two of its products are what they were."""
+def decided_group(index: VectorIndex, decisions: Decisions, decided: Decided) -> Outline | None:
+    """One of them; None where it is none."""
     points = there(index, decided.pictures)
-    if len(points) < 2:
+    overruled = frozenset(each for each in points if not decisions.counts(decided, each))
+    if len(points) < 2 or len(overruled) == len(points):
         return None
-    return Outline(decided.id, decided.kind, tuple(points[each] for each in sorted(points)), decided)
+    members = tuple(points[each] for each in sorted(points))
+    return Outline(decided.id, decided.kind, members, decided, overruled)
 
 
 def there(index: VectorIndex, pictures: Mapping[str, str]) -> dict[str, Point]:

@@ -214,8 +214,8 @@ class KeptDuplicates:
     def _find(self, id: str) -> Outline:
         """A group as it is now, open or decided about."""
         group = next((each for each in self._open(self.finding()) if each.id == id), None)
-        if group is None and (decided := self._decisions().find(id)):
-            group = decided_group(self._index, decided)
+        if group is None and (decided := (decisions := self._decisions()).find(id)):
+            group = decided_group(self._index, decisions, decided)
         if group is None:
             raise GroupNotFound(
                 f"Catalog {self._described().name} has no group {id[:80]!r} of duplicates; its products may have "
@@ -232,8 +232,10 @@ class KeptDuplicates:
             keep = [best]
         elif decided.decision == "remove":
             keep, why = [each.product_id for each in members if each.product_id in decided.keep], "it was decided"
-            # Where none is there of those that were to stay, the last ones of that picture must not go.
-            to_remove = [each.product_id for each in members if keep and each.product_id not in keep]
+            # Where none is sure to stay of those that were to, the last ones of that picture must not go.
+            stays = not group.overruled.issuperset(keep)
+            no = {*keep, *group.overruled}
+            to_remove = [each.product_id for each in members if stays and each.product_id not in no]
         first = sorted(members, key=lambda each: (each.product_id not in keep, each.product_id))[:SHOWN]
         return Group(
             *(group.id, group.kind, group.is_placeholder, len(members), tuple(first), tuple(keep), why),

@@ -54,6 +54,10 @@ class Decisions:
         common = [mark for mark in marks if mark in others]
         return self.all[common[-1]] if common else None
 
+    def counts(self, decided: Decided, product_id: str) -> bool:
+        """Whether nothing was decided later about a product, with the picture that it had then."""
+        return self.all[self.marks(product_id, decided.pictures[product_id])[-1]] == decided
+
     def tells_apart(self, marks: tuple[int, ...], others: tuple[int, ...]) -> bool:
         """Whether two products with these marks are distinct."""
         last = self.last_of(marks, others)

@@ -293,6 +293,44 @@ def test_the_last_products_of_a_picture_are_never_to_go(catalog: Catalog) -> Non
     assert catalog.duplicates.page(decision="remove").groups == ()
 
 
+def test_products_that_go_by_an_earlier_decision_stay_where_a_later_one_says_so(catalog: Catalog) -> None:
+    """Given a group that was to lose all but one, which is decided about again when it has one more, I expect that not
+    both are followed: together they would take every product of the picture away."""
+    catalog.duplicates.look()
+    before = catalog.duplicates.page().groups[2].id
+    assert catalog.duplicates.decide(before, "remove", ["p0"]).to_remove == ("near-a", "near-b")
+    put(catalog, product("near-c", 0, 3))
+    catalog.duplicates.look()
+    after = catalog.duplicates.page(placeholder=False).groups[1].id
+
+    def to_go() -> list[tuple[str, ...]]:
+        return [each.to_remove for each in catalog.duplicates.page(decision="remove").groups]
+
+    catalog.duplicates.decide(after, "remove", ["near-a"])
+    assert to_go() == [("near-b", "near-c", "p0")]
+    catalog.duplicates.decide(after, "keep")
+    assert to_go() == []
+    catalog.remove(["near-c"])
+    with pytest.raises(GroupNotFound):
+        catalog.duplicates.decide(before, "distinct")
+    catalog.duplicates.undo(after)
+    assert to_go() == [("near-a", "near-b")]
+
+
+def test_of_a_group_that_is_decided_about_again_in_part_no_product_goes_for_one_that_does(catalog: Catalog) -> None:
+    """Given that p0 was to stay, and is to go by a later decision about others, I expect near-b, which was to go for
+    it, to stay, until somebody decides about it again."""
+    catalog.duplicates.look()
+    catalog.duplicates.decide(catalog.duplicates.page().groups[2].id, "remove", ["p0"])
+    catalog.remove(["near-b"])
+    put(catalog, product("near-c", 0, 3))
+    catalog.duplicates.look()
+    catalog.duplicates.decide(catalog.duplicates.page(placeholder=False).groups[1].id, "remove", ["near-c"])
+    put(catalog, product("near-b", 0, 2))
+    found = {each.keep: each.to_remove for each in catalog.duplicates.page(decision="remove").groups}
+    assert found == {("p0",): (), ("near-c",): ("near-a", "p0")}
+
+
 def test_the_duplicates_of_a_product_are_found_without_a_scan_and_say_what_was_decided(catalog: Catalog) -> None:
     found = catalog.duplicates.of("p0")
     assert {(each.product_id, each.kind, each.decision) for each in found} == {
