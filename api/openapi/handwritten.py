@@ -26,6 +26,7 @@ PATH: dict[str, dict[str, Any]] = {
     "job": {"type": "string", "pattern": "^[0-9]{1,18}$"},
     "generation": {"type": "string", "pattern": "^[0-9a-f]{1,64}$"},
     "name": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+    "group": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
     "key": {"type": "string", "minLength": 1, "description": "An attribute, as in filters, such as color."},
 }
 
