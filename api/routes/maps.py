@@ -63,23 +63,29 @@ def points(catalog: str) -> Response:
     Of n products a header of 16 bytes, x and y of each as uint16, and the cluster of each as uint16.
     """
     kept = context().catalog(catalog).map
+    found = kept.found()
 
     def read() -> Response:
-        map = kept.read()
+        map = kept.read(found)
         return Response(points_bytes(map.points, map.labels, map.version), content_type=BYTES)
 
-    return _served(kept.found().object, read)
+    return _served(found.object, read)
 
 
 @bp.get("/map/ids")
 @opened_by(Scope.SEARCH)
 @bp.doc(extensions=more(404, 503, answers={304: handwritten.SEEN}, headers=ETAG))
 @bp.output(maps.MapIds)
-def ids(catalog: str) -> Response | maps.MapIds:
+def ids(catalog: str) -> Response:
     """Read the IDs of the products, in the order of the points"""
     kept = context().catalog(catalog).map
-    found = maps.MapIds(product_ids=list(kept.read().product_ids))
-    return _served(kept.found().object, lambda: Response(found.model_dump_json(), content_type="application/json"))
+    found = kept.found()
+
+    def read() -> Response:
+        told = maps.MapIds(product_ids=list(kept.read(found).product_ids))
+        return Response(told.model_dump_json(), content_type="application/json")
+
+    return _served(found.object, read)
 
 
 @bp.get("/map/attributes/<segment:key>")
@@ -93,11 +99,12 @@ def column(catalog: str, key: str) -> Response:
     """
     checked_keys([key])
     here = context().catalog(catalog)
-    tag = f"{here.map.found().object}-{here.max_version()}-{sha256(key.encode()).hexdigest()[:16]}"
+    found = here.map.found()
+    tag = f"{found.object}-{here.max_version()}-{sha256(key.encode()).hexdigest()[:16]}"
 
     def read() -> Response:
-        found = here.map.column(key, here.map.read().product_ids)
-        return Response(column_bytes(found), content_type=BYTES)
+        column = here.map.column(key, here.map.read(found).product_ids)
+        return Response(column_bytes(column), content_type=BYTES)
 
     return _served(tag, read)
 

@@ -103,19 +103,23 @@ class KeptMap:
             raise FindingNotFound(f"Catalog {name} has no map yet: PUT it, or let `lookalike map` make it.")
         return found
 
-    def read(self) -> Map:
-        """The map. Raises `FindingNotFound`."""
-        return self._read(self.found())
+    def read(self, found: Finding) -> Map:
+        """The map that `found` has described, whatever was made since. Raises `FindingNotFound`."""
+        try:
+            return from_bytes(self._findings.read(found))
+        except (ValueError, TypeError, KeyError) as error:
+            name = self._described().name
+            raise FindingNotFound(f"The map of catalog {name} is damaged: make it again, anew.") from error
 
     def standing(self) -> Standing:
         """Where its products stand. Raises `FindingNotFound`."""
-        made = self.read()
+        made = self.read(self.found())
         return Standing(made.product_ids, made.points, made.labels, made.regions)
 
     def told(self) -> Told:
         """What is to be known of it, as JSON. Raises `FindingNotFound`."""
         found = self.found()
-        made, spec = self._read(found), self._described()
+        made, spec = self.read(found), self._described()
         declared = sorted(spec.indexed_attributes)
         return {
             "version": made.version,
@@ -135,20 +139,13 @@ class KeptMap:
         """What these products have now for an attribute; nothing for those that are gone."""
         return column_of(self._index, key, product_ids, self._described().indexed_attributes.get(key))
 
-    def _read(self, found: Finding) -> Map:
-        try:
-            return from_bytes(self._findings.read(found))
-        except (ValueError, TypeError, KeyError) as error:
-            name = self._described().name
-            raise FindingNotFound(f"The map of catalog {name} is damaged: make it again, anew.") from error
-
     def _usable(self, name: str, count: int) -> Map | None:
         """A map that was kept, if the catalog still has such vectors, and about as many."""
         found = self._findings.find(name)
         if found is None or found.fingerprint != self._described().fingerprint:
             return None
         try:
-            made = self._read(found)
+            made = self.read(found)
         except FindingNotFound:
             return None
         return made if made.grown_from / CHANGED < count < made.grown_from * CHANGED else None
@@ -167,7 +164,7 @@ class KeptMap:
         places = in_frame(laid_out(vectors.astype(np.float32), watch))
         before = self._findings.find(MAP)
         try:
-            number = self._read(before).version + 1 if before else 1
+            number = self.read(before).version + 1 if before else 1
         except FindingNotFound:
             number = 1
         made = Map(

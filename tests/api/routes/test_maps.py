@@ -104,6 +104,32 @@ def test_who_has_it_already_is_told_so(filled: Any) -> None:
         assert filled.client.get(path, headers={"If-None-Match": tag}).status_code == 200
 
 
+@pytest.mark.parametrize(("part", "number"), [("points", 16 + 6 * COUNT), ("ids", None), ("attributes/price", None)])
+def test_what_is_read_while_the_map_is_made_anew_has_the_etag_of_what_it_is(
+    filled: Any, monkeypatch: pytest.MonkeyPatch, part: str, number: int | None
+) -> None:
+    """Given a map that another thread makes between two looks at it, I expect one map, and its own ETag: who joins
+    columns by their ETags would else take the places of one map for the products of another."""
+    made(filled)
+    kept, path = filled.catalogs.get("shoes").map, f"{MAP}/{part}"
+    before, found = filled.client.get(path), kept.found
+
+    def found_before_the_next() -> Any:
+        finding = found()
+        monkeypatch.undo()
+        assert all(filled.catalogs.get("shoes").put_embeddings([embedding(COUNT)]))
+        kept.make()
+        return finding
+
+    monkeypatch.setattr(kept, "found", found_before_the_next)
+    during = filled.client.get(path)
+    # A column has the version of the catalog in its ETag, too.
+    assert during.headers["ETag"][:65] == before.headers["ETag"][:65] and during.data == before.data
+    assert number is None or len(during.data) == number
+    after = filled.client.get(path)
+    assert after.headers["ETag"][:65] != before.headers["ETag"][:65] and len(after.data) > len(before.data)
+
+
 def test_a_map_is_laid_out_anew_only_where_that_is_asked_for(filled: Any) -> None:
     versions = [made(filled, query)["task"]["result"]["version"] for query in ("", "", "?anew=true")]
     assert versions == [1, 1, 2]
