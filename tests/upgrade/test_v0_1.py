@@ -74,6 +74,7 @@ def stored(catalogs: Catalogs) -> dict[str, Any]:
     assert found["spec"].pop("generations") == () and found["spec"].pop("generation_created_at") is None
     assert (found["spec"].pop("features"), found["spec"].pop("learned")) == ("head", None)
     assert (found["spec"].pop("space"), found["spec"].pop("directions")) == (None, ())
+    assert (found["spec"].pop("findings"), found["spec"].pop("decisions")) == ((), None)
     return found
 
 
@@ -91,10 +92,13 @@ def expected() -> dict[str, Any]:
 
 def unfinished(catalogs: Catalogs, ledger: Ledger) -> list[Any]:
     """The changes that wait, in the words of expected.json, without their jobs."""
-    return [
+    found = [
         [lane, {field.name: _told(getattr(change, field.name)) for field in fields(change)}]
         for _, lane, change in ledger.unfinished(catalogs.get(CATALOG).spec.id)
     ]
+    # A change of v0.1 refuses none.
+    assert [change.pop("refuse_duplicates") for _, change in found] == [False] * len(found)
+    return found
 
 
 def _told(value: Any) -> Any:
