@@ -23,6 +23,8 @@ SAMPLES = {
     "{job}": "1",
     "{generation}": "0" * 32,
     "{name}": "nightly",
+    "{group}": "5b86bb2ee533de1f",
+    "{key}": "color",
 }
 _CODE = re.compile(r"`([^`]+)`")
 
