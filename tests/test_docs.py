@@ -262,8 +262,8 @@ def test_every_command_of_the_quickstart_works_as_written(terminal: Terminal) ->
         if "directions learn" in block:
             # The page that says more of it asks the same catalog.
             shown = [terminal.run(each) for each in blocks_of(ROOT / "docs" / "navigation.md")]
-            assert len(shown) == 4 and all(
-                (terminal.folder / f"{name}.html").exists() for name in ("axis", "path", "duplicates")
+            assert len(shown) == 5 and all(
+                (terminal.folder / f"{name}.html").exists() for name in ("axis", "path", "map", "duplicates")
             )
         if "feed.ndjson" in block:
             job = _finished(json.loads(out.splitlines()[0].partition("}")[0] + "}")["id"])
