@@ -29,7 +29,7 @@ def begin_due(catalog: Catalog, chores: Chores) -> bool:
     """
     spec = catalog.spec
     found = next((each for each in catalog.findings.all() if each.name == mapping.MAP), None)
-    if found is None or found.fingerprint != spec.fingerprint or found.version >= catalog.max_version():
+    if found is None or found.fingerprint != spec.fingerprint or not catalog.map.is_stale(found):
         return False
     if not chores.due(f"map:{spec.id}", AGAIN_SECONDS):
         return False

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from services.catalog.duplicate_scan import KEEP_SECONDS, NAME, DuplicateScan, Report
 from services.catalog.duplicate_view import Outline, decided_group, decided_groups, open_groups, picture_of
 from services.catalog.features import normalized
-from services.catalog.findings import KeptFindings
+from services.catalog.findings import KeptFindings, is_stale
 from services.catalog.matches import FORM, lowest, matches
 from services.catalog.picture_sizes import PictureSizes
 from services.catalog.plan import not_found
@@ -83,12 +83,8 @@ class KeptDuplicates:
         return self._findings.find(NAME)
 
     def is_stale(self, finding: Finding) -> bool:
-        """Whether the catalog has changed since a scan, as far as versions and the number of products tell."""
-        return (
-            finding.fingerprint != self._described().fingerprint
-            or finding.version < self._index.max_version()
-            or finding.products != self._index.count()
-        )
+        """Whether the catalog has changed since a scan."""
+        return is_stale(finding, self._described(), self._index)
 
     def page(
         self,

@@ -11,9 +11,24 @@ from dataclasses import replace
 from services.catalog.objects import decisions_lost
 from services.descriptions import CatalogSpec, Finding, with_findings
 from services.errors import FeaturesNotFound, FindingNotFound
+from services.index.vector_index import VectorIndex
 from services.storage.media import Media
 
 Describe = Callable[[Callable[[CatalogSpec], CatalogSpec]], object]
+
+
+def is_stale(finding: Finding, spec: CatalogSpec, index: VectorIndex) -> bool:
+    """Whether a catalog has changed since something was found, as far as its vectors, its highest version and the
+    number of its products tell.
+
+    The version alone does not: what came first may be applied later, since changes of few products overtake those of
+    many. Raises `IndexUnavailable`.
+    """
+    return (
+        finding.fingerprint != spec.fingerprint
+        or finding.version < index.max_version()
+        or (finding.cursor is None and finding.products != index.count())
+    )
 
 
 class KeptFindings:

@@ -78,7 +78,7 @@ class Keeping(Reading):
             describe=self._describe_findings,
         )
         self.outliers = KeptOutliers(index, self.findings, described=lambda: self.spec, space=self.space.now)
-        self.map = KeptMap(index, self.findings, described=lambda: self.spec, max_version=self.max_version)
+        self.map = KeptMap(index, self.findings, described=lambda: self.spec)
         self.duplicates = KeptDuplicates(
             *(index, self.findings, PictureSizes(intake)),
             described=lambda: self.spec,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from services.catalog.findings import KeptFindings
+from services.catalog.findings import KeptFindings, is_stale
 from services.catalog.labels import group_at
 from services.catalog.map import Map, Marks, Standing, from_bytes, in_frame, mark_of, quantized, to_bytes
 from services.catalog.map_columns import Column, column_of
@@ -47,21 +47,12 @@ class KeptMap:
         index: Where the vectors are.
         findings: Where it is kept.
         described: The description of the catalog.
-        max_version: The highest version of the catalog.
     """
 
-    def __init__(
-        self,
-        index: VectorIndex,
-        findings: KeptFindings,
-        *,
-        described: Callable[[], CatalogSpec],
-        max_version: Callable[[], int],
-    ) -> None:
+    def __init__(self, index: VectorIndex, findings: KeptFindings, *, described: Callable[[], CatalogSpec]) -> None:
         self._index = index
         self._findings = findings
         self._described = described
-        self._max_version = max_version
 
     def make(
         self, *, anew: bool = False, report: Report = no_report, check: Callable[[], object] = lambda: None
@@ -80,7 +71,7 @@ class KeptMap:
         Raises `TooFewProducts` for an empty catalog, `IndexUnavailable`, `CatalogNotFound`, `DataFull`,
         `DataNotWritable`.
         """
-        version, count = self._max_version(), self._index.count()
+        version, count = self._index.max_version(), self._index.count()
         if not count:
             raise TooFewProducts(
                 f"Catalog {self._described().name} has no products to make a map of: index some first."
@@ -133,7 +124,7 @@ class KeptMap:
 
     def is_stale(self, found: Finding) -> bool:
         """Whether the catalog has changed since it was made."""
-        return found.fingerprint != self._described().fingerprint or found.version < self._max_version()
+        return is_stale(found, self._described(), self._index)
 
     def column(self, key: str, product_ids: tuple[str, ...]) -> Column:
         """What these products have now for an attribute; nothing for those that are gone."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, TypedDict, cast
 
-from services.catalog.findings import KeptFindings
+from services.catalog.findings import KeptFindings, is_stale
 from services.catalog.isolated import Isolated, KeptIsolated, isolated
 from services.catalog.labels import values_at
 from services.catalog.mislabeled import KeptOutlier, Mislabeled, Watch, mislabeled
@@ -162,7 +162,7 @@ class KeptOutliers:
                 **counts,
                 **found,
                 "found_at": finding.found_at,
-                "stale": self._is_stale(finding),
+                "stale": is_stale(finding, self._described(), self._index),
                 "complete": finding.cursor is None,
                 "outliers": [each for _, each in there[:limit]],
                 "next": following,
@@ -234,9 +234,6 @@ class KeptOutliers:
                 if value is None or own == value:
                     told = {name: told for name, told in each.items() if name != "image"}
                     yield at, cast(ShownOutlier, told | {"attributes": dict(point.attributes)})
-
-    def _is_stale(self, finding: Finding) -> bool:
-        return finding.fingerprint != self._described().fingerprint or finding.version < self._index.max_version()
 
 
 def _name(label: str | None) -> str:
