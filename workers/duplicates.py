@@ -18,16 +18,15 @@ def look(catalog: Catalog, run: TaskRun) -> Mapping[str, Any]:
 
     Returns how many `products` were looked at, and how many `groups` are open, `placeholders` among them.
     """
-    catalog.duplicates.look(run.report, run.check)
-    page = catalog.duplicates.page(limit=1)
-    placeholders = catalog.duplicates.page(placeholder=True, limit=1)
-    return {"products": page.products, "groups": page.total, "placeholders": placeholders.total}
+    finding = catalog.duplicates.look(run.report, run.check)
+    groups, placeholders = catalog.duplicates.count()
+    return {"products": finding.products, "groups": groups, "placeholders": placeholders}
 
 
 def begin_due(catalog: Catalog, chores: Chores) -> bool:
     """Has a catalog that was looked through before, and has changed since, looked through for what is new; returns
     whether it has begun that. Raises `LedgerUnavailable`."""
-    spec, finding = catalog.spec, catalog.duplicates.finding()
+    spec, finding = catalog.spec, catalog.findings.described(DUPLICATES)
     if finding is None or finding.cursor is not None or not catalog.duplicates.is_stale(finding):
         return False
     if not chores.due(f"duplicates:{spec.id}", AGAIN_SECONDS):

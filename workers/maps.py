@@ -28,7 +28,7 @@ def begin_due(catalog: Catalog, chores: Chores) -> bool:
     Raises `LedgerUnavailable`, `Conflict`.
     """
     spec = catalog.spec
-    found = next((each for each in catalog.findings.all() if each.name == mapping.MAP), None)
+    found = catalog.findings.described(mapping.MAP)
     if found is None or found.fingerprint != spec.fingerprint or not catalog.map.is_stale(found):
         return False
     if not chores.due(f"map:{spec.id}", AGAIN_SECONDS):

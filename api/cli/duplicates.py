@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 from rich.table import Table
 
-from api.cli.duplicates_sheet import write_duplicates
+from api.cli.duplicates_sheet import kind_of, write_duplicates
 from api.cli.output import (
     catalog_option,
     command,
@@ -18,7 +18,7 @@ from api.cli.output import (
     html_option,
     json_option,
     print_json,
-    progress,
+    reported,
     stderr,
     stdout,
 )
@@ -158,9 +158,8 @@ def _look_if_due(catalog: AnyCatalog) -> None:
     except FindingNotFound:
         page = None
     if page is None or page.stale or not page.complete:
-        with progress() as bar:
-            task = bar.add_task("Looking at pictures", total=None)
-            catalog.duplicates.look(lambda done, total: bar.update(task, completed=done, total=total))
+        with reported("Looking at pictures") as report:
+            catalog.duplicates.look(report)
 
 
 def _plain(page: Groups) -> dict[str, Any]:
@@ -186,11 +185,6 @@ def _show(catalog: str, page: Groups, decision: Decision | None) -> None:
     stdout().print(table)
     if page.next:
         stderr().print(f"{page.total - len(page.groups)} more: raise --limit.")
-
-
-def kind_of(group: Group) -> str:
-    """What it is, in words."""
-    return "placeholder" if group.placeholder else group.kind.replace("_", " ")
 
 
 def _others(group: Group) -> str:

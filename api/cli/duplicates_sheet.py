@@ -23,11 +23,15 @@ def write_duplicates(file: Path, catalog: AnyCatalog, page: Groups, decision: De
     write_rows(file, f"Duplicates in {catalog.spec.name}", said, [_row(catalog, each) for each in page.groups])
 
 
+def kind_of(group: Group) -> str:
+    """What it is, in words."""
+    return "placeholder" if group.placeholder else group.kind.replace("_", " ")
+
+
 def _row(catalog: AnyCatalog, group: Group) -> dict[str, list[Card]]:
     kept = [each for each in group.members if each.product_id in group.keep]
     others = [each for each in group.members if each.product_id not in group.keep][:SHOWN]
-    kind = "placeholder" if group.placeholder else group.kind.replace("_", " ")
-    label = f"{kind}, {group.products} products"
+    label = f"{kind_of(group)}, {group.products} products"
     terms = [
         _card(catalog, each, group.why and f"kept: {group.why}", f"group {group.id}", label=label) for each in kept
     ]

@@ -1,8 +1,6 @@
 """`lookalike evaluate`: how well a catalog's generations, or a recipe, find what shares a label."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,7 +17,7 @@ from api.cli.output import (
     features_option,
     json_option,
     print_json,
-    progress,
+    reported,
     stderr,
     weights_option,
 )
@@ -102,7 +100,7 @@ def evaluate_command(
     recipe = {name: value for name, value in given.items() if value is not None}
     question = Question(labels, group, generations, recipe or None, sample).checked()
     with opened_catalogs(settings.load(data=data), create=False) as catalogs:
-        with _watched(question) as watch:
+        with reported("Looking at products", question.sample) as watch:
             found = _evaluated(catalogs, catalog, question, watch)
         if svg:
             write(svg, forest(found), "plot", "--svg")
@@ -122,11 +120,3 @@ def _evaluated(catalogs: AnyCatalogs, catalog: str, question: Question, watch: W
     if isinstance(catalogs, Catalogs):
         return Evaluating(catalogs, catalog, question).evaluate(watch)
     return catalogs.evaluate(catalog, question, watch)
-
-
-@contextmanager
-def _watched(question: Question) -> Iterator[Watch]:
-    """A progress bar."""
-    with progress() as bar:
-        task = bar.add_task("Looking at products", total=question.sample)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

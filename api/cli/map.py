@@ -1,8 +1,7 @@
 """`lookalike map`: all products on one picture, what looks alike beside each other."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,13 @@ from api.cli.output import (
     display,
     json_option,
     print_json,
-    progress,
+    reported,
     stderr,
     stdout,
 )
 from api.cli.pages import plain, rendered, write
 from api.cli.sheet import about
 from api.cli.workspace import AnyCatalog, opened_catalog
-from services.catalog.mapping import Report
 from services.errors import FindingNotFound, InvalidInput
 from services.explore.regions import NO_REGION
 
@@ -80,16 +78,8 @@ def _made(catalog: AnyCatalog, anew: bool) -> Mapping[str, Any]:
         else:
             if not told["stale"]:
                 return told
-    with _watched() as watch:
-        return catalog.map.make(anew=anew, report=watch)
-
-
-@contextmanager
-def _watched() -> Iterator[Report]:
-    """A progress bar."""
-    with progress() as bar:
-        task = bar.add_task("Placing products", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    with reported("Placing products") as report:
+        return catalog.map.make(anew=anew, report=report)
 
 
 def _form(out: Path | None, color_by: str | None) -> Callable[[Path, AnyCatalog, str | None], None] | None:

@@ -14,7 +14,7 @@ from api.cli.output import (
     html_option,
     json_option,
     print_json,
-    progress,
+    reported,
     stderr,
     stdout,
     warn_untrained,
@@ -89,9 +89,8 @@ def _found(catalog: AnyCatalog, label: str | None, value: str | None, limit: int
             return found
     except FindingNotFound:
         pass  # it is looked for now
-    with progress() as bar:
-        task = bar.add_task("Looking at products", total=None)
-        catalog.outliers.look(label, lambda done, total: bar.update(task, completed=done, total=total))
+    with reported("Looking at products") as watch:
+        catalog.outliers.look(label, watch)
     return catalog.outliers.page(label, value=value, limit=limit)
 
 

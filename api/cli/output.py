@@ -4,7 +4,8 @@ import json
 import sys
 import traceback
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import wraps
 from pathlib import Path
@@ -142,6 +143,14 @@ def progress() -> Progress:
         console=console,
         disable=not console.is_terminal,
     )
+
+
+@contextmanager
+def reported(title: str, total: int | None = None) -> Iterator[Callable[[int, int], object]]:
+    """The bar of one piece of work: what it gives is called with how much is done, and of how much."""
+    with progress() as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 class RateColumn(ProgressColumn):

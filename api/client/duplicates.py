@@ -1,10 +1,9 @@
 """The duplicates of a catalog of a running service, for commands: what they use of `KeptDuplicates`, over HTTP."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from api.client.connection import Client
-from api.client.tasks import done_task
+from api.client.tasks import done_task, telling
 from api.client.timings import Timings
 from api.client.wire import group_path, product_path
 from services.catalog.duplicates import LIMIT
@@ -30,13 +29,8 @@ class RemoteDuplicates:
     def look(self, report: Callable[[int, int], object] = lambda _done, _total: None) -> None:
         """Has the service look for duplicates, and waits for it; Ctrl-C cancels it. Where it is doing so already, that
         is waited for. Raises what it ended with."""
-
-        def watch(task: Mapping[str, Any]) -> None:
-            if task["total"] is not None:
-                report(task["done"], task["total"])
-
-        what = "The search for duplicates"
-        done_task(self._client, f"{self._path}/duplicates", what, self._timings, method="PUT", watch=watch)
+        where, what = f"{self._path}/duplicates", "The search for duplicates"
+        done_task(self._client, where, what, self._timings, method="PUT", watch=telling(report))
 
     def page(
         self,

@@ -1,11 +1,11 @@
 """The map of a catalog of a running service, for commands: what they use of `KeptMap`, over HTTP."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
 from api.client.connection import Client
-from api.client.tasks import done_task
+from api.client.tasks import done_task, telling
 from api.client.timings import Timings
 from services.catalog.map import Standing
 from services.catalog.map_bytes import column_of, points_of
@@ -35,13 +35,8 @@ class RemoteMap:
 
     def make(self, *, anew: bool = False, report: Report = no_report) -> Told:
         """Has the service make the map, and waits for it; Ctrl-C cancels it. Raises what `KeptMap.make` does."""
-
-        def watch(task: Mapping[str, Any]) -> None:
-            if task["total"]:
-                report(task["done"], task["total"])
-
         path = f"{self._path}?anew=true" if anew else self._path
-        return done_task(self._client, path, "The map", self._timings, method="PUT", watch=watch)
+        return done_task(self._client, path, "The map", self._timings, method="PUT", watch=telling(report))
 
     def told(self) -> Told:
         """What is to be known of it. Raises `FindingNotFound`."""

@@ -1,10 +1,9 @@
 """The outliers of a catalog of a running service, for commands: what they use of `KeptOutliers`, over HTTP."""
 
-from collections.abc import Mapping
 from typing import Any, cast
 
 from api.client.connection import Client
-from api.client.tasks import done_task
+from api.client.tasks import done_task, telling
 from api.client.timings import Timings
 from services.catalog.mislabeled import Watch
 from services.catalog.outliers import Outliers, nobody
@@ -28,12 +27,13 @@ class RemoteOutliers:
     def look(self, label: str | None, watch: Watch = nobody) -> None:
         """Has the service look through the catalog, and waits for it; Ctrl-C cancels it. Raises what
         `KeptOutliers.look` does."""
-
-        def tell(task: Mapping[str, Any]) -> None:
-            watch(task["done"] or 0, task["total"] or 0)
-
         body: dict[str, Any] = {"isolated": True} if label is None else {"label": _checked(label)}
-        done_task(self._client, self._path, "The list of outliers", self._timings, method="PUT", body=body, watch=tell)
+        done_task(
+            *(self._client, self._path, "The list of outliers", self._timings),
+            method="PUT",
+            body=body,
+            watch=telling(watch),
+        )
 
     def page(
         self, label: str | None, *, value: str | None = None, limit: int = 100, cursor: str | None = None

@@ -10,6 +10,16 @@ from api.client.timings import Timings
 from services.errors import Conflict
 
 
+def telling(report: Callable[[int, int], object]) -> Callable[[Mapping[str, Any]], object]:
+    """Watches a task: reports how much is done, and of how much, as soon as that is known."""
+
+    def watch(task: Mapping[str, Any]) -> None:
+        if task["total"]:
+            report(task["done"], task["total"])
+
+    return watch
+
+
 def done_task(
     client: Client,
     path: str,

@@ -11,9 +11,9 @@ from services.records import Point, Tombstone
 from services.storage.media import Media
 
 
-def read_points(index: VectorIndex, batch_size: int) -> Iterator[Point]:
-    """Every product as the index keeps it, with its vector."""
-    return paginate(lambda cursor: index.scroll(after=cursor, limit=batch_size, vectors=True))
+def read_points(index: VectorIndex, batch_size: int, *, vectors: bool = True) -> Iterator[Point]:
+    """Every product as the index keeps it, with its vector unless that is not asked for."""
+    return paginate(lambda cursor: index.scroll(after=cursor, limit=batch_size, vectors=vectors))
 
 
 def write_points(

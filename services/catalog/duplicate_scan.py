@@ -8,14 +8,15 @@ from itertools import islice
 import numpy as np
 
 from services.catalog.background import attempt
+from services.catalog.copying import read_points
 from services.catalog.features import normalized
 from services.catalog.findings import KeptFindings
 from services.catalog.matches import lowest, matches
 from services.descriptions import Finding, rfc3339
-from services.explore.duplicates import Kind, identity, pair
+from services.explore.duplicates import identity, pair
 from services.explore.found_duplicates import FoundDuplicates, from_bytes, key
+from services.explore.kinds import Kind
 from services.index.vector_index import VectorIndex
-from services.paging import paginate
 from services.query.likeness import Hashes
 from services.query.query import MAX_LIMIT
 from services.query.space import Space
@@ -109,7 +110,7 @@ class DuplicateScan:
     def _count(self, check: Callable[[], object]) -> None:
         """The products of each picture. Those of which no picture is known are no duplicates of any."""
         copies: dict[str, list[str]] = {}
-        for number, point in enumerate(paginate(lambda cursor: self._index.scroll(after=cursor, limit=_PAGE))):
+        for number, point in enumerate(read_points(self._index, _PAGE, vectors=False)):
             if number % _PAGE == 0:
                 check()
             self._products = number + 1
@@ -137,7 +138,7 @@ class DuplicateScan:
 
     def _keep_part(self) -> None:
         """Keeps what was found so far, unless somebody else has kept a finding meanwhile, which may be more."""
-        here = next((each for each in self._findings.all() if each.name == NAME), None)
+        here = self._findings.described(NAME)
         if (here and here.object) == (self._kept and self._kept.object):
             self._kept = self._keep(cursor=str(len(self._looked)))
         self._kept_at = time.monotonic()

@@ -7,8 +7,9 @@ from itertools import islice
 
 from services.explore.decisions import Decided, Decision, Decisions
 from services.explore.duplicate_groups import Place, place
-from services.explore.duplicates import PLACEHOLDER, Kind, components, group_id, identity, links
+from services.explore.duplicates import PLACEHOLDER, components, group_id, identity, links
 from services.explore.found_duplicates import FoundDuplicates
+from services.explore.kinds import Kind
 from services.index.vector_index import VectorIndex
 from services.records import Point
 

@@ -17,8 +17,9 @@ from services.errors import FindingNotFound, GroupNotFound, InvalidInput
 from services.explore.decisions import Decided, Decision, Decisions
 from services.explore.decisions import from_bytes as decisions_from
 from services.explore.duplicate_groups import SHOWN, Duplicate, Group, Groups, Member, Place, suggested
-from services.explore.duplicates import Kind, identity
+from services.explore.duplicates import identity
 from services.explore.found_duplicates import FoundDuplicates, from_bytes
+from services.explore.kinds import Kind
 from services.index.vector_index import VectorIndex
 from services.names import checked_product_id
 from services.paging import from_cursor, to_cursor
@@ -68,7 +69,7 @@ class KeptDuplicates:
         check: Callable[[], object] = lambda: None,
         *,
         keep_seconds: float = KEEP_SECONDS,
-    ) -> None:
+    ) -> Finding:
         """Looks through the catalog for duplicates, as `DuplicateScan` does."""
         scan = DuplicateScan(
             *(self._index, self._findings),
@@ -76,7 +77,12 @@ class KeptDuplicates:
             fingerprint=self._described().fingerprint,
             keep_seconds=keep_seconds,
         )
-        scan.run(report, check)
+        return scan.run(report, check)
+
+    def count(self) -> tuple[int, int]:
+        """How many groups are open, and how many placeholders are among them."""
+        groups = [*self._open(self.finding())]
+        return len(groups), sum(each.is_placeholder for each in groups)
 
     def finding(self) -> Finding | None:
         """What the last scan has left; None where there was none."""

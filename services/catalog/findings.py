@@ -50,9 +50,13 @@ class KeptFindings:
         """All of them, by name, those that are not complete among them."""
         return self._described().findings
 
+    def described(self, name: str) -> Finding | None:
+        """One of them, which may have been lost since; None where it was never looked for."""
+        return next((each for each in self.all() if each.name == name), None)
+
     def find(self, name: str) -> Finding | None:
         """One of them; None where it was never looked for, or has been lost."""
-        found = next((each for each in self.all() if each.name == name), None)
+        found = self.described(name)
         return found if found and self._read(found.object) is not None else None
 
     def read(self, finding: Finding) -> bytes:

@@ -23,7 +23,6 @@ from services.descriptions import AttributeKind, CatalogSpec, with_space
 from services.images.intake import Intake
 from services.index.vector_index import VectorIndex, never
 from services.kinds import extended
-from services.paging import paginate
 from services.query.filters import checked_keys
 from services.query.query import MAX_LIMIT
 from services.records import Graph, OtherKinds, Point, Tombstone
@@ -125,7 +124,7 @@ class Keeping(Reading):
     def images(self) -> Iterator[str]:
         """The hash of every product's image, in no order, those among them that only another generation has."""
         for index in (self._index, *self.beside.indexes(self.spec.kept)):
-            for point in paginate(partial(_page_of, index)):
+            for point in copying.read_points(index, MAX_LIMIT, vectors=False):
                 if point.image:
                     yield point.image
 
@@ -198,7 +197,3 @@ class Keeping(Reading):
         self._save(spec)
         # Generations may have got other states meanwhile.
         self.spec = replace(self.spec, fingerprint=spec.fingerprint, indexed_attributes=spec.indexed_attributes)
-
-
-def _page_of(index: VectorIndex, cursor: str | None) -> tuple[list[Point], str | None]:
-    return index.scroll(after=cursor, limit=MAX_LIMIT)

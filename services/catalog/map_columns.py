@@ -3,19 +3,17 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from services.catalog.copying import read_points
 from services.catalog.labels import group_at
 from services.descriptions import AttributeKind
 from services.index.vector_index import VectorIndex
 from services.kinds import leaves
-from services.paging import paginate
 from services.query.query import MAX_LIMIT
-from services.records import Point
 
 NO_VALUE = 65535
 """The code of a product that has no value."""
@@ -53,7 +51,7 @@ def column_of(index: VectorIndex, key: str, product_ids: Sequence[str], kind: At
     texts: dict[str, str] = {}
     numbers: dict[str, float] = {}
     wanted = set(product_ids)
-    for point in paginate(partial(_page, index)):
+    for point in read_points(index, MAX_LIMIT, vectors=False):
         if point.product_id in wanted and (text := group_at(point.attributes, key)) is not None:
             texts[point.product_id] = text
             if (number := _number(point.attributes, key)) is not None:
@@ -84,7 +82,3 @@ def _number(attributes: Any, key: str) -> float | None:
         if value is not None and not isinstance(value, dict | list):
             return None
     return None
-
-
-def _page(index: VectorIndex, cursor: str | None) -> tuple[list[Point], str | None]:
-    return index.scroll(after=cursor, limit=MAX_LIMIT)

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 import numpy as np
 
+from services.catalog.copying import read_points
 from services.catalog.findings import KeptFindings, is_stale
 from services.catalog.labels import group_at
 from services.catalog.map import Map, Marks, Standing, from_bytes, in_frame, mark_of, quantized, to_bytes
@@ -18,7 +18,6 @@ from services.explore.layout import LANDMARKS, ROUNDS, laid_out
 from services.explore.regions import NO_REGION, Points, regions_of
 from services.failpoints import hit
 from services.index.vector_index import VectorIndex
-from services.paging import paginate
 from services.query.query import MAX_LIMIT
 from services.records import Point, Vectors
 
@@ -175,7 +174,7 @@ class KeptMap:
     def _sample(self, check: Callable[[], object]) -> list[Point]:
         """The first products, which are a random sample: they come in the order of hashes of their IDs."""
         found: list[Point] = []
-        for point in paginate(partial(self._page, vectors=True, limit=_PAGE)):
+        for point in read_points(self._index, _PAGE):
             if not len(found) % _PAGE:
                 check()
             if point.vector is not None:
@@ -197,7 +196,7 @@ class KeptMap:
         cursor: str | None = None
         while True:
             check()
-            page, cursor = self._page(cursor, vectors=False, limit=MAX_LIMIT)
+            page, cursor = self._index.scroll(after=cursor, limit=MAX_LIMIT)
             some, marked, places = self._placed(page, base, rows, check)
             ids += [point.product_id for point in some]
             marks.append(marked)
@@ -241,9 +240,6 @@ class KeptMap:
                 places[some[has]] = base.place(_stacked(vectors))
         here = np.flatnonzero(is_there)
         return [page[row] for row in here], marked[here], places[here]
-
-    def _page(self, cursor: str | None, *, vectors: bool, limit: int) -> tuple[list[Point], str | None]:
-        return self._index.scroll(after=cursor, limit=limit, vectors=vectors)
 
     def _finding(self, name: str, products: int, version: int) -> Finding:
         now = rfc3339(datetime.now(UTC))

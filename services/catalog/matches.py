@@ -6,7 +6,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from services.explore.duplicates import CANDIDATES, KINDS, MOST_CANDIDATES, PERCENTILE, Kind, identity, kind_of
+from services.explore.duplicates import CANDIDATES, MOST_CANDIDATES, PERCENTILE, identity, kind_of
+from services.explore.kinds import KINDS, Kind
 from services.index.vector_index import VectorIndex
 from services.query.likeness import Hashes
 from services.query.space import Form, Space

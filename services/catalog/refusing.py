@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from services.catalog.matches import matches
 from services.catalog.plan import EncodedImage, PlannedChange
 from services.errors import DuplicatePicture
-from services.explore.duplicates import Kind, kind_of
+from services.explore.duplicates import kind_of
+from services.explore.kinds import Kind
 from services.index.vector_index import VectorIndex
 from services.query.likeness import Hashes
 from services.records import ChangeKind, Outcome, failed

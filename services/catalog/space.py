@@ -11,6 +11,7 @@ from itertools import islice
 import numpy as np
 import structlog
 
+from services.catalog.copying import read_points
 from services.catalog.features import normalized
 from services.descriptions import Features
 from services.errors import (
@@ -22,7 +23,6 @@ from services.errors import (
     NotFound,
 )
 from services.index.vector_index import VectorIndex
-from services.paging import paginate
 from services.query.space import REFERENCES, Space, from_bytes
 from services.records import Vectors
 from services.storage.media import Media
@@ -127,8 +127,8 @@ class KeptSpace:
 
 def sampled(index: VectorIndex, products: int, features: Features) -> Space | None:
     """The space of an index that has so many products; None where fewer than `FEWEST` of them are there to be read."""
-    points = paginate(lambda cursor: index.scroll(after=cursor, limit=_PAGE, vectors=True))
-    found = [normalized(each.vector)[0] for each in islice(points, SAMPLED) if each.vector is not None]
+    points = islice(read_points(index, _PAGE), SAMPLED)
+    found = [normalized(each.vector)[0] for each in points if each.vector is not None]
     if len(found) < FEWEST:
         return None
     vectors: Vectors = np.stack(found)

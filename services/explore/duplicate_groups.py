@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from services.explore.decisions import Decision
-from services.explore.duplicates import KINDS, Kind
+from services.explore.kinds import KINDS, Kind
 from services.records import Attributes
 
 SHOWN = 100

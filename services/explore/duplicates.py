@@ -6,8 +6,7 @@ from hashlib import sha256
 from itertools import combinations
 
 from services.explore.decisions import Decisions
-from services.explore.kinds import KINDS as KINDS
-from services.explore.kinds import Kind as Kind
+from services.explore.kinds import KINDS, Kind
 from services.hashes import SHA256, are_near_duplicates
 from services.query.likeness import Hashes
 

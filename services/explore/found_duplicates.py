@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from services.arrays import packed, unpacked
-from services.explore.duplicates import KINDS, Kind, Pairs, Pictures
+from services.explore.duplicates import Pairs, Pictures
+from services.explore.kinds import KINDS, Kind
 from services.hashes import SHA256
 
 FORMAT = 1

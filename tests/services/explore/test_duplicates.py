@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from services.errors import DataCorrupt
 from services.explore.decisions import DECISIONS, Decided, Decisions
 from services.explore.decisions import from_bytes as decisions_from
-from services.explore.duplicates import KINDS, Link, Pairs, Pictures, components, group_id, kind_of, links, pair
+from services.explore.duplicates import Link, Pairs, Pictures, components, group_id, kind_of, links, pair
 from services.explore.found_duplicates import FoundDuplicates, from_bytes
+from services.explore.kinds import KINDS
 from services.hashes import perceptual
 from services.query.likeness import Hashes
 
