@@ -64,7 +64,8 @@ def are_near_duplicates(one: str, other: str) -> bool:
     """Whether two perceptual hashes are those of the same picture, but for how it is stored, sized, bordered or lit."""
     if dct_distance(one, other) > NEAR_BITS:
         return False
-    return color_distance(one, other) <= max(NEAR_COLORS, NEAR_SHARE * max(_spread(one), _spread(other)))
+    most = max(NEAR_COLORS, NEAR_SHARE * max(_spread(one), _spread(other)))
+    return _hue_distance(one, other) <= most and color_distance(one, other) <= most
 
 
 # Many products may have one picture.
@@ -93,6 +94,17 @@ def _spread(hash: str) -> float:
     return float(np.linalg.norm(cells - cells.mean(axis=0), axis=1).mean())
 
 
+def _hue_distance(one: str, other: str) -> float:
+    """Never more than `color_distance`, and found in a fraction of its time: a mean of differences is no less than the
+    difference of the means, with or without brightness."""
+    hues = [color_grid(each).reshape(CELLS**2, 3)[:, 1:] for each in (one, other)]
+    return min(
+        float(np.linalg.norm(shares @ whole - part[at].mean(axis=0), axis=1).min())
+        for whole, part in (hues, hues[::-1])
+        for shares, at in _means()
+    )
+
+
 def _least(parts: npt.NDArray[np.float64], wanted: Cells) -> float:
     """The least mean difference of parts of a picture, shape (n, 64, 3), and another one, at all or the inner cells."""
     return min(_difference(parts[:, at], wanted[at]) for at in (np.arange(CELLS**2), _inner()))
@@ -113,6 +125,12 @@ def _inner() -> npt.NDArray[np.int64]:
     """The cells that are not at the edge."""
     places = np.arange(CELLS**2).reshape(CELLS, CELLS)
     return np.asarray(places[1:-1, 1:-1].ravel(), np.int64)
+
+
+@cache
+def _means() -> tuple[tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]], ...]:
+    """What makes the mean of some cells of each part of those of a whole picture, shape (n, 64), and which cells."""
+    return tuple((_crops()[:, at].mean(axis=1), at) for at in (np.arange(CELLS**2), _inner()))
 
 
 @cache
