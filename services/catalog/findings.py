@@ -50,9 +50,13 @@ class KeptFindings:
         """All of them, by name, those that are not complete among them."""
         return self._described().findings
 
+    def described(self, name: str) -> Finding | None:
+        """One of them, which may have been lost since; None where it was never looked for."""
+        return next((each for each in self.all() if each.name == name), None)
+
     def find(self, name: str) -> Finding | None:
         """One of them; None where it was never looked for, or has been lost."""
-        found = next((each for each in self.all() if each.name == name), None)
+        found = self.described(name)
         return found if found and self._read(found.object) is not None else None
 
     def read(self, finding: Finding) -> bytes:
@@ -77,6 +81,10 @@ class KeptFindings:
     def remove(self, name: str) -> None:
         """Forgets one of them; does nothing where there is none."""
         self._describe(lambda now: replace(now, findings=tuple(each for each in now.findings if each.name != name)))
+
+    def decided(self) -> str | None:
+        """The object that holds what was decided; None: nothing was."""
+        return self._described().decisions
 
     def decisions(self) -> bytes | None:
         """What was decided; None: nothing. Raises `DecisionsNotFound` where it has been lost."""
