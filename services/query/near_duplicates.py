@@ -19,7 +19,7 @@ Cells = npt.NDArray[np.float32]
 """Colors of cells of a grid, or another number of each."""
 
 NEAR_BITS = 22
-"""In how many bits near-duplicates differ at most: a mirror image differs in 28 or more."""
+"""In how many bits near-duplicates differ at most: a mirror image differs in 26 or more."""
 LEAST_COLORS, STEP_SHARE = 1.2, 0.2
 """By how much a cell of near-duplicates may differ (L*a*b*): so much, and a share of its difference from the cell
 beside it that differs most, since that is what a cell changes by when all are moved by a fifth of one."""

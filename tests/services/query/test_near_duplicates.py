@@ -108,7 +108,7 @@ def test_both_orders_tell_the_same() -> None:
 
 @pytest.mark.parametrize(("changed", "near"), [(0, True), (22, True), (23, False), (28, False)])
 def test_a_picture_of_the_same_colors_is_none_where_the_bits_are_far(changed: int, near: bool) -> None:
-    """As a mirror image of what is nearly even on both sides, which differs in 28 bits."""
+    """As a mirror image of what is nearly even on both sides, which differs in 26 bits or more."""
     cells = np.full((8, 8, 3), (40.0, 0, 0))
     one, other = (perceptual(np.arange(64) < count, cells) for count in (0, changed))
     assert (dct_distance(one, other), are_near_duplicates(one, other)) == (changed, near)
