@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import pytest
 from harness import Pictures, serving
+from hypothesis import settings
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -30,8 +31,11 @@ def pytest_configure() -> None:
     """Listens to Ctrl-C, and puts temporary folders in memory where there is room: most tests wait for `fsync` longer
     than they compute.
 
-    A temporary folder that the caller has chosen stays, and so does their LOOKALIKE_MIN_FREE_BYTES.
+    A temporary folder that the caller has chosen stays, and so does their LOOKALIKE_MIN_FREE_BYTES. No example of a
+    property has a deadline: on a loaded machine any may take long.
     """
+    settings.register_profile("lookalike", deadline=None)
+    settings.load_profile("lookalike")
     # What a shell starts in the background ignores Ctrl-C, and commands that tests interrupt would inherit that.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -169,7 +169,7 @@ def test_a_form_that_is_none_is_refused(service: Any, form: bytes, type: str, st
     assert service.client.get("/v1/jobs").json["jobs"] == []
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.sampled_from(

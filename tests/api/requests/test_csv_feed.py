@@ -207,7 +207,7 @@ bodies = st.binary(max_size=60) | texts.map(
 charsets = st.sampled_from(["", "; charset=utf-8", "; charset=latin-1", "; charset=utf-16", "; charset=rot13"])
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     bodies, charsets, st.sampled_from(["reject", "skip"]), st.sampled_from(["x=float", "x=skip", "product_id=x", "é="])
 )

@@ -277,7 +277,7 @@ bodies = (
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(bodies, st.sampled_from(["application/x-ndjson", "application/json"]), st.sampled_from(["reject", "skip"]))
 def test_any_body_is_accepted_or_refused(service: Any, body: bytes, type: str, on_error: str) -> None:
     service.works = False

@@ -81,7 +81,7 @@ def test_what_is_exported_comes_back_whole(format, embeddings, spec, tmp_path) -
 
 
 @pytest.mark.parametrize("format", ["npz", "parquet"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(embeddings=rows)
 def test_any_product_and_attributes_come_back_or_are_refused(format, embeddings, tmp_path_factory) -> None:
     spec = CatalogSpec("any", "c0", "e", "w", "nearest", DIM, None, "0", "2025-01-01T00:00:00Z")

@@ -45,9 +45,7 @@ RED, GREEN, BLUE = PICTURES.values()
 URL = "https://shop.example/red.png"
 
 memory_only = pytest.mark.parametrize("index", ["memory"], indirect=True)
-lawful = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+lawful = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 def put(product_id: str, image: Any, attributes: Any = None, version: int | None = None) -> Change:

@@ -83,7 +83,7 @@ def test_nearest_gives_what_keras_gives(mode: str, format: str, size: int) -> No
     mode=st.sampled_from(["RGB", "L", "P"]),
     size=st.sampled_from([299, 224]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_nearest_gives_what_keras_gives_at_any_size(width: int, height: int, mode: str, size: int) -> None:
     data = saved(photo(mode, width, height), "PNG", compress_level=1)
     np.testing.assert_array_equal(decode(data, size, "nearest", LIMITS), loaded_by_keras(data, size))
@@ -350,13 +350,13 @@ def test_a_cut_file_is_corrupt(format: str, share: float) -> None:
 
 
 @given(start=st.sampled_from([*SIGNATURES, b"RIFF\xff\0\0\0WEBP", b"RIFF\xff\0\0\0WEBPVP8X", b""]), rest=st.binary())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_bytes_give_pixels_or_an_image_error(start: bytes, rest: bytes) -> None:
     pixels_or_error(start + rest)
 
 
 @given(data=st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_a_damaged_file_gives_pixels_or_an_image_error(data: st.DataObject) -> None:
     damaged = bytearray(data.draw(st.sampled_from(all_samples())))
     for at in data.draw(st.lists(st.integers(0, len(damaged) - 1), min_size=1, max_size=8)):

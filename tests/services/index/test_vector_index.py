@@ -227,7 +227,7 @@ def alike(stored: Any, sent: Any) -> bool:
     return type(stored) is type(sent) and stored == sent
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(attributes=st.dictionaries(st.text(), JSON, max_size=4))
 def test_whatever_the_check_lets_through_comes_back(index: VectorIndex, attributes: dict[str, Any]) -> None:
     version = index.max_version() + 1

@@ -320,7 +320,7 @@ class World:
         return [f"{id}:{int(entry.partition(b' ')[0])}" for entry in self.redis.lrange(f"la:failed:{id}", 0, -1)]
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps)
 def test_what_is_found_is_what_the_accepted_changes_give_in_the_order_of_their_versions(
     redis: Redis, steps: list[tuple[Any, ...]]
@@ -329,7 +329,7 @@ def test_what_is_found_is_what_the_accepted_changes_give_in_the_order_of_their_v
 
 
 @pytest.mark.nightly
-@settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps)
 def test_what_is_found_of_more_examples(redis: Redis, steps: list[tuple[Any, ...]]) -> None:
     assert_holds(redis, steps)

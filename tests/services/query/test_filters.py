@@ -231,7 +231,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(source=JSON)
 def test_anything_is_either_a_filter_or_an_invalid_filter(source: Any) -> None:
     if isinstance(source, str):

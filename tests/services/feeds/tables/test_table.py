@@ -152,20 +152,20 @@ def assert_comes_back(made: tuple[bytes, str | None, Written]) -> None:
     assert {each.name: each.taken_as for each in table.columns if each.kind} == written.kinds
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(tables())
 def test_a_table_comes_back_as_it_was_written_or_the_line_is_named(made: tuple[bytes, str | None, Written]) -> None:
     assert_comes_back(made)
 
 
 @pytest.mark.long
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 @given(tables())
 def test_more_tables_come_back(made: tuple[bytes, str | None, Written]) -> None:
     assert_comes_back(made)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.binary(max_size=200) | st.text('product_id,;"\r\n\t=1x', max_size=120).map(str.encode),
     st.sampled_from([None, "utf-8", "utf-16", "utf-16-be", "utf-32", "shift_jis", "gb18030", "cp1252", "mac-roman"]),
