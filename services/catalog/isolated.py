@@ -11,9 +11,9 @@ from services.explore.outliers import isolated_below
 from services.index.vector_index import VectorIndex
 from services.query.space import Space
 
-KEEP_SECONDS = 5.0
-"""Between two times that what was found so far is kept, for whoever goes on, or a tenth of what the search has taken by
-then, if that is more."""
+KEEP_SECONDS, SHARE = 5.0, 0.1
+"""Between two times that what was found so far is kept, for whoever goes on: so many seconds, or such a share of what the
+search has taken by then, if that is more."""
 _PAGE = 64
 
 
@@ -86,7 +86,7 @@ def isolated(
         if cursor is None:
             return found
         now = time.monotonic()
-        if now - kept_at >= max(KEEP_SECONDS, (now - began) / 10):
+        if now - kept_at >= max(KEEP_SECONDS, SHARE * (now - began)):
             keep(found, cursor)
             kept_at = time.monotonic()
         watch(found["products"], max(index.count(), found["products"]))

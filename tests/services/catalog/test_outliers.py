@@ -179,6 +179,7 @@ def end() -> None:
 
 def test_who_comes_after_an_end_goes_on_where_it_was(catalogs: Catalogs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scanning, "KEEP_SECONDS", 0.0)
+    monkeypatch.setattr(scanning, "SHARE", 0.0)
     monkeypatch.setattr(scanning, "_PAGE", 10)
     catalog = filled(catalogs, embedding(90), embedding(91))
     with pytest.raises(Ends):
