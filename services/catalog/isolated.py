@@ -12,8 +12,8 @@ from services.index.vector_index import VectorIndex
 from services.query.space import Space
 
 KEEP_SECONDS, SHARE = 5.0, 0.1
-"""Between two times that what was found so far is kept, for whoever goes on: so many seconds, or such a share of what the
-search has taken by then, if that is more."""
+"""Between two times that what was found so far is kept, for whoever goes on: so many seconds, or such a share of what
+the search has taken by then, if that is more."""
 _PAGE = 64
 
 
