@@ -21,6 +21,15 @@ def from_srgb(colors: npt.NDArray[np.uint8]) -> Lab:
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
 
 
+def to_srgb(colors: Lab) -> npt.NDArray[np.float64]:
+    """CIE L*a*b* of shape (..., 3) in sRGB, 0..255: the inverse of `from_srgb`; what sRGB has not, at its edge."""
+    y = (colors[..., 0] + 16) / 116
+    roots = np.stack([y + colors[..., 1] / 500, y, y - colors[..., 2] / 200], axis=-1)
+    ratio = np.where(roots > 6 / 29, roots**3, 3 * (6 / 29) ** 2 * (roots - 4 / 29))
+    linear = np.clip(ratio * _WHITE @ np.linalg.inv(_TO_XYZ).T, 0, 1)
+    return np.asarray(255 * np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055))
+
+
 @cache
 def _shares() -> npt.NDArray[np.float64]:
     """What each value of a channel adds to X, Y and Z, as a share of that of white: shape (XYZ, channel, 256)."""

@@ -1,10 +1,12 @@
 """The duplicates of a catalog: found by a scan, shown as groups of what is there now, and decided about."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from services.catalog.duplicate_lists import GroupLists, Listed
 from services.catalog.duplicate_scan import KEEP_SECONDS, NAME, DuplicateScan, Report
 from services.catalog.duplicate_view import Outline, decided_group, decided_groups, open_groups, picture_of
 from services.catalog.features import normalized
@@ -37,8 +39,6 @@ _CURSOR = re.compile(r"([01])\.([0-9])\.([0-9]{1,9})\.([0-9a-f]{16})")
 class KeptDuplicates:
     """The duplicates of a catalog. Thread-safe.
 
-    Groups are made anew for each answer, of the finding, the decisions and the products as they are now.
-
     Args:
         index: Where the products are.
         findings: Where what was found, and decided, is kept.
@@ -61,7 +61,7 @@ class KeptDuplicates:
         self._sizes = sizes
         self._described = described
         self._space = space
-        self._read: tuple[str, FoundDuplicates] | None = None
+        self._lists = GroupLists(index)
 
     def look(
         self,
@@ -81,12 +81,12 @@ class KeptDuplicates:
 
     def count(self) -> tuple[int, int]:
         """How many groups are open, and how many placeholders are among them."""
-        groups = [*self._open(self.finding())]
+        groups = self._listed(None, self.finding())
         return len(groups), sum(each.is_placeholder for each in groups)
 
     def finding(self) -> Finding | None:
         """What the last scan has left; None where there was none."""
-        return self._findings.find(NAME)
+        return self._findings.described(NAME)
 
     def is_stale(self, finding: Finding) -> bool:
         """Whether the catalog has changed since a scan."""
@@ -116,18 +116,23 @@ class KeptDuplicates:
                 f"Catalog {name} has not been looked through for duplicates: PUT /v1/catalogs/{name}/duplicates does "
                 "it, or `lookalike duplicates`."
             )
-        groups = self._open(finding) if decision is None else decided_groups(self._index, self._decisions(), decision)
-        found = {
-            each.place: each
-            for each in groups
-            if kind in (None, each.kind) and placeholder in (None, each.is_placeholder)
-        }
-        places = sorted(each for each in found if after is None or each > after)
-        shown = places[: checked_limit(limit)]
+        limit = checked_limit(limit)
+        for is_again in (False, True):
+            listed = [
+                each
+                for each in self._listed(decision, finding, anew=is_again)
+                if kind in (None, each.kind) and placeholder in (None, each.is_placeholder)
+            ]
+            first = 0 if after is None else bisect_right(listed, after, key=lambda each: each.place)
+            shown = listed[first : first + limit]
+            outlines = self._lists.outlines(shown)
+            # What changes at this moment is left out in the end.
+            if None not in outlines:
+                break
         page = Groups(
-            groups=tuple(self._seen(found[each]) for each in shown),
-            total=len(found),
-            next=_cursor(shown[-1]) if len(places) > len(shown) else None,
+            groups=tuple(self._seen(each) for each in outlines if each is not None),
+            total=len(listed),
+            next=_cursor(shown[-1].place) if len(listed) > first + limit else None,
         )
         if finding is None:
             return page
@@ -200,22 +205,33 @@ class KeptDuplicates:
             found.append(Duplicate(other.product_id, each.kind, *told))
         return found
 
-    def _open(self, finding: Finding | None) -> Iterable[Outline]:
-        return () if finding is None else open_groups(self._index, self._found(finding), self._decisions())
+    def _listed(self, decision: Decision | None, finding: Finding | None, *, anew: bool = False) -> Sequence[Listed]:
+        """The list of open groups, or of those about which this was decided."""
+
+        def made() -> Iterable[Outline]:
+            if decision is not None:
+                return decided_groups(self._index, self._decisions(), decision)
+            return () if finding is None else open_groups(self._index, self._found(finding), self._decisions())
+
+        key = (finding.object if finding and decision is None else None, self._findings.decided())
+        return self._lists.groups(decision, key, made, anew=anew)
 
     def _found(self, finding: Finding) -> FoundDuplicates:
-        """What a scan found; nothing where a newer version has written it."""
-        kept = self._read
-        if kept is None or kept[0] != finding.object:
-            kept = self._read = finding.object, from_bytes(self._findings.read(finding)) or FoundDuplicates()
-        return kept[1]
+        """What a scan found. Raises `FindingNotFound` where it is gone, or another version has written it."""
+        found = from_bytes(self._findings.read(finding))
+        if found is None:
+            raise FindingNotFound(
+                f"What was found of duplicates in catalog {self._described().name} is damaged, or of another version: "
+                "have it looked through anew."
+            )
+        return found
 
     def _decisions(self) -> Decisions:
         return decisions_from(self._findings.decisions())
 
     def _find(self, id: str) -> Outline:
         """A group as it is now, open or decided about."""
-        group = next((each for each in self._open(self.finding()) if each.id == id), None)
+        group = self._find_open(id)
         if group is None and (decided := (decisions := self._decisions()).find(id)):
             group = decided_group(self._index, decisions, decided)
         if group is None:
@@ -224,6 +240,13 @@ class KeptDuplicates:
                 "changed meanwhile, which makes another group of them: list the groups again."
             )
         return group
+
+    def _find_open(self, id: str) -> Outline | None:
+        for is_again in (False, True):
+            listed = [each for each in self._listed(None, self.finding(), anew=is_again) if each.id == id]
+            if listed and (outline := self._lists.outlines(listed)[0]) is not None:
+                return outline
+        return None
 
     def _seen(self, group: Outline) -> Group:
         """A group, its pictures opened."""

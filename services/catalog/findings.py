@@ -82,6 +82,10 @@ class KeptFindings:
         """Forgets one of them; does nothing where there is none."""
         self._describe(lambda now: replace(now, findings=tuple(each for each in now.findings if each.name != name)))
 
+    def decided(self) -> str | None:
+        """The object that holds what was decided; None: nothing was."""
+        return self._described().decisions
+
     def decisions(self) -> bytes | None:
         """What was decided; None: nothing. Raises `DecisionsNotFound` where it has been lost."""
         return self._decisions(self._described())

@@ -11,8 +11,9 @@ from services.explore.outliers import isolated_below
 from services.index.vector_index import VectorIndex
 from services.query.space import Space
 
-KEEP_SECONDS = 5.0
-"""How often what was found so far is kept, for whoever goes on."""
+KEEP_SECONDS, SHARE = 5.0, 0.1
+"""Between two times that what was found so far is kept, for whoever goes on: so many seconds, or such a share of what
+the search has taken by then, if that is more."""
 _PAGE = 64
 
 
@@ -58,7 +59,8 @@ def isolated(
 
     Raises `IndexUnavailable`.
     """
-    kept_at, below = time.monotonic(), isolated_below(index.count())
+    began = kept_at = time.monotonic()
+    below = isolated_below(index.count())
     while True:
         points, cursor = index.scroll(after=cursor, limit=_PAGE, vectors=True)
         more: list[KeptIsolated] = []
@@ -83,7 +85,8 @@ def isolated(
         found["outliers"] = nsmallest(MOST, both, key=lambda each: (each["score"], each["product_id"]))
         if cursor is None:
             return found
-        if time.monotonic() >= kept_at + KEEP_SECONDS:
+        now = time.monotonic()
+        if now - kept_at >= max(KEEP_SECONDS, SHARE * (now - began)):
             keep(found, cursor)
             kept_at = time.monotonic()
         watch(found["products"], max(index.count(), found["products"]))

@@ -5,6 +5,7 @@ Each list is a finding: `outliers:KEY` that of the label with this key, and `out
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, TypedDict, cast
@@ -25,6 +26,10 @@ from services.query.space import Space
 from services.records import Attributes
 
 OUTLIERS = "outliers"
+NEXT = "isolated:next"
+"""The name of what a search for isolated products has found so far. The list that there is stays meanwhile."""
+GONE_ON_SECONDS = 3600.0
+"""For so long a search that was interrupted is gone on with: after that, too much may have changed."""
 _PAGE = 100
 
 
@@ -93,18 +98,20 @@ class KeptOutliers:
         self._described = described
         self._space = space
 
-    def check(self, label: str | None) -> None:
-        """Raises what is known to be wrong before anything is looked at: `InvalidInput`, `LabelUnusable`,
-        `TooFewProducts`."""
+    def check(self, label: str | None) -> Space:
+        """The space of the catalog. Raises what is known to be wrong before anything is looked at: `InvalidInput`,
+        `LabelUnusable`, `TooFewProducts`."""
         name = self._described().name
         if label is not None:
             checked_keys([label])
             for key, other in meant(self._index, self._described().indexed_attributes, [label]).items():
                 raise LabelUnusable(f"No product of catalog {name} has a value at {key}: {advice(other)}.")
-        if self._space() is None:
+        space = self._space()
+        if space is None:
             raise TooFewProducts(
                 f"Catalog {name} has too few products to say what is unusual among them: it takes {FEWEST}."
             )
+        return space
 
     def look(self, label: str | None, watch: Watch = nobody, check: Callable[[], object] = nothing) -> Finding:
         """Looks through the catalog for products that are unlike their own label, or with None for isolated ones, and
@@ -121,9 +128,7 @@ class KeptOutliers:
         Raises `InvalidInput`, `LabelUnusable`, `TooFewProducts`, `CatalogNotFound`, `DataFull`, `DataNotWritable`,
         `IndexUnavailable`.
         """
-        self.check(label)
-        space = self._space()
-        assert space is not None
+        space = self.check(label)
         if label is None:
             return self._look_for_isolated(space, watch, check)
         begun = self._begun(label)
@@ -170,16 +175,19 @@ class KeptOutliers:
         )
 
     def _look_for_isolated(self, space: Space, watch: Watch, check: Callable[[], object]) -> Finding:
-        before, cursor = self._findings.find(OUTLIERS), None
+        before, cursor = self._findings.find(NEXT), None
         begun, found = self._begun(None), Isolated(products=0, found=0, outliers=[])
-        if before and before.cursor and before.fingerprint == begun.fingerprint:
-            begun, cursor = before, before.cursor
+        if before and before.fingerprint == begun.fingerprint and _age(before) < GONE_ON_SECONDS:
+            begun, cursor = replace(before, name=OUTLIERS), before.cursor
             found = cast(Isolated, json.loads(self._findings.read(before)))
+        part = replace(begun, name=NEXT)
         found = isolated(
             *(self._index, space, found, cursor),
-            *(lambda so_far, on: self._keep(begun, so_far, on), watch, check),
+            *(lambda so_far, on: self._keep(part, so_far, on), watch, check),
         )
-        return self._keep(begun, found, None)
+        kept = self._keep(begun, found, None)
+        self._findings.remove(NEXT)
+        return kept
 
     def _begun(self, label: str | None) -> Finding:
         return Finding(
@@ -206,7 +214,7 @@ class KeptOutliers:
     def _finding(self, label: str | None) -> Finding:
         if label is not None:
             checked_keys([label])
-        finding = self._findings.find(_name(label))
+        finding = self._findings.described(_name(label)) or (self._findings.described(NEXT) if label is None else None)
         if finding is None:
             name = self._described().name
             way = "--isolated" if label is None else f"--label {label}"
@@ -234,6 +242,11 @@ class KeptOutliers:
                 if value is None or own == value:
                     told = {name: told for name, told in each.items() if name != "image"}
                     yield at, cast(ShownOutlier, told | {"attributes": dict(point.attributes)})
+
+
+def _age(finding: Finding) -> float:
+    """How many seconds ago it was kept."""
+    return (datetime.now(UTC) - datetime.fromisoformat(finding.found_at)).total_seconds()
 
 
 def _name(label: str | None) -> str:

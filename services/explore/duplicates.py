@@ -7,8 +7,9 @@ from itertools import combinations
 
 from services.explore.decisions import Decisions
 from services.explore.kinds import KINDS, Kind
-from services.hashes import SHA256, are_near_duplicates
+from services.hashes import SHA256
 from services.query.likeness import Hashes
+from services.query.near_duplicates import are_near_duplicates
 
 CANDIDATES = 20
 """So many nearest products of each one are looked at: never all pairs."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from services.hashes import are_near_duplicates
+from services.query.near_duplicates import are_near_duplicates
 from services.records import Likeness, Neighbor
 
 VERY_ALIKE = 99.9

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from services.lab import from_srgb
+from services.lab import from_srgb, to_srgb
 
 PUBLISHED = {
     (255, 0, 0): (53.24, 80.09, 67.20),
@@ -52,3 +52,10 @@ def test_the_shape_is_that_of_the_colors() -> None:
     assert np.array_equal(from_srgb(np.asfortranarray(colors)), whole)
     assert np.array_equal(from_srgb(colors[::-1, 2]), whole[::-1, 2])
     assert from_srgb(colors[:0]).shape == (0, 5, 3)
+
+
+def test_the_way_back_gives_the_colors_that_were_there() -> None:
+    colors = np.array([*itertools.product((0, 1, 9, 10, 11, 12, 40, 128, 200, 254, 255), repeat=3)], np.uint8)
+    # To a hundredth: the matrices of the standard have four digits, and a dark blue is less than that of white.
+    np.testing.assert_allclose(to_srgb(from_srgb(colors)), colors, atol=0.01)
+    assert to_srgb(np.array([(150.0, 0, 0), (50, 300, 0)])).max() <= 255

@@ -1,6 +1,6 @@
 """Duplicates of a catalog: found whatever interrupts the search, shown as what is there now, and decided about."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from services.catalog.catalog import Catalog
 from services.catalog.catalogs import Catalogs
 from services.catalog.duplicate_scan import NAME
 from services.errors import FindingNotFound, GroupNotFound, InvalidInput, ProductNotFound
+from services.explore import found_duplicates
 from services.explore.duplicate_groups import Groups
 from services.explore.found_duplicates import from_bytes
 from services.images.decoder import Decoder
@@ -361,3 +362,36 @@ def test_products_without_a_picture_are_no_duplicates_and_one_that_goes_meanwhil
     page = catalog.duplicates.page()
     assert sets(page) == [GROUPS[0], ("near_duplicate", False, {"p0", "near-b"})] and page.stale
     assert catalog.duplicates.of("bare-0") == []
+
+
+def test_a_list_is_made_once_and_shows_what_is_there(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalog.duplicates.look()
+    get, asked = catalog._index.get, list[list[str]]()
+
+    def counted(product_ids: Sequence[str], **options: Any) -> Any:
+        asked.append(sorted(product_ids))
+        return get(product_ids, **options)
+
+    monkeypatch.setattr(catalog._index, "get", counted)
+    assert sets(catalog.duplicates.page(limit=1)) == GROUPS[:1]
+    asked.clear()
+    assert sets(catalog.duplicates.page(limit=2)) == GROUPS[:2]
+    assert asked == [sorted(GROUPS[0][2] | GROUPS[1][2])], "only the products that are shown"
+    catalog.remove(["p1"])
+    catalog.duplicates.decide(catalog.duplicates.page().groups[0].id, "keep")
+    page = catalog.duplicates.page()
+    assert (sets(page), page.total) == (GROUPS[2:], 1)
+    assert sets(catalog.duplicates.page(decision="keep")) == GROUPS[:1]
+    catalog.remove([f"none-{n}" for n in range(COPIES)])
+    assert sets(catalog.duplicates.page(decision="keep")) == [], "one product is no group"
+
+
+def test_what_another_version_has_found_is_not_taken_for_nothing(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog.duplicates.look()
+    monkeypatch.setattr(found_duplicates, "FORMAT", 2)
+    with pytest.raises(FindingNotFound, match="of another version: have it looked through anew"):
+        catalog.duplicates.page()
+    catalog.duplicates.look()
+    assert sets(catalog.duplicates.page()) == GROUPS

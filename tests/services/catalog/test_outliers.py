@@ -11,6 +11,7 @@ from shops import SECOND, Place, shop
 
 from services.catalog import isolated as scanning
 from services.catalog import mislabeled as judging
+from services.catalog import outliers as keeping
 from services.catalog.catalog import Catalog
 from services.catalog.catalogs import Catalogs
 from services.errors import Conflict, FindingNotFound, InvalidInput, LabelUnusable, TooFewProducts
@@ -178,6 +179,7 @@ def end() -> None:
 
 def test_who_comes_after_an_end_goes_on_where_it_was(catalogs: Catalogs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scanning, "KEEP_SECONDS", 0.0)
+    monkeypatch.setattr(scanning, "SHARE", 0.0)
     monkeypatch.setattr(scanning, "_PAGE", 10)
     catalog = filled(catalogs, embedding(90), embedding(91))
     with pytest.raises(Ends):
@@ -189,9 +191,15 @@ def test_who_comes_after_an_end_goes_on_where_it_was(catalogs: Catalogs, monkeyp
     assert len(looked_at) == COUNT + 2 - 40
     page = catalog.outliers.page(None)
     assert (page["complete"], page["products"], set(ids(catalog, None))) == (True, COUNT + 2, {"p90", "p91"})
-    before = page["outliers"]
-    catalog.outliers.look(None)
-    assert catalog.outliers.page(None)["outliers"] == before
+    with pytest.raises(Ends):
+        catalog.outliers.look(None, check=at_product(45, end))
+    assert catalog.outliers.page(None) == page, "the list that there is stays until there is another"
+    monkeypatch.setattr(keeping, "GONE_ON_SECONDS", 0.0)
+    looked_at.clear()
+    catalog.outliers.look(None, check=lambda: looked_at.append(None))
+    assert len(looked_at) == COUNT + 2, "what was left long ago is of another catalog"
+    assert catalog.outliers.page(None)["outliers"] == page["outliers"]
+    assert [each.name for each in catalog.findings.all()] == ["outliers"]
 
 
 def test_who_changes_between_the_readings_is_not_judged(catalogs: Catalogs, monkeypatch: pytest.MonkeyPatch) -> None:
