@@ -17,7 +17,7 @@ MOST_CANDIDATES = 200
 """The same, where the first ones show few pictures: one that many products have must not hide others."""
 PERCENTILE = 95.0
 """The percentile, of random pairs of the generation, below which two products are no candidates. A cosine would mean
-something else with every encoder. Of planted copies the least alike is at 98.8 (`bench/duplicates.py`); hashes judge
+something else with every encoder. Of planted copies the least alike is at 99.0 (`bench/duplicates.py`); hashes judge
 what is above, so a lower one costs little."""
 PLACEHOLDER = 10
 """Products from which on one picture is called a placeholder: so many hardly ever are the same product, but share a
