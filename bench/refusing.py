@@ -1,6 +1,6 @@
 """What it costs a catalog to refuse duplicates as products are put, by the rate of whole batches.
 
-    python bench/refusing.py [--products 2000] [--images 384] [--rounds 5] [--out FILE]
+    python bench/refusing.py [--products 2000] [--graph] [--images 384] [--rounds 5] [--out FILE]
 
 One catalog with so many ready-made vectors gets pictures in batches of 64, in pairs of rounds: without looking for
 duplicates and with it, in turn first, each time other pictures, which are removed again. Encoding is real, weights are
@@ -37,11 +37,15 @@ def main() -> None:
             progress(f"filling a catalog with {arguments.products:,} products")
             for _ in catalog.put_embeddings(ready(arguments.products, catalog.spec.dim)):
                 pass
+            if arguments.graph:
+                progress("building the search graph")
+                catalog.optimize()
             seconds(catalog, pictures(64, arguments.side, seed=0), refuse=True)  # not counted
             rounds = [paired(catalog, arguments, number) for number in range(arguments.rounds)]
     ratios = [each["without"] / each["with"] for each in rounds]
     result = {
         "products": arguments.products,
+        "graph": arguments.graph,
         "images": arguments.images,
         "encoder": arguments.encoder,
         "images_per_second": {name: round(arguments.images / statistics.median(each[name] for each in rounds), 2)
@@ -56,6 +60,7 @@ def main() -> None:
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--products", type=int, default=2000, help="that the catalog has")
+    parser.add_argument("--graph", action="store_true", help="build the search graph of what the catalog has")
     parser.add_argument("--images", type=int, default=384, help="of each round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--side", type=int, default=800, help="pixels of a picture's side")

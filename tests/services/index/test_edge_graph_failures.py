@@ -195,8 +195,8 @@ def canceled():
         end()
     if where == "building":
         for child in builders(os.getpid()):
-            # It has set up what ends it when it is nice. Then it waits for ever.
-            while os.getpriority(os.PRIO_PROCESS, child) != NICENESS:
+            # It has set up what ends it when it is nicer than this one. Then it waits for ever.
+            while os.getpriority(os.PRIO_PROCESS, child) < min(os.nice(0) + NICENESS, 19):
                 pass
             os.write(1, f"{-child}\\n".encode())
             end()
