@@ -61,7 +61,7 @@ def tmp_path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def scale() -> Callable[[T, T], T]:
     """Gives the full figure, of `make chaos` and `make nightly`, or the short one."""
     return lambda full, short: full if os.environ.get("CHAOS") == "full" else short

@@ -21,19 +21,18 @@ from waiting import until
 from services import bootstrap
 from services.descriptions import GenerationState
 
-pytestmark = pytest.mark.long
-
 FIXED = {"must": [{"key": "fixed", "match": {"value": True}}]}
 """Products that nothing changes: what is found among these depends on the generation alone."""
 SEARCHED = 6
 CHANGED = 30
 GENERATIONS = f"/catalogs/{CATALOG}/generations"
 OTHER = {"weights": "imagenet"}
+KILLED = ("worker-1", "api", "redis")
 
 Found = tuple[tuple[str, float], ...]
 
 
-@pytest.fixture(params=["up", "stack"])
+@pytest.fixture
 def service(
     request: pytest.FixtureRequest, tmp_path: Path, make_stack: Callable[..., StackService]
 ) -> Iterator[Service | StackService]:
@@ -172,7 +171,16 @@ def kill(service: Service | StackService, what: str, rng: random.Random) -> None
     until(service.ready, 120)
 
 
-@pytest.mark.parametrize("kills", [(), ("worker-1", "api", "redis")], ids=["undisturbed", "killed"])
+@pytest.mark.parametrize(
+    ("service", "kills"),
+    [
+        pytest.param("up", (), id="up-undisturbed", marks=pytest.mark.nightly),
+        pytest.param("stack", (), id="stack-undisturbed", marks=pytest.mark.long),
+        pytest.param("up", KILLED, id="up-killed", marks=pytest.mark.long),
+        pytest.param("stack", KILLED, id="stack-killed", marks=pytest.mark.nightly),
+    ],
+    indirect=["service"],
+)
 def test_another_generation_and_back_under_load(
     service: Service | StackService,
     pictures: Pictures,

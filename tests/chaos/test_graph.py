@@ -36,7 +36,7 @@ def fill(service: Service, count: int) -> None:
 
 
 class Searches(Meanwhile):
-    """Searches without a pause; `wrong` says what was answered that should not have been."""
+    """Searches again and again; `wrong` says what was answered that should not have been."""
 
     def __init__(self, service: Service) -> None:
         self.count = 0
@@ -48,7 +48,7 @@ class Searches(Meanwhile):
     def _search(self) -> None:
         """A product's group is nearer to it than anything else."""
         rng = random.Random(1)
-        while not self.ended.wait(0.01):
+        while not self.ended.wait(0.05):
             number = rng.randrange(400)
             try:
                 with self._service.client() as client:

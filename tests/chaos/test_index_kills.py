@@ -18,17 +18,16 @@ from waiting import until
 
 from services import bootstrap, settings
 
-COUNT = 500
 STORED_SECONDS = 120.0
 
 pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pictures(tmp_path_factory: pytest.TempPathFactory, scale: Callable[[int, int], int]) -> Path:
     folder = tmp_path_factory.mktemp("many")
     generator = np.random.default_rng(5)
-    for number in range(COUNT):
+    for number in range(scale(500, 240)):
         out = io.BytesIO()
         coarse = generator.integers(0, 256, (8, 8, 3), dtype=np.uint8)
         Image.fromarray(coarse).resize((240, 240), Image.Resampling.BICUBIC).save(out, "JPEG")
@@ -74,22 +73,22 @@ def test_kills_and_one_full_run_equal_a_run_that_was_never_interrupted(
     record_property("seed", seed)
     moments = random.Random(seed)
     killed, calm = tmp_path / "killed", tmp_path / "calm"
-    kills = scale(20, 6)
+    kills, count = scale(20, 3), len([*pictures.iterdir()])
     landed = sum(killed_run(pictures, killed, moments.uniform(0, 0.12)) for _ in range(kills))
     assert landed == kills, "the runs were over before they were killed"
     progress = stored(killed)
-    assert 0 < progress < COUNT
+    assert 0 < progress < count
     last = json.loads(subprocess.run(command(pictures, killed), check=True, capture_output=True).stdout)
-    assert (last["failed"], last["applied"] + last["unchanged"]) == (0, COUNT)
+    assert (last["failed"], last["applied"] + last["unchanged"]) == (0, count)
     assert last["unchanged"] > 0
     subprocess.run(command(pictures, calm), check=True, capture_output=True)
     first, second = contents(killed), contents(calm)
     assert first.keys() == second.keys()
-    assert len(first) == COUNT
+    assert len(first) == count
     for product_id, embedding in second.items():
         assert first[product_id] == embedding  # ID, attributes and image hash
         np.testing.assert_allclose(
             first[product_id].features, embedding.features, rtol=0, atol=1e-4 * np.abs(embedding.features).max()
         )
-    assert stored(killed) == stored(calm) == COUNT
+    assert stored(killed) == stored(calm) == count
     assert list((killed / "media").glob("unfinished/*")) == []

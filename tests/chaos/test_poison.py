@@ -10,7 +10,8 @@ import pytest
 from chaos import Log, Supervisor, colors, differences, grid
 from harness import Pictures, StackService, answer
 from PIL import Image
-from poison_worker import DEADLY, POISONS
+from poison_worker import DEADLY
+from poisons import POISONS
 
 pytestmark = pytest.mark.long
 

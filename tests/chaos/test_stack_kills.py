@@ -17,8 +17,6 @@ from waiting import until, until_stalled
 from services import bootstrap
 from services.testing import load_stub
 
-PRODUCTS = 1000
-RESTARTS = 10
 PUT_AHEAD = 50
 CONSUMING_SECONDS = 45.0
 
@@ -42,15 +40,18 @@ def test_jobs_are_whole_after_kills_of_everything(
     make_stack: Callable[..., StackService],
     pictures: Pictures,
     rng: random.Random,
+    scale: Callable[[list[str], list[str]], list[str]],
     record_property: Callable[[str, object], None],
 ) -> None:
     """Each kill comes while a job is at work, and just after another one was accepted."""
-    for n in range(PRODUCTS):
+    short = ["worker-1", "api", "redis", "qdrant", "worker-2"]
+    victims = scale([*short, "worker-3", "api", "redis", "qdrant", "worker-1"], short)
+    count = 100 * len(victims)
+    for n in range(count):
         pictures.answers[f"/p{n}.jpg"] = answer(picture(n))
-    products = iter(range(PRODUCTS))
+    products = iter(range(count))
     service = make_stack(worker=None)
     stack = service.stack
-    victims = ["worker-1", "api", "worker-2", "redis", "qdrant", "worker-3", "api", "redis", "qdrant", "worker-1"]
     service.start()
     service.create_catalog()
     jobs: dict[str, int] = {}
@@ -75,8 +76,8 @@ def test_jobs_are_whole_after_kills_of_everything(
         ended = service.finished(job)
         assert (ended["total"], ended["applied"], ended["failed"]) == (size, size, 0), ended
     until(service.ready, 60)
-    assert service.get("/catalogs/products")["products"] == PRODUCTS
-    assert stored(service).keys() == {f"p{n}" for n in range(PRODUCTS)}
+    assert service.get("/catalogs/products")["products"] == count
+    assert stored(service).keys() == {f"p{n}" for n in range(count)}
 
 
 class Load(Meanwhile):
@@ -133,9 +134,10 @@ class Load(Meanwhile):
 
 
 @pytest.mark.parametrize("name", ["redis", "qdrant", "api"])
-def test_restarted_under_load_ten_times_nothing_is_lost(
+def test_restarted_under_load_again_and_again_nothing_is_lost(
     make_stack: Callable[..., StackService],
     pictures: Pictures,
+    scale: Callable[[int, int], int],
     record_property: Callable[[str, object], None],
     name: str,
 ) -> None:
@@ -146,7 +148,7 @@ def test_restarted_under_load_ten_times_nothing_is_lost(
     assert stubs.finished(stubs.feed([line("first", pictures.url)]))["applied"] == 1
     consuming = []
     with Load(stubs, pictures) as load:
-        for number in range(RESTARTS):
+        for number in range(scale(10, 4)):
             before = len(load.accepted)
             until(lambda before=before: len(load.accepted) > before + 20, CONSUMING_SECONDS)  # type: ignore[misc]
             stubs.stack.stop(name, signal.SIGKILL if number % 2 else signal.SIGTERM)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -93,12 +94,16 @@ def test_filled_up_batches_give_the_same_features_for_every_count(
 
 
 @pytest.mark.long
-def test_the_sizes_of_a_gpu_give_the_same_features_for_every_count(network: Network, pixels: Pixels) -> None:
+def test_the_sizes_of_a_gpu_give_the_same_features_for_every_count(
+    network: Network, pixels: Pixels, scale: Callable[[list[int], list[int]], list[int]]
+) -> None:
     watched = Watched(network)
     pixels = np.concatenate([pixels, 255 - pixels])[:68]
     plain = TensorFlowEncoder(network, "imagenet", precision="float32").encode(pixels)
     filled = TensorFlowEncoder(watched.network, "imagenet", precision="float32", pace=of_gpu())
-    for count in range(69):
+    # Around each of the sizes.
+    some = [0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 68]
+    for count in scale([*range(69)], some):
         features = filled.encode(pixels[:count])
         assert features.shape == (count, 1280)
         assert np.abs(features - plain[:count]).max(initial=0) <= 1e-5 * np.abs(plain).max()
