@@ -144,6 +144,25 @@ def undo_command(group: str, catalog: str, data: str | None, as_json: bool) -> N
         stdout().print(display(f"{catalog}: nothing is decided about group {group} any more"), soft_wrap=True)
 
 
+@duplicates_command.command("forget")
+@catalog_option
+@data_option
+@json_option
+@command
+def forget_command(catalog: str, data: str | None, as_json: bool) -> None:
+    """Forget all decisions where they have been lost.
+
+    What was decided is a file of the catalog. Where that is gone or damaged, and there is no backup, duplicates are
+    listed again after this, as if nothing had been decided. Decisions that are not lost are never forgotten by it.
+    """
+    with opened_catalog(data, catalog) as opened:
+        opened.duplicates.forget_decisions()
+    if as_json:
+        print_json({"catalog": catalog})
+    else:
+        stdout().print(display(f"{catalog}: nothing is decided about duplicates"), soft_wrap=True)
+
+
 def _check_no_options(context: click.Context) -> None:
     """Options before the name of a command would say nothing to it."""
     for parameter in context.command.params:

@@ -57,6 +57,10 @@ class RemoteDuplicates:
         """Forgets what was decided about a group. Raises `GroupNotFound`."""
         self._client.ask("DELETE", f"{group_path(self._path, id)}/decision")
 
+    def forget_decisions(self) -> None:
+        """Forgets all decisions where they have been lost. Raises what `KeptDuplicates.forget_decisions` does."""
+        self._client.ask("DELETE", f"{self._path}/duplicates/decisions")
+
     def of(self, product_id: str) -> list[Duplicate]:
         """The duplicates of a product. Raises `ProductNotFound`."""
         told = self._client.json("GET", f"{product_path(self._path, product_id)}/duplicates")

@@ -86,6 +86,19 @@ def undo(catalog: str, group: str) -> Response:
     return Response(status=204)
 
 
+@bp.delete("/duplicates/decisions")
+@opened_by(Scope.ADMIN)
+@bp.doc(extensions=more(404, 409, 503))
+@bp.output({}, status_code=204)
+def forget(catalog: str) -> Response:
+    """Forget all decisions where they have been lost
+
+    It is the way out of a `decisions_not_found` where there is no backup. Decisions that are there are a 409.
+    """
+    context().catalog(catalog).duplicates.forget_decisions()
+    return Response(status=204)
+
+
 @bp.get("/products/<segment:product_id>/duplicates")
 @opened_by(Scope.SEARCH)
 @bp.doc(extensions=more(404, 503))

@@ -50,6 +50,19 @@ def picture_of(point: Point) -> str | None:
     return identity(point.image, point.perceptual)
 
 
+def holding(index: VectorIndex, decisions: Decisions) -> Decisions:
+    """The decisions that settle something at this moment: without those by which products are to go for others of which
+    none is there any more, with the picture that it had. Nobody has decided that all of a picture go, so what is left
+    is open again. Raises `IndexUnavailable`."""
+    going = [each for each in decisions.all if each.decision == "remove"]
+    # A product may be in several, with different pictures.
+    found = _points(index, sorted({product for each in going for product in each.keep}))
+    pictures = {product: picture_of(point) for product, point in found.items()}
+    return decisions.without(
+        *(each.id for each in going if not any(pictures.get(at) == each.pictures[at] for at in each.keep))
+    )
+
+
 def open_groups(index: VectorIndex, found: FoundDuplicates, decisions: Decisions) -> Iterator[Outline]:
     """The groups in which not every pair is settled. Products that are gone, or have another picture than when they
     were found, are no part of them. Raises `IndexUnavailable`."""
@@ -82,12 +95,12 @@ def decided_group(index: VectorIndex, decisions: Decisions, decided: Decided) ->
 
 def there(index: VectorIndex, pictures: Mapping[str, str]) -> dict[str, Point]:
     """Of some products those that still have the picture that is given. Raises `IndexUnavailable`."""
-    found = {}
-    for some in _paged(pictures):
-        for point in index.get(some):
-            if point is not None and picture_of(point) == pictures[point.product_id]:
-                found[point.product_id] = point
-    return found
+    found = _points(index, pictures)
+    return {name: point for name, point in found.items() if picture_of(point) == pictures[name]}
+
+
+def _points(index: VectorIndex, names: Iterable[str]) -> dict[str, Point]:
+    return {point.product_id: point for some in _paged(names) for point in index.get(some) if point is not None}
 
 
 def _paged(names: Iterable[str]) -> Iterator[list[str]]:

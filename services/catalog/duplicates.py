@@ -2,13 +2,14 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from services.catalog.duplicate_lists import GroupLists, Listed
 from services.catalog.duplicate_scan import KEEP_SECONDS, NAME, DuplicateScan, Report
-from services.catalog.duplicate_view import Outline, decided_group, decided_groups, open_groups, picture_of
+from services.catalog.duplicate_shown import shown
+from services.catalog.duplicate_view import Outline, decided_group, decided_groups, holding, open_groups, picture_of
 from services.catalog.features import normalized
 from services.catalog.findings import KeptFindings, is_stale
 from services.catalog.matches import FORM, lowest, matches
@@ -18,7 +19,7 @@ from services.descriptions import CatalogSpec, Finding, rfc3339
 from services.errors import FindingNotFound, GroupNotFound, InvalidInput
 from services.explore.decisions import Decided, Decision, Decisions
 from services.explore.decisions import from_bytes as decisions_from
-from services.explore.duplicate_groups import SHOWN, Duplicate, Group, Groups, Member, Place, suggested
+from services.explore.duplicate_groups import Duplicate, Group, Groups, Place
 from services.explore.duplicates import identity
 from services.explore.found_duplicates import FoundDuplicates, from_bytes
 from services.explore.kinds import Kind
@@ -31,8 +32,6 @@ from services.query.space import Space
 
 LIMIT = 20
 """Groups of a page, where nothing else is asked for: the pictures of each are opened."""
-MOST_SIZED = 50
-"""Pictures of a group that are opened; where it has more, their sizes are not compared."""
 _CURSOR = re.compile(r"([01])\.([0-9])\.([0-9]{1,9})\.([0-9a-f]{16})")
 
 
@@ -124,15 +123,15 @@ class KeptDuplicates:
                 if kind in (None, each.kind) and placeholder in (None, each.is_placeholder)
             ]
             first = 0 if after is None else bisect_right(listed, after, key=lambda each: each.place)
-            shown = listed[first : first + limit]
-            outlines = self._lists.outlines(shown)
+            chosen = listed[first : first + limit]
+            outlines = self._lists.outlines(chosen)
             # What changes at this moment is left out in the end.
             if None not in outlines:
                 break
         page = Groups(
-            groups=tuple(self._seen(each) for each in outlines if each is not None),
+            groups=shown([each for each in outlines if each is not None], self._sizes),
             total=len(listed),
-            next=_cursor(shown[-1].place) if len(listed) > first + limit else None,
+            next=_cursor(chosen[-1].place) if len(listed) > first + limit else None,
         )
         if finding is None:
             return page
@@ -162,13 +161,14 @@ class KeptDuplicates:
         if strangers := [each for each in keep if each not in there]:
             raise InvalidInput(f"keep: {strangers[0]!r} is no product of group {id}.")
         if decision == "remove":
-            keep = sorted({*keep}) or [suggested(self._members(group))[0]]
+            keep = sorted({*keep}) or shown([replace(group, decided=None)], self._sizes)[0].keep
             if len(keep) == len(there):
                 raise InvalidInput("keep: no product would go; decide 'keep' where all are to stay.")
         now = rfc3339(datetime.now(UTC))
         made = Decided(id, decision, group.kind, group.pictures, tuple(keep), now)
         self._findings.decide(lambda data: decisions_from(data).having(made).to_bytes())
-        return self._seen(Outline(id, group.kind, group.points, made))
+        [group_now] = shown([Outline(id, group.kind, group.points, made)], self._sizes)
+        return group_now
 
     def undo(self, id: str) -> None:
         """Forgets what was decided about a group. Raises `GroupNotFound`, and what keeping that does."""
@@ -184,6 +184,13 @@ class KeptDuplicates:
 
         self._findings.decide(undone)
 
+    def forget_decisions(self) -> None:
+        """Forgets all that was decided where it has been lost; does nothing where nothing was decided.
+
+        Raises `Conflict` where it is there, `CatalogNotFound`, `DataFull`, `DataNotWritable`.
+        """
+        self._findings.forget_decisions()
+
     def of(self, product_id: str) -> list[Duplicate]:
         """The duplicates of a product as they are at this moment, the surest kind first. It needs no scan.
 
@@ -192,7 +199,7 @@ class KeptDuplicates:
         [point] = self._index.get([checked_product_id(product_id)], vectors=True)
         if point is None or point.vector is None:
             raise not_found(product_id, self._described().name)
-        space, decisions = self._space(), self._decisions()
+        space, decisions = self._space(), self._holding({product_id: picture_of(point) or ""})
         vector, wanted = normalized(point.vector)[0], Hashes(point.image, point.perceptual)
         marks = decisions.marks(product_id, picture_of(point) or "")
         found = []
@@ -210,8 +217,8 @@ class KeptDuplicates:
 
         def made() -> Iterable[Outline]:
             if decision is not None:
-                return decided_groups(self._index, self._decisions(), decision)
-            return () if finding is None else open_groups(self._index, self._found(finding), self._decisions())
+                return decided_groups(self._index, self._holding(), decision)
+            return () if finding is None else open_groups(self._index, self._found(finding), self._holding())
 
         key = (finding.object if finding and decision is None else None, self._findings.decided())
         return self._lists.groups(decision, key, made, anew=anew)
@@ -226,13 +233,15 @@ class KeptDuplicates:
             )
         return found
 
-    def _decisions(self) -> Decisions:
-        return decisions_from(self._findings.decisions())
+    def _holding(self, pictures: Mapping[str, str] | None = None) -> Decisions:
+        """The decisions that hold at this moment: all, or those about one of the products with these pictures."""
+        decisions = decisions_from(self._findings.decisions())
+        return holding(self._index, decisions if pictures is None else decisions.about(pictures))
 
     def _find(self, id: str) -> Outline:
         """A group as it is now, open or decided about."""
         group = self._find_open(id)
-        if group is None and (decided := (decisions := self._decisions()).find(id)):
+        if group is None and (decided := (decisions := self._holding()).find(id)):
             group = decided_group(self._index, decisions, decided)
         if group is None:
             raise GroupNotFound(
@@ -247,38 +256,6 @@ class KeptDuplicates:
             if listed and (outline := self._lists.outlines(listed)[0]) is not None:
                 return outline
         return None
-
-    def _seen(self, group: Outline) -> Group:
-        """A group, its pictures opened."""
-        members, decided = self._members(group), group.decided
-        keep, why, to_remove = [], "", []
-        if decided is None:
-            best, why = suggested(members)
-            keep = [best]
-        elif decided.decision == "remove":
-            keep, why = [each.product_id for each in members if each.product_id in decided.keep], "it was decided"
-            # Where none is sure to stay of those that were to, the last ones of that picture must not go.
-            stays = not group.overruled.issuperset(keep)
-            no = {*keep, *group.overruled}
-            to_remove = [each.product_id for each in members if stays and each.product_id not in no]
-        first = sorted(members, key=lambda each: (each.product_id not in keep, each.product_id))[:SHOWN]
-        return Group(
-            *(group.id, group.kind, group.is_placeholder, len(members), tuple(first), tuple(keep), why),
-            decision=decided.decision if decided else None,
-            to_remove=tuple(to_remove),
-            decided_at=decided.decided_at if decided else None,
-        )
-
-    def _members(self, group: Outline) -> list[Member]:
-        images = {each.image for each in group.points if each.image}
-        sizes = self._sizes.of(images) if len(images) <= MOST_SIZED else {}
-        return [
-            Member(
-                *(each.product_id, each.attributes, each.image, each.version),
-                *(sizes.get(each.image or "") or (None, None)),
-            )
-            for each in group.points
-        ]
 
 
 def _cursor(place: Place) -> str:

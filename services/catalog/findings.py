@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from services.catalog.objects import decisions_lost
 from services.descriptions import CatalogSpec, Finding, with_findings
-from services.errors import FeaturesNotFound, FindingNotFound
+from services.errors import Conflict, FeaturesNotFound, FindingNotFound
 from services.index.vector_index import VectorIndex
 from services.storage.media import Media
 
@@ -101,6 +101,22 @@ class KeptFindings:
             return replace(now, decisions=None if data is None else self._media.put_object(data))
 
         self._describe(decided)
+
+    def forget_decisions(self) -> None:
+        """Forgets what was decided where it has been lost; does nothing where nothing was.
+
+        Raises `Conflict` where it is there, `CatalogNotFound`, `DataFull`, `DataNotWritable`.
+        """
+
+        def forgotten(now: CatalogSpec) -> CatalogSpec:
+            if now.decisions is not None and self._read(now.decisions) is not None:
+                raise Conflict(
+                    f"What was decided about duplicates of catalog {now.name} is not lost: undo the decisions that you "
+                    "do not want any more, one by one."
+                )
+            return replace(now, decisions=None)
+
+        self._describe(forgotten)
 
     def _decisions(self, spec: CatalogSpec) -> bytes | None:
         if spec.decisions is None:

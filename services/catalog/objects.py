@@ -33,5 +33,6 @@ def objects(media: Media, spec: CatalogSpec) -> Iterator[tuple[str, bytes]]:
 def decisions_lost(catalog: str) -> DecisionsNotFound:
     return DecisionsNotFound(
         f"What was decided about duplicates of catalog {catalog} is not in media, or is damaged: restore that folder "
-        "or a backup."
+        f"or a backup, or forget it with `lookalike duplicates forget --catalog {catalog}`, over HTTP DELETE "
+        f"/v1/catalogs/{catalog}/duplicates/decisions."
     )

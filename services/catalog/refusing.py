@@ -1,6 +1,6 @@
 """Puts that are refused because another product shows their picture already, or nearly."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from services.catalog.matches import matches
 from services.catalog.plan import EncodedImage, PlannedChange
@@ -20,12 +20,13 @@ _SHOWS: Mapping[Kind, str] = {
 
 def refused(
     index: VectorIndex, planned: Sequence[PlannedChange], encoded: Mapping[str, EncodedImage], lowest: float
-) -> Iterator[Outcome]:
+) -> list[Outcome]:
     """The failures of changes of a batch that want it, whose new picture is a duplicate of another product's: of one in
     the catalog, or of an earlier change of the batch that is not refused itself.
 
     Earlier is what has the lower version; where changes have none, what is first in the batch. Pictures that this
-    batch replaces or removes are no product's any more, so that a batch that is applied again finds the same.
+    batch replaces or removes are no product's any more, so that a batch that is applied again finds the same. Those
+    whose replacement is refused are: changes before it are judged again, as those of products that keep them.
 
     Args:
         index: Where the products are.
@@ -35,21 +36,44 @@ def refused(
 
     Raises `IndexUnavailable`.
     """
-    # Those of new pictures are among them, so no product is a duplicate of itself.
-    leaving = {each.product_id for each in planned if each.change.kind is ChangeKind.DELETE} | encoded.keys()
-    accepted: dict[str, EncodedImage] = {}
     # The sort is stable: those without a version keep their order.
-    for each in sorted(planned, key=lambda each: each.change.version or 0):
+    ordered = sorted(planned, key=lambda each: each.change.version or 0)
+    stored = {each.product_id for each in planned if each.stored.point is not None}
+    staying = set[str]()
+    while True:
+        outcomes = _judged(index, ordered, encoded, lowest, staying)
+        # It only grows, so this ends: mostly at once, as new products have no picture to keep.
+        more = {each.product_id for each in outcomes} & stored - staying
+        if not more:
+            return outcomes
+        staying |= more
+
+
+def _judged(
+    index: VectorIndex,
+    ordered: Sequence[PlannedChange],
+    encoded: Mapping[str, EncodedImage],
+    lowest: float,
+    staying: set[str],
+) -> list[Outcome]:
+    """The failures of changes, in order, where products that are `staying` keep the picture that they have."""
+    deleted = {each.product_id for each in ordered if each.change.kind is ChangeKind.DELETE}
+    leaving = (deleted | encoded.keys()) - staying
+    accepted: dict[str, EncodedImage] = {}
+    outcomes = []
+    for each in ordered:
         picture = encoded.get(each.product_id)
         if picture is None:
             continue
-        found = _duplicate_of(index, picture, accepted, leaving, lowest) if _asks(each) else None
+        found = None
+        if _asks(each):
+            # No product is a duplicate of itself.
+            found = _duplicate_of(index, picture, accepted, leaving | {each.product_id}, lowest)
         if found:
-            # It keeps the picture that it had.
-            leaving.discard(each.product_id)
-            yield failed(each.product_id, _error(each.product_id, *found))
+            outcomes.append(failed(each.product_id, _error(each.product_id, *found)))
         else:
             accepted[each.product_id] = picture
+    return outcomes
 
 
 def asks(planned: Sequence[PlannedChange], encoded: Mapping[str, EncodedImage]) -> bool:

@@ -67,9 +67,14 @@ class Decisions:
         """These and one more, in the place of one about the same group."""
         return Decisions((*self.without(decided.id).all, decided))
 
-    def without(self, id: str) -> "Decisions":
-        """These without the one about a group."""
-        return Decisions(each for each in self.all if each.id != id)
+    def about(self, pictures: Mapping[str, str]) -> "Decisions":
+        """Those of these that hold for one of the products with these pictures."""
+        marks = sorted({mark for known in pictures.items() for mark in self.marks(*known)})
+        return Decisions(self.all[mark] for mark in marks)
+
+    def without(self, *ids: str) -> "Decisions":
+        """These without the ones about some groups."""
+        return Decisions(each for each in self.all if each.id not in ids) if ids else self
 
     def to_bytes(self) -> bytes | None:
         """As a file: the same bytes for the same decisions; None where there are none."""

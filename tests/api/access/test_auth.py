@@ -69,6 +69,7 @@ OPENED_BY: dict[str, tuple[frozenset[str], bool]] = {
     "duplicates.scroll": (frozenset({"search", "admin"}), False),
     "duplicates.decide": (frozenset({"admin"}), False),
     "duplicates.undo": (frozenset({"admin"}), False),
+    "duplicates.forget": (frozenset({"admin"}), False),
     "duplicates.of": (frozenset({"search", "admin"}), False),
     "keys.scroll": (frozenset({"admin"}), True),
     "backup.post": (frozenset({"admin"}), True),

@@ -67,6 +67,15 @@ def test_it_looks_lists_decides_and_undoes(run: Run, refused: Callable[..., str]
     assert run("duplicates", "undo", same["id"], "--data", data)[0] == 0
     assert listed(run, "--data", data, "-n", "1") == [NONE] and len(listed(run, "--data", data)) == 2
     refused("group_not_found", "duplicates", "undo", same["id"], "--data", data)
+    assert run("duplicates", "decide", none["id"], "keep", "--data", data)[0] == 0
+    assert "is not lost" in refused("conflict", "duplicates", "forget", "--data", data)
+    for file in data.glob("media/objects/*/*/*"):
+        if b'"decision"' in file.read_bytes():
+            file.unlink()
+    said = refused("decisions_not_found", "duplicates", "--data", data)
+    assert "forget it with `lookalike duplicates forget --catalog products`" in said
+    assert run("duplicates", "forget", "--data", data) == (0, {"catalog": "products"})
+    assert len(listed(run, "--data", data)) == 2
     refused("group_not_found", "duplicates", "decide", "0" * 16, "keep", "--data", data)
     refused("invalid_input", "duplicates", "decide", same["id"], "keep", "--keep", "again", "--data", data)
 

@@ -1,5 +1,6 @@
 """Duplicates over HTTP: a task that looks for them, groups in pages, decisions, and those of one product."""
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -77,6 +78,22 @@ def test_a_decision_settles_a_group_until_it_is_undone_and_removes_nothing(fille
     assert sets(filled.client.get(URL)) == [NONE, {"p1", "same"}, {"p0", "near"}]
     again = filled.client.delete(url)
     assert (again.status_code, again.json["code"]) == (404, "group_not_found")
+
+
+def test_decisions_can_be_forgotten_when_they_are_lost_alone(filled: Any) -> None:
+    looked(filled)
+    group = filled.client.get(f"{URL}?kind=same_bytes&placeholder=false").json["groups"][0]
+    assert filled.client.delete(f"{URL}/decisions").status_code == 204
+    assert filled.client.post(f"{URL}/{group['id']}/decision", json={"decision": "keep"}).status_code == 200
+    kept = filled.client.delete(f"{URL}/decisions")
+    assert (kept.status_code, kept.json["code"]) == (409, "conflict")
+    catalog = filled.catalogs.get("shoes")
+    catalog._describe_findings(lambda now: replace(now, decisions="0" * 64))
+    lost = filled.client.get(URL)
+    assert (lost.status_code, lost.json["code"]) == (404, "decisions_not_found")
+    assert lost.json["detail"].endswith(f"over HTTP DELETE {URL}/decisions.")
+    assert filled.client.delete(f"{URL}/decisions").status_code == 204
+    assert sets(filled.client.get(URL)) == [NONE, {"p1", "same"}, {"p0", "near"}]
 
 
 def test_the_duplicates_of_a_product_need_no_scan(filled: Any) -> None:

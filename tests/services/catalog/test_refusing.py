@@ -1,13 +1,17 @@
 """Puts that refuse duplicates: of other products only, the earlier one wins, and again and again the same."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from shops import Place, shop
 
@@ -17,6 +21,7 @@ from services.index.edge import EdgeIndex
 from services.records import Change, ChangeKind, Outcome, State
 
 
+@cache
 def drawing(seed: int, quality: int = 95, *, mirrored: bool = False) -> bytes:
     """A JPEG of soft shapes: another quality is another file, and nearly the same picture."""
     coarse = np.random.default_rng(seed).integers(0, 255, (6, 6, 3), dtype=np.uint8)
@@ -157,3 +162,75 @@ def test_a_patch_with_a_picture_is_not_refused(catalog: Catalog) -> None:
     catalog.apply([Change("second", image=drawing(2))])
     patch = Change("second", ChangeKind.PATCH, image=drawing(1), refuse_duplicates=True)
     assert [each.state for each in catalog.apply([patch])] == [State.APPLIED]
+
+
+def test_a_product_whose_change_is_refused_keeps_its_picture_from_those_before_it(either: Catalog) -> None:
+    either.apply([Change("second", image=drawing(2), version=500)])
+    batch = [put("heir", drawing(2, quality=60), 901), put("second", drawing(1), 902), put("late", drawing(3), 903)]
+    ends = {"heir": "duplicate", "second": "duplicate", "late": "applied"}
+    assert codes(either.apply(batch)) == ends and codes(either.apply(batch)) == ends
+
+
+STORED = {"p0": 0, "p1": 1, "p2": 2}
+"""What products show before a batch: which drawing."""
+Wanted = tuple[str, int | None]
+"""What a change of a batch wants a product to show; None: it is to go."""
+batches = st.lists(
+    st.tuples(st.sampled_from([f"p{n}" for n in range(6)]), st.none() | st.integers(0, 4)),
+    min_size=1,
+    max_size=5,
+    unique_by=lambda each: each[0],
+)
+
+
+def one_by_one(batch: Sequence[Wanted]) -> tuple[set[str], set[str]]:
+    """Which changes are refused where each is applied after the one before, and because of which products."""
+    shown: dict[str, int] = dict(STORED)
+    refused, because = set[str](), set[str]()
+    for product, wanted in batch:
+        others = {other for other, picture in shown.items() if picture == wanted and other != product}
+        because |= others
+        if others:
+            refused.add(product)
+        elif wanted is None:
+            shown.pop(product, None)
+        else:
+            shown[product] = wanted
+    return refused, because
+
+
+def after(batch: Sequence[Wanted], refused: set[str]) -> Mapping[str, int | None]:
+    """What products show when a batch has been applied; None: they are not there."""
+    return STORED | {product: wanted for product, wanted in batch if product not in refused}
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(batches)
+def test_a_batch_ends_as_its_changes_one_after_another_would_and_shows_nothing_twice(
+    catalog: Catalog, batch: list[Wanted]
+) -> None:
+    catalog.remove(["first", *(f"p{n}" for n in range(6))])
+    versions = count(catalog._index.max_version() + 1000)
+    stored = [Change(each, image=drawing(at), version=next(versions)) for each, at in STORED.items()]
+    assert {each.state for each in catalog.apply(stored)} == {State.APPLIED}
+    changes = [
+        Change(product, ChangeKind.DELETE, version=next(versions))
+        if wanted is None
+        # Another file than the one that is stored.
+        else put(product, drawing(wanted, quality=60 + at), next(versions))
+        for at, (product, wanted) in enumerate(batch)
+    ]
+
+    def ended() -> set[str]:
+        return {each.product_id for each in catalog.apply(changes) if each.code == "duplicate"}
+
+    refused = ended()
+    shown = {product: picture for product, picture in after(batch, refused).items() if picture is not None}
+    assert len({*shown.values()}) == len(shown), "no picture twice"
+    wanted = dict(batch)
+    for each in refused:
+        assert any(picture == wanted[each] for product, picture in shown.items() if product != each), "for a reason"
+    expected, because = one_by_one(batch)
+    freed = because & STORED.keys() & wanted.keys() - refused
+    assert freed or refused == expected, "what a batch replaces is free whatever its place"
+    assert ended() == refused, "applied again it ends as before"
