@@ -57,6 +57,7 @@ GENERATION_POINTS = (
 MAP_POINTS = (
     "map_round",  # before each round of a layout
     "map_laid_out",  # the layout is kept, products are not placed yet
+    "map_named",  # at each step of naming its clusters
 )
 """Those of the making of a map."""
 

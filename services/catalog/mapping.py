@@ -209,7 +209,14 @@ class KeptMap:
         if not ids:
             raise TooFewProducts(f"Catalog {self._described().name} has no products any more: there is nothing to map.")
         everywhere = np.concatenate(points)
-        labels, regions = regions_of(everywhere, columns)
+
+        def watch() -> None:
+            check()
+            # A worker learns from its reports that a task was canceled.
+            report(len(ids))
+            hit("map_named")
+
+        labels, regions = regions_of(everywhere, columns, watch)
         return replace(
             base,
             product_ids=tuple(ids),

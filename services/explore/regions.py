@@ -1,7 +1,7 @@
 """The regions of a map: where its points lie dense, each with a name from what its products have in common."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import log2
 
@@ -47,11 +47,14 @@ class Region:
     products: int
 
 
-def regions_of(points: Points, columns: Columns) -> tuple[Labels, tuple[Region, ...]]:
+def regions_of(
+    points: Points, columns: Columns, check: Callable[[], object] = lambda: None
+) -> tuple[Labels, tuple[Region, ...]]:
     """The regions, those with most products first, and of each point the number of its region, or `NO_REGION`.
 
     Points belong to the peak of their density that is uphill from them (Koontz, Narendra & Fukunaga 1976, on a grid).
-    Neighboring peaks with the same name are one region.
+    Neighboring peaks with the same name are one region. `check` is called before each attribute is counted, and before
+    each region is named, found and joined: what it raises ends this.
     """
     labels = np.full(len(points), NO_REGION, np.uint16)
     if not len(points):
@@ -59,8 +62,10 @@ def regions_of(points: Points, columns: Columns) -> tuple[Labels, tuple[Region, 
     cells = points.astype(np.int64) * _CELLS // (SIDE + 1)
     flat = cells[:, 1] * _CELLS + cells[:, 0]
     peaks = _peaks(flat)
-    namer = _Namer(columns, {key: Counter(column) for key, column in columns.items()})
-    names = {int(peak): namer.name(np.flatnonzero(peaks[flat] == peak)) for peak in np.unique(peaks[flat])}
+    namer = _Namer(columns, _totals(columns, check), check)
+    peak_of = peaks[flat]
+    names = {int(peak): namer.name(np.flatnonzero(peak_of == peak)) for peak in np.unique(peak_of)}
+    check()
     joined = _joined(peaks, np.unique(flat), names)
     sizes = Counter(joined[flat].tolist())
     least = max(FEWEST, SHARE * len(points))
@@ -72,6 +77,14 @@ def regions_of(points: Points, columns: Columns) -> tuple[Labels, tuple[Region, 
             x, y = _midst(points[rows])
             found.append(Region(namer.name(rows), x, y, size))
     return labels, tuple(found)
+
+
+def _totals(columns: Columns, check: Callable[[], object]) -> Mapping[str, Counter[str | None]]:
+    totals: dict[str, Counter[str | None]] = {}
+    for key, column in columns.items():
+        check()
+        totals[key] = Counter(column)
+    return totals
 
 
 def _peaks(flat: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -132,6 +145,7 @@ class _Namer:
 
     columns: Columns
     totals: Mapping[str, Counter[str | None]]
+    check: Callable[[], object]
 
     def name(self, rows: npt.NDArray[np.int64]) -> str:
         """What most of these products have, and few others: the value with the greatest share p of them times
@@ -152,6 +166,7 @@ class _Namer:
         for key, column in self.columns.items():
             if key == but:
                 continue
+            self.check()
             for value, count in Counter(column[row] for row in rows).items():
                 share, of_all = count / len(rows), self.totals[key][value] / len(column)
                 weight = share * log2(share / of_all)

@@ -6,7 +6,8 @@ import numpy as np
 from redis import Redis
 from workshop import DIM, Shop, until
 
-from services.catalog.mapping import MAP
+from services.catalog.mapping import MAP, NEXT
+from services.descriptions import AttributeKind
 from services.explore.layout import ROUNDS
 from services.failpoints import enabled
 from services.records import Embedding, Job, JobState, State
@@ -46,6 +47,18 @@ def test_a_canceled_layout_ends_and_leaves_nothing(shop: Shop) -> None:
     assert shop.job(job).state is JobState.CANCELED and shop.catalog.findings.all() == ()
     # That it was canceled is told at the next report.
     assert 150 < rounds[0] < 200
+
+
+def test_a_task_that_is_canceled_while_clusters_get_their_names_ends_there(shop: Shop) -> None:
+    fill(shop, 0, 12)
+    shop.catalog.declare({"kind": AttributeKind.KEYWORD})
+    job = shop.begin_task("map", anew=False)
+    named, hit = counted(lambda count: count == 1 and shop.ledger.cancel(job.id))
+    with enabled("map_named", hit):
+        worked(shop)
+    assert (shop.job(job).state, named) == (JobState.CANCELED, [1])
+    # The layout stays, for whoever asks again.
+    assert [each.name for each in shop.catalog.findings.all()] == [NEXT]
 
 
 def test_a_worker_goes_on_with_the_layout_of_another(shop: Shop) -> None:

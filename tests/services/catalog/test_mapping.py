@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from services import bootstrap, settings
+from services.catalog import mapping
 from services.catalog.catalog import Catalog
 from services.catalog.map import Standing, to_bytes
 from services.catalog.mapping import MAP, NEXT
@@ -16,6 +17,7 @@ from services.catalog.opening import new_spec
 from services.descriptions import AttributeKind
 from services.errors import FindingNotFound, TooFewProducts
 from services.explore.layout import ROUNDS
+from services.explore.regions import NO_REGION
 from services.failpoints import enabled
 from services.records import Embedding, State
 from services.testing import load_stub
@@ -75,6 +77,27 @@ def test_products_that_stay_keep_their_places_bit_for_bit(catalog: Catalog) -> N
     ids, at = list(after), np.array(list(after.values()), float)
     apart = np.square(at[:, None] - at).sum(axis=-1) + np.eye(len(ids)) * 1e18
     assert [kinds[ids[row]] for row in apart.argmin(axis=1)] == [kinds[id] for id in ids]
+
+
+def test_a_thousand_new_products_move_none_of_the_old_and_are_placed(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So few landmarks are laid out quickly; most of the old products are then placed among them, too.
+    monkeypatch.setattr(mapping, "LANDMARKS", 60)
+    put(catalog, map(embedding, range(1100)))
+    catalog.map.make()
+    before = places(catalog.map.standing())
+    put(catalog, map(embedding, range(1100, 2100)))
+    made = catalog.map.make()
+    standing = catalog.map.standing()
+    after = places(standing)
+    assert (made["version"], made["products"], len(after)) == (1, 2100, 2100)
+    assert {id: after[id] for id in before} == before
+    # Each new product stands in the region that is named after its kind.
+    names = [standing.regions[label].name if label != NO_REGION else "" for label in standing.labels]
+    new = [(id, name) for id, name in zip(standing.product_ids, names, strict=True) if id not in before]
+    placed = sum(name == KINDS[int(id[1:]) % len(KINDS)] for id, name in new)
+    assert len(new) == 1000 and placed >= 990
 
 
 def test_a_map_is_laid_out_anew_where_that_is_asked_for_or_the_catalog_has_twice_as_many(catalog: Catalog) -> None:

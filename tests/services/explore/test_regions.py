@@ -1,6 +1,9 @@
 """The regions of a map, and what they are called."""
 
+from collections.abc import Iterator
+
 import numpy as np
+import pytest
 
 from services.explore.regions import NO_REGION, Region, regions_of
 
@@ -50,3 +53,25 @@ def test_one_place_is_one_region() -> None:
     labels, regions = regions_of(same, {"kind": ["mug", "mug", "mug", "mug", "sock"]})
     assert labels.tolist() == [0] * 5 and [each.products for each in regions] == [5]
     assert regions[0] == Region(regions[0].name, 32_768, 32_768, 5)
+
+
+def test_whoever_is_to_stop_is_asked_at_each_step_and_stops_there() -> None:
+    """Given three peaks of different kinds, I expect to be asked before each of two attributes is counted, before both
+    are looked at for the name of each peak (and one of them again for a second word) and of each region."""
+    columns = {key: ["mug"] * 60 + ["sock"] * 60 + ["sofa"] * 60 for key in ("kind", "name")}
+    steps: list[int] = []
+    regions_of(points(), columns, lambda: steps.append(1))
+    assert len(steps) == 2 + 3 * 3 + 1 + 3 * 3
+
+    class Stopped(Exception):
+        pass
+
+    for asked in range(1, len(steps) + 1):
+        left = iter(range(asked - 1))
+
+        def check(left: Iterator[int] = left) -> None:
+            if next(left, None) is None:
+                raise Stopped
+
+        with pytest.raises(Stopped):
+            regions_of(points(), columns, check)
