@@ -10,6 +10,7 @@ from click.core import ParameterSource
 from rich.table import Table
 
 from api.cli.duplicates_sheet import kind_of, write_duplicates
+from api.cli.findings import renew, warn_not_current
 from api.cli.output import (
     catalog_option,
     command,
@@ -17,6 +18,7 @@ from api.cli.output import (
     display,
     html_option,
     json_option,
+    limit_option,
     print_json,
     reported,
     stderr,
@@ -28,8 +30,6 @@ from services.explore.decisions import DECISIONS, Decision
 from services.explore.duplicate_groups import Group, Groups, told
 from services.explore.kinds import Kind
 
-LIMIT = 20
-
 
 @click.group("duplicates", invoke_without_command=True)
 @click.option("--kind", type=click.Choice(get_args(Kind)), help="Only groups of this kind.")
@@ -37,15 +37,7 @@ LIMIT = 20
     "--decision", type=click.Choice(DECISIONS), help="Groups of which this was decided.  [default: open ones]"
 )
 @click.option("--placeholder/--no-placeholder", default=None, help="Only placeholders, or none of them.")
-@click.option(
-    "-n",
-    "--limit",
-    metavar="N",
-    type=click.IntRange(1, 1000),
-    default=LIMIT,
-    show_default=True,
-    help="How many groups.",
-)
+@limit_option
 @html_option
 @catalog_option
 @data_option
@@ -64,9 +56,9 @@ def duplicates_command(
     """List products that have the same picture, or nearly, in groups.
 
     The first time, the whole catalog is looked through, and from then on what is new since; Ctrl-C stops that, and the
-    next time it goes on from there. `same_bytes` are the same files, `same_picture` show the same, and of a
-    `near_duplicate` one may be the other smaller, cropped, lit otherwise or with a border. One picture on ten products
-    or more is called a placeholder.
+    next time it goes on from there. A key for searching shows what was found before. `same_bytes` are the same files,
+    `same_picture` show the same, and of a `near_duplicate` one may be the other smaller, cropped, lit otherwise or with
+    a border. One picture on ten products or more is called a placeholder.
 
     \b
       lookalike duplicates decide 5b86bb2ee533de1f remove --keep sku-1
@@ -79,7 +71,7 @@ def duplicates_command(
         return
     started = time.monotonic()
     with opened_catalog(data, catalog) as opened:
-        _look_if_due(opened)
+        is_looked = _look_if_due(opened)
         page = opened.duplicates.page(decision=decision, kind=kind, placeholder=placeholder, limit=limit)
         if html:
             write_duplicates(html, opened, page, decision)
@@ -87,6 +79,13 @@ def duplicates_command(
         print_json({"catalog": catalog, **_plain(page), "seconds": round(time.monotonic() - started, 3)})
     else:
         _show(catalog, page, decision)
+    warn_not_current(
+        f"lookalike duplicates --catalog {catalog}",
+        found_at=page.found_at,
+        stale=bool(page.stale),
+        complete=page.complete is not False,
+        refused=not is_looked,
+    )
     if html:
         stderr().print(display(f"Wrote {html}"), soft_wrap=True)
 
@@ -170,15 +169,17 @@ def _check_no_options(context: click.Context) -> None:
             raise click.UsageError(f"Give options after {context.invoked_subcommand}, which they are for.", context)
 
 
-def _look_if_due(catalog: AnyCatalog) -> None:
-    """Looks for duplicates where nobody has yet, or the catalog has changed since, with a bar."""
+def _look_if_due(catalog: AnyCatalog) -> bool:
+    """Looks for duplicates where nobody has yet, or the catalog has changed since, with a bar; False where the key may
+    not, and there is what was found before."""
     try:
         page = catalog.duplicates.page(limit=1)
     except FindingNotFound:
         page = None
-    if page is None or page.stale or not page.complete:
-        with reported("Looking at pictures") as report:
-            catalog.duplicates.look(report)
+    if page and page.complete and not page.stale:
+        return True
+    with reported("Looking at pictures") as report:
+        return renew(lambda: catalog.duplicates.look(report), is_there=page is not None)
 
 
 def _plain(page: Groups) -> dict[str, Any]:

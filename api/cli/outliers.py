@@ -1,11 +1,13 @@
 """`lookalike outliers`: products that are unlike their own label, and products that nothing is alike."""
 
+import time
 from pathlib import Path
 
 import click
 from rich.table import Table
 
 from api.cli.answers import described
+from api.cli.findings import renew, warn_not_current
 from api.cli.output import (
     catalog_option,
     command,
@@ -13,6 +15,7 @@ from api.cli.output import (
     display,
     html_option,
     json_option,
+    limit_option,
     print_json,
     reported,
     stderr,
@@ -32,7 +35,7 @@ BESIDE = 5
 @click.option("--label", metavar="KEY", help="Products that are unlike their own value of this attribute.")
 @click.option("--isolated", is_flag=True, help="Products that nothing in the catalog is alike.")
 @click.option("--value", metavar="VALUE", help="Only products with this value of the label.")
-@click.option("-n", "--limit", metavar="N", type=int, default=20, show_default=True, help="How many, up to 1000.")
+@limit_option
 @html_option
 @catalog_option
 @data_option
@@ -55,21 +58,30 @@ def outliers_command(
       lookalike outliers --isolated
 
     A shoe filed under lamps comes first. What was found is kept; where the catalog has changed since, it is looked
-    through anew. After Ctrl-C the search for isolated products goes on where it was.
+    through anew. A key for searching shows what was found before. After Ctrl-C the search for isolated products goes on
+    where it was.
     """
     if (label is None) is not isolated:
         raise InvalidInput("Say what is looked for: give either --label KEY or --isolated.")
+    started = time.monotonic()
     with opened_catalog(data, catalog) as opened:
-        found = _found(opened, label, value, limit)
+        found, is_looked = _found(opened, label, value, limit)
         if html:
             _write_sheet(html, opened, found)
         trained = opened.trained
     if as_json:
-        print_json({"catalog": catalog, **found})
-        return
-    _show(catalog, found)
-    if not trained:
-        warn_untrained(stderr())
+        print_json({"catalog": catalog, **found, "seconds": round(time.monotonic() - started, 3)})
+    else:
+        _show(catalog, found)
+        if not trained:
+            warn_untrained(stderr())
+    warn_not_current(
+        f"lookalike outliers {'--isolated' if label is None else f'--label {label}'} --catalog {catalog}",
+        found_at=found["found_at"],
+        stale=found["stale"],
+        complete=found["complete"],
+        refused=not is_looked,
+    )
     if html:
         stderr().print(display(f"Wrote {html}"), soft_wrap=True)
 
@@ -81,17 +93,18 @@ def title(found: Outliers) -> str:
     return f"Products that are unlike their own {found['label']}"
 
 
-def _found(catalog: AnyCatalog, label: str | None, value: str | None, limit: int) -> Outliers:
-    """What is known already, if the catalog is still what it was."""
+def _found(catalog: AnyCatalog, label: str | None, value: str | None, limit: int) -> tuple[Outliers, bool]:
+    """What is known already, if the catalog is still what it was, else what is found now; False where the key may not
+    have that done, and it is what was found before."""
     try:
         found = catalog.outliers.page(label, value=value, limit=limit)
-        if found["complete"] and not found["stale"]:
-            return found
     except FindingNotFound:
-        pass  # it is looked for now
+        found = None
+    if found and found["complete"] and not found["stale"]:
+        return found, True
     with reported("Looking at products") as watch:
-        catalog.outliers.look(label, watch)
-    return catalog.outliers.page(label, value=value, limit=limit)
+        is_looked = renew(lambda: catalog.outliers.look(label, watch), is_there=found is not None)
+    return catalog.outliers.page(label, value=value, limit=limit), is_looked
 
 
 def _show(catalog: str, found: Outliers) -> None:

@@ -50,6 +50,15 @@ filter_option = click.option(
 html_option = click.option(
     "--html", metavar="FILE", type=click.Path(path_type=Path), help="Write a contact sheet that needs no other file."
 )
+limit_option = click.option(
+    "-n",
+    "--limit",
+    metavar="N",
+    type=click.IntRange(1, 1000),
+    default=20,
+    show_default=True,
+    help="How many are shown.",
+)
 catalog_option = click.option("--catalog", metavar="NAME", default="products", show_default=True, help="Catalog.")
 
 
