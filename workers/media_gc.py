@@ -33,6 +33,21 @@ def collect(chores: Chores, catalogs: Catalogs, *, older: float) -> int:
     return media.collect(kept, before)
 
 
+def collect_retired(catalogs: Catalogs, *, older: float) -> int:
+    """Removes objects of findings that were replaced at least `older` seconds ago, and that no catalog names; returns
+    how many.
+
+    Nothing is removed where others keep originals in the same place, because their catalogs are not known here. A
+    catalog that cannot be read raises, and then nothing is removed.
+    """
+    media = catalogs.intake.media
+    if media.others():
+        return 0
+    before = datetime.fromtimestamp(time.time() - older, UTC)
+    named = {hash for spec in catalogs.specs() for hash in spec.objects}
+    return media.collect_retired(named, before)
+
+
 def _needed(chores: Chores, catalogs: Catalogs) -> Iterator[str]:
     # The ledger first: a change that ends meanwhile is then found in the index.
     yield from chores.images()

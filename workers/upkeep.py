@@ -15,7 +15,7 @@ from services.errors import CatalogNotFound, LedgerUnavailable, LookalikeError
 from services.failpoints import hit
 from services.ledger import Chores
 from workers import duplicates, graphs, maps
-from workers.media_gc import collect
+from workers.media_gc import collect, collect_retired
 from workers.periodic import Periodic
 from workers.worker import Worker
 
@@ -42,6 +42,8 @@ class Timings:
     """Between two removals of originals that nothing needs."""
     original: float = 2 * 86_400.0
     """How old an original must be before it is removed."""
+    replaced: float = 3600.0
+    """How long what was found, and has been found anew since, is kept for whoever reads it."""
 
 
 class Upkeep:
@@ -111,6 +113,8 @@ class Upkeep:
                     log.info("a generation is gone", catalog=spec.name, generation=generation)
             except LookalikeError as error:
                 log.warning("a catalog is not tended", catalog=spec.name, code=error.code, reason=str(error))
+        if count := collect_retired(self._catalogs, older=self._timings.replaced):
+            log.info("findings that were replaced are gone", count=count)
         if self._chores.due("leftovers", self._timings.collect) and (
             count := collect(self._chores, self._catalogs, older=self._timings.original)
         ):

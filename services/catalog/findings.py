@@ -70,17 +70,18 @@ class KeptFindings:
         return data
 
     def keep(self, finding: Finding, data: bytes) -> Finding:
-        """Keeps a finding in the place of one that has its name, and returns it with the name of its object.
+        """Keeps a finding in the place of one that has its name, and returns it with the name of its object. That of
+        the one before is collected soon, but not before whoever has just read the description has read it.
 
         Raises `CatalogNotFound`, `DataFull`, `DataNotWritable`.
         """
         kept = replace(finding, object=self._media.put_object(data))
-        self._describe(lambda now: with_findings(now, [kept]))
+        self._replace(lambda now: with_findings(now, [kept]))
         return kept
 
     def remove(self, name: str) -> None:
         """Forgets one of them; does nothing where there is none."""
-        self._describe(lambda now: replace(now, findings=tuple(each for each in now.findings if each.name != name)))
+        self._replace(lambda now: replace(now, findings=tuple(each for each in now.findings if each.name != name)))
 
     def decided(self) -> str | None:
         """The object that holds what was decided; None: nothing was."""
@@ -117,6 +118,20 @@ class KeptFindings:
             return replace(now, decisions=None)
 
         self._describe(forgotten)
+
+    def _replace(self, change: Callable[[CatalogSpec], CatalogSpec]) -> None:
+        """Changes findings, and retires objects that they do not name any more."""
+        gone: set[str] = set()
+
+        def changed(now: CatalogSpec) -> CatalogSpec:
+            new = change(now)
+            gone.clear()
+            gone.update({each.object for each in now.findings}.difference(new.objects))
+            return new
+
+        self._describe(changed)
+        for each in gone:
+            self._media.retire(each)
 
     def _decisions(self, spec: CatalogSpec) -> bytes | None:
         if spec.decisions is None:

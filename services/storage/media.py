@@ -1,6 +1,6 @@
 """Originals with their thumbnails, and objects of catalogs, addressed by the SHA-256 of their bytes."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -71,6 +71,11 @@ class Media(MediaFiles):
                 "rollback`, or learn anew with `lookalike reindex --features tuned --promote`."
             )
         return data
+
+    def retire(self, hash: str) -> None:
+        """Marks an object that has been replaced, so that it is collected sooner than others. Whoever puts it after
+        that makes it like any other again."""
+        self._write(self._path("retired", hash), b"")
 
     def missing(self, hashes: Iterable[str]) -> list[str]:
         """Those whose originals are not here, in their order. The others count as put now, so that they are not
@@ -143,6 +148,22 @@ class Media(MediaFiles):
                         continue
                     if self._put_at(str(about["name"])) < before:
                         count += self._removed_if_old(kind, hash, before)
+        return count
+
+    def collect_retired(self, named: Collection[str], before: datetime) -> int:
+        """Removes objects that were marked by `retire` before that time, but for those that are named or were put
+        since; returns how many. What another writer puts meanwhile stays."""
+        count = 0
+        for _, _, files in self._files.walk(f"{self._folder}/retired", detail=True):
+            for hash, about in files.items():
+                path = str(about["name"])
+                retired = self._put_at(path)
+                if not SHA256.fullmatch(hash) or retired >= before:
+                    continue
+                if hash not in named and self._put_at(self._path("objects", hash)) < retired:
+                    count += self._removed_if_old("objects", hash, before)
+                with disk_errors(self._folder):
+                    self._discard(path)
         return count
 
     def sweep(self) -> None:

@@ -2,18 +2,21 @@
 
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
-from workshop import Shop
+from workshop import DIM, Shop
 
 from services.catalog.generations import Generations
-from services.errors import DataCorrupt
-from services.records import Change, ChangeKind, StoredImage
+from services.catalog.mapping import MAP
+from services.errors import DataCorrupt, FindingNotFound
+from services.records import Change, ChangeKind, Embedding, StoredImage
 from services.storage.media import Media
 from services.testing import picture
-from workers.media_gc import collect
+from workers.media_gc import collect, collect_retired
 
 DAY = 86_400.0
 
@@ -115,3 +118,46 @@ def test_nothing_is_removed_where_others_keep_originals_or_no_catalog_is_left(
     away.rename(described)
     assert collect(shop.chores, shop.catalogs, older=DAY) == 2
     assert not media.exists(hash) and not media.exists(theirs)
+
+
+def test_a_map_that_was_replaced_goes_after_an_hour_and_no_sooner(shop: Shop) -> None:
+    """Given a map that was brought up to date, I expect whoever has just read the description to find the old one, and
+    nobody to find it an hour later; that which is described, and what people have decided, stays."""
+    random = np.random.default_rng(0)
+    media, findings = shop.catalogs.intake.media, shop.catalog.findings
+    findings.decide(lambda data: b"one")
+    decided = findings.decided()
+    findings.decide(lambda data: b"another")
+    for number in range(2):
+        assert all(shop.catalog.put_embeddings([Embedding(f"p{number}", random.random(DIM, np.float32))]))
+        old = findings.described(MAP)
+        shop.catalog.map.make()
+    new = findings.described(MAP)
+    assert old and new and decided and old.object != new.object
+    assert collect_retired(shop.catalogs, older=3600) == 0
+    assert shop.catalog.map.read(old).product_ids == ("p0",)
+
+    folder = shop.catalogs.registry.media
+    for path in (path for kind in ("objects", "retired") for path in (folder / kind).rglob("*") if path.is_file()):
+        at = time.time() - 7200 + 60 * (path.parts[-4] == "retired")
+        os.utime(path, (at, at))
+    assert collect_retired(shop.catalogs, older=3600) == 1
+    with pytest.raises(FindingNotFound):
+        shop.catalog.map.read(old)
+    assert shop.catalog.map.told()["products"] == 2
+    assert media.read_object(decided) == b"one"
+
+
+def test_no_finding_is_removed_where_others_keep_theirs(shop: Shop) -> None:
+    media = shop.catalogs.intake.media
+    hash = media.put_object(b"theirs, too")
+    # Put long before it is retired, whatever the clock of the disk tells apart.
+    os.utime(shop.catalogs.registry.media / "objects" / hash[:2] / hash[2:4] / hash, (0, 0))
+    media.retire(hash)
+    users = shop.catalogs.registry.media / "users"
+    Media(shop.catalogs.registry.media, user="another index").sign()
+    try:
+        assert collect_retired(shop.catalogs, older=-3600) == 0
+        assert media.read_object(hash) == b"theirs, too"
+    finally:
+        shutil.rmtree(users)

@@ -1,5 +1,6 @@
 """Upkeep beside workers: what dies, hangs or gets lost is noticed and made good."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from workshop import Shop, until
 
 from api.wakeups import Wakeups
 from services.catalog.generations import Generations
-from services.errors import LedgerUnavailable
+from services.errors import FeaturesNotFound, LedgerUnavailable
 from services.ledger import Chores, Store
 from services.queue.broker import QUEUE
 from services.records import Change, ChangeKind, JobState, Lane, RemoteImage
@@ -220,6 +221,24 @@ def test_generations_that_are_due_are_dropped(shop: Shop, keep: Keep) -> None:
     found.rollback()
     until(lambda: [each.state.value for each in kept.all()] == ["live"])
     assert kept.all()[0].id != next_one
+
+
+def test_findings_that_were_replaced_are_collected(shop: Shop, keep: Keep) -> None:
+    media = shop.catalogs.intake.media
+    replaced, other = media.put_object(b"replaced"), media.put_object(b"other")
+    # Put long before it is retired, whatever the clock of the disk tells apart.
+    os.utime(shop.catalogs.registry.media / "objects" / replaced[:2] / replaced[2:4] / replaced, (0, 0))
+    media.retire(replaced)
+    keep(shop.worker(), timings=replace(OFTEN, replaced=-60.0, sweep=0.1))
+
+    def is_gone() -> bool:
+        try:
+            return not media.read_object(replaced)
+        except FeaturesNotFound:
+            return True
+
+    until(is_gone)
+    assert media.read_object(other) == b"other"
 
 
 def test_stopping(shop: Shop, keep: Keep) -> None:

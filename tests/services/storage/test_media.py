@@ -282,6 +282,50 @@ def test_what_nobody_keeps_is_collected_once_it_is_old(tmp_path: Path) -> None:
     assert not media.exists(kept)
 
 
+def test_a_retired_object_is_collected_unless_it_is_named_or_was_put_since(tmp_path: Path) -> None:
+    """Given objects that were put at 0 and retired at 100, I expect one to go that nobody names, has put since (at
+    200), or has retired just now."""
+    media = Media(tmp_path)
+    gone, named, again, new, other = (media.put_object(name.encode()) for name in ("gone", "named", "again", "n", "o"))
+    for hash in (gone, named, again, new, other):
+        os.utime(tmp_path / "objects" / hash[:2] / hash[2:4] / hash, (0, 0))
+    for hash in (gone, named, again, new):
+        media.retire(hash)
+        if hash != new:
+            os.utime(tmp_path / "retired" / hash[:2] / hash[2:4] / hash, (100, 100))
+    media.put_object(b"again")
+    os.utime(tmp_path / "objects" / again[:2] / again[2:4] / again, (200, 200))
+    hour = datetime.now(UTC) - timedelta(hours=1)
+    assert media.collect_retired({named}, hour) == 1
+    left = [media.read_object(hash) for hash in (named, again, new, other)]
+    assert left == [b"named", b"again", b"n", b"o"]
+    with pytest.raises(FeaturesNotFound):
+        media.read_object(gone)
+    assert [path.name for path in (tmp_path / "retired").rglob("*") if path.is_file()] == [new]
+    os.utime(tmp_path / "objects" / again[:2] / again[2:4] / again, (0, 0))
+    assert media.collect_retired(set(), hour) == 0, "it is like any other object again"
+
+
+class PutMeanwhile(Media):
+    """Somebody puts each object again right after its time was read for the first time."""
+
+    def _put_at(self, path: str) -> datetime:
+        found = super()._put_at(path)
+        if "objects" in path:
+            self.put_object(PICTURE)
+        return found
+
+
+def test_a_retired_object_that_is_put_again_while_it_is_collected_stays(tmp_path: Path) -> None:
+    media = PutMeanwhile(tmp_path)
+    hash = media.put_object(PICTURE)
+    media.retire(hash)
+    for kind, at in (("objects", 0), ("retired", 100)):
+        os.utime(tmp_path / kind / hash[:2] / hash[2:4] / hash, (at, at))
+    assert media.collect_retired(set(), datetime.now(UTC) - timedelta(hours=1)) == 0
+    assert media.read_object(hash) == PICTURE
+
+
 class Raced(Media):
     """Somebody puts each original again right after its time was read for the first time."""
 
