@@ -10,6 +10,8 @@ from services.explore.duplicate_groups import Group, Groups, Member
 
 SHOWN = 12
 """Products of a group that are shown beside the one to keep."""
+SHOWN_PLACEHOLDERS = 5
+"""The same of a placeholder, which looks alike everywhere."""
 
 
 def write_duplicates(file: Path, catalog: AnyCatalog, page: Groups, decision: Decision | None) -> None:
@@ -25,23 +27,27 @@ def write_duplicates(file: Path, catalog: AnyCatalog, page: Groups, decision: De
 
 def kind_of(group: Group) -> str:
     """What it is, in words."""
-    return "placeholder" if group.placeholder else group.kind.replace("_", " ")
+    words = {"same_bytes": "same file", "same_picture": "same picture", "near_duplicate": "near-duplicate"}
+    return "placeholder" if group.placeholder else words[group.kind]
 
 
 def _row(catalog: AnyCatalog, group: Group) -> dict[str, list[Card]]:
     kept = [each for each in group.members if each.product_id in group.keep]
-    others = [each for each in group.members if each.product_id not in group.keep][:SHOWN]
+    others = [each for each in group.members if each.product_id not in group.keep]
+    # The last card is that of a product where no more than one is left.
+    most = SHOWN_PLACEHOLDERS if group.placeholder else SHOWN
+    if group.products - len(kept) > most + 1:
+        others = others[:most]
     label = f"{kind_of(group)}, {group.products} products"
-    terms = [
-        _card(catalog, each, group.why and f"kept: {group.why}", f"group {group.id}", label=label) for each in kept
-    ]
+    why = group.why and f"{'kept' if group.decision else 'keep'}: {group.why}"
+    terms = [_card(catalog, each, why, f"group {group.id}", label=label) for each in kept]
     if not terms:
         terms = [
             card(f"group {group.id}", None, group.decision or "", label=label, instead=f"{group.products} products")
         ]
     hits = [_card(catalog, each) for each in others]
     if left := group.products - len(kept) - len(others):
-        hits.append(card(f"and {left} more", None, instead=f"+{left}"))
+        hits.append(card("more of them", None, instead=f"+{left}"))
     return {"terms": terms, "hits": hits}
 
 

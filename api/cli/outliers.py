@@ -141,7 +141,7 @@ def _left_out(found: Outliers) -> list[str]:
         (found["several_labels"], "with several values"),
         (found["rare_labels"], f"with values that fewer than 5 have ({', '.join(found['rare'])})"),
     )
-    return [f"Not judged: {count} products {why}." for count, why in told if count]
+    return [f"Not judged: {count} {'product' if count == 1 else 'products'} {why}." for count, why in told if count]
 
 
 def _write_sheet(file: Path, catalog: AnyCatalog, found: Outliers) -> None:
@@ -153,7 +153,8 @@ def _write_sheet(file: Path, catalog: AnyCatalog, found: Outliers) -> None:
             if "nearest" in each
             else f"looks like {each['looks_like']}"
         )
-        shown = card_of(catalog, each["product_id"], each["attributes"], told, label=each.get("label", ""))
+        label = f"{found['label']}: {each['label']}" if "label" in each else ""
+        shown = card_of(catalog, each["product_id"], each["attributes"], told, label=label)
         try:
             near = catalog.neighbors(each["product_id"], limit=BESIDE)
         except ProductNotFound:

@@ -57,7 +57,7 @@ def test_people_see_a_table_and_a_contact_sheet(stocked: Path, tmp_path: Path) -
         assert "Products that" in page
         if "--label" in options:
             assert "looks like" in result.stdout and "wrong" in result.stdout
-            assert "looks like mug" in page and "data:image/webp" in page
+            assert "looks like mug" in page and "kind: sock" in page and "data:image/webp" in page
 
 
 @pytest.mark.parametrize(
