@@ -74,7 +74,8 @@ class Decisions:
 
     def without(self, *ids: str) -> "Decisions":
         """These without the ones about some groups."""
-        return Decisions(each for each in self.all if each.id not in ids) if ids else self
+        left_out = {*ids}
+        return Decisions(each for each in self.all if each.id not in left_out) if ids else self
 
     def to_bytes(self) -> bytes | None:
         """As a file: the same bytes for the same decisions; None where there are none."""

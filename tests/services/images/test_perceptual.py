@@ -4,7 +4,8 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms, ImageDraw, ImageEnhance
+from PIL import Image, ImageCms, ImageEnhance
+from shapes import drawn
 
 from services.hashes import PERCEPTUAL, color_grid, dct_distance, perceptual
 from services.images.decoder import decode, decode_hashed
@@ -14,18 +15,6 @@ from services.images.perceptual import perceptual_hash
 LIMITS = Limits(10_000_000, 10_000_000)
 NEAR, NEAR_COLORS = 16, 3.0
 """Bits and mean steps of L*a*b* up to which two pictures count as the same."""
-
-
-def drawn(seed: int, side: int = 480) -> Image.Image:
-    """A product on white: some shapes of some colors, another one for each seed."""
-    random = np.random.default_rng(seed)
-    image = Image.new("RGB", (side, side), "white")
-    draw = ImageDraw.Draw(image)
-    for _ in range(6):
-        x, y = random.uniform(0.1, 0.6, 2) * side
-        w, h = random.uniform(0.15, 0.4, 2) * side
-        draw.ellipse((x, y, x + w, y + h), f"hsv({random.integers(360)}, 80%, 80%)")
-    return image
 
 
 def encoded(image: Image.Image, format: str = "JPEG", **options: object) -> bytes:

@@ -5,24 +5,11 @@ from io import BytesIO
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
+from shapes import drawn
 
 from services.hashes import dct_distance, perceptual
 from services.images.perceptual import perceptual_hash
 from services.query.near_duplicates import are_near_duplicates, color_distance
-
-SIDE = 480
-
-
-def drawn(seed: int, background: str = "white", hue: int = 0) -> Image.Image:
-    """A product on a background: some shapes of some colors, another one for each seed."""
-    random = np.random.default_rng(seed)
-    image = Image.new("RGB", (SIDE, SIDE), background)
-    draw = ImageDraw.Draw(image)
-    for _ in range(6):
-        x, y = random.uniform(0.1, 0.6, 2) * SIDE
-        w, h = random.uniform(0.15, 0.4, 2) * SIDE
-        draw.ellipse((x, y, x + w, y + h), f"hsv({(random.integers(360) + hue) % 360}, 80%, 80%)")
-    return image
 
 
 def hashed(image: Image.Image) -> str:
