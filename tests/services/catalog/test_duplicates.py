@@ -11,7 +11,7 @@ import pytest
 from copies import DIM, product
 from shops import Place, shop
 
-from services.catalog import duplicate_scan
+from services.catalog import duplicate_lists, duplicate_scan
 from services.catalog.catalog import Catalog
 from services.catalog.catalogs import Catalogs
 from services.catalog.duplicate_scan import NAME
@@ -432,6 +432,17 @@ def test_a_list_is_made_once_and_shows_what_is_there(catalog: Catalog, monkeypat
     assert sets(catalog.duplicates.page(decision="keep")) == GROUPS[:1]
     catalog.remove([f"none-{n}" for n in range(COPIES)])
     assert sets(catalog.duplicates.page(decision="keep")) == [], "one product is no group"
+
+
+def test_a_list_that_may_be_older_is_made_anew_where_a_product_that_it_shows_has_gone(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duplicate_lists, "SHARE", 1e-9)
+    catalog.duplicates.look()
+    assert sets(catalog.duplicates.page()) == GROUPS
+    catalog.remove(["p1"])
+    page = catalog.duplicates.page()
+    assert (sets(page), page.total) == ([GROUPS[0], GROUPS[2]], 2)
 
 
 def test_what_another_version_has_found_is_not_taken_for_nothing(

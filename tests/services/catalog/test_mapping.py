@@ -150,6 +150,19 @@ def test_a_canceled_layout_leaves_nothing(catalog: Catalog) -> None:
         catalog.map.told()
 
 
+def test_whoever_stops_while_clusters_get_their_names_is_heeded_and_the_layout_stays(catalog: Catalog) -> None:
+    put(catalog, map(embedding, range(10)))
+    named: list[int] = []
+
+    def stop() -> None:
+        if named:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), enabled("map_named", lambda: named.append(1)):
+        catalog.map.make(check=stop)
+    assert named == [1] and [each.name for each in catalog.findings.all()] == [NEXT]
+
+
 def test_an_empty_catalog_has_no_map_and_one_or_two_products_have(catalog: Catalog) -> None:
     with pytest.raises(TooFewProducts, match="Catalog products has no products"):
         catalog.map.make()

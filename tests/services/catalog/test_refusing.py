@@ -236,3 +236,10 @@ def test_a_batch_ends_as_its_changes_one_after_another_would_and_shows_nothing_t
     freed = because & STORED.keys() & wanted.keys() - refused
     assert freed or refused == expected, "what a batch replaces is free whatever its place"
     assert ended() == refused, "applied again it ends as before"
+
+
+def test_a_product_that_is_judged_again_is_no_duplicate_of_itself(catalog: Catalog) -> None:
+    """Its change is refused for the sake of one that is refused in turn, since the picture is kept, and so passes."""
+    batch = [put("heir", drawing(1, quality=60), 901), put("first", drawing(1, quality=70), 902)]
+    ends = {"heir": "duplicate", "first": "applied"}
+    assert codes(catalog.apply(batch)) == ends and codes(catalog.apply(batch)) == ends

@@ -9,6 +9,7 @@ from shapes import drawn
 
 from services.hashes import dct_distance, perceptual
 from services.images.perceptual import perceptual_hash
+from services.lab import from_srgb
 from services.query.near_duplicates import are_near_duplicates, color_distance
 
 
@@ -105,3 +106,12 @@ def test_a_black_picture_and_a_white_one_have_no_light_to_match() -> None:
     black, gray, white = (colored(np.full((8, 8, 3), (light, 0.0, 0.0))) for light in (0, 50, 100))
     assert [are_near_duplicates(one, one) for one in (black, gray, white)] == [True] * 3
     assert not any(are_near_duplicates(*pair) for pair in ((black, white), (black, gray), (gray, white)))
+
+
+def test_what_a_channel_has_no_room_for_says_nothing_of_the_light() -> None:
+    """Given a light background whose red is as bright as can be, and a fifth more light, I expect it to be told from
+    what is not cut off."""
+    cells = np.full((8, 8, 3), (255, 240, 192), np.uint8)
+    cells[2:6, 2:6] = (120, 40, 60)
+    brighter = np.minimum(cells * 1.2, 255).astype(np.uint8)
+    assert are_near_duplicates(colored(from_srgb(cells)), colored(from_srgb(brighter)))
