@@ -226,8 +226,9 @@ def test_generations_that_are_due_are_dropped(shop: Shop, keep: Keep) -> None:
 def test_findings_that_were_replaced_are_collected(shop: Shop, keep: Keep) -> None:
     media = shop.catalogs.intake.media
     replaced, other = media.put_object(b"replaced"), media.put_object(b"other")
-    # Put long before it is retired, whatever the clock of the disk tells apart.
-    os.utime(shop.catalogs.registry.media / "objects" / replaced[:2] / replaced[2:4] / replaced, (0, 0))
+    # Put before it is retired, whatever the clock of the disk tells apart, and too lately for all that nothing names.
+    put_at = time.time() - 60
+    os.utime(shop.catalogs.registry.media / "objects" / replaced[:2] / replaced[2:4] / replaced, (put_at, put_at))
     media.retire(replaced)
     keep(shop.worker(), timings=replace(OFTEN, replaced=-60.0, sweep=0.1))
 
