@@ -46,12 +46,12 @@ def answers() -> dict[str, Any]:
 def test_both_ways_make_the_same_map_once(run: Run, stocked: Path, answers: dict[str, Any]) -> None:
     status, made = run("map", "--data", stocked)
     assert (status, made["version"], made["products"], made["stale"]) == (0, 1, COUNT, False)
-    varying = ("seconds", "made_at", "hash")
+    varying = ("seconds", "found_at", "hash")
     assert answers.setdefault("map", {name: made[name] for name in made if name not in varying}) == {
         name: made[name] for name in made if name not in varying
     }
     _, again = run("map", "--data", stocked)
-    assert (again["hash"], again["made_at"]) == (made["hash"], made["made_at"])
+    assert (again["hash"], again["found_at"]) == (made["hash"], made["found_at"])
 
 
 def test_a_picture_is_one_file_of_xml_with_every_product(run: Run, stocked: Path, tmp_path: Path) -> None:
