@@ -65,7 +65,8 @@ def test_a_picture_is_one_file_of_xml_with_every_product(run: Run, stocked: Path
     texts = [each.text for each in root.iter(f"{SVG}text")]
     assert {*COLORS} <= {*texts}
     page = tmp_path / "map.html"
-    run("map", "--out", page, "--color-by", "n", "--data", stocked)
+    _, made = run("map", "--html", page, "--color-by", "n", "-n", "2", "--data", stocked)
+    assert len(made["clusters"]) == 2
     text = page.read_text()
     assert "<svg" in text and "src=" not in text and "<script" not in text and text.count(RAMP[0]) > 1
 
