@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from services.catalog import mapping
+from services.catalog import map_reader
 from services.catalog.catalog import Catalog
 from services.ledger import Chores, begin_task
 from workers.tasks import TaskRun
@@ -28,7 +28,7 @@ def begin_due(catalog: Catalog, chores: Chores) -> bool:
     Raises `LedgerUnavailable`, `Conflict`.
     """
     spec = catalog.spec
-    found = catalog.findings.described(mapping.MAP)
+    found = catalog.findings.described(map_reader.MAP)
     if found is None or found.fingerprint != spec.fingerprint or not catalog.map.is_stale(found):
         return False
     if not chores.due(f"map:{spec.id}", AGAIN_SECONDS):

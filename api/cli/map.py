@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from rich.table import Table
 
+from api.cli.findings import renew, warn_not_current
 from api.cli.map_picture import picture
 from api.cli.output import (
     catalog_option,
@@ -17,6 +18,7 @@ from api.cli.output import (
     data_option,
     display,
     json_option,
+    limit_option,
     print_json,
     reported,
     stderr,
@@ -28,8 +30,8 @@ from api.cli.workspace import AnyCatalog, opened_catalog
 from services.errors import FindingNotFound, InvalidInput
 from services.explore.regions import NO_REGION
 
-SHOWN = 20
-"""Clusters that are listed."""
+Form = Callable[[Path, AnyCatalog, str | None], None]
+"""Writes the map of a catalog into a file, colored by an attribute."""
 
 
 @click.command("map")
@@ -39,59 +41,87 @@ SHOWN = 20
     type=click.Path(path_type=Path),
     help="Write it as a picture (.svg, .html) or as a table (.parquet).",
 )
+@click.option("--html", metavar="FILE", type=click.Path(path_type=Path), help="The same as --out FILE.html.")
 @click.option("--color-by", metavar="KEY", help="Color products by this attribute.")
 @click.option("--anew", is_flag=True, help="Lay it out anew: everything may stand elsewhere afterwards.")
+@limit_option
 @catalog_option
 @data_option
 @json_option
 @command
 def map_command(
-    out: Path | None, color_by: str | None, anew: bool, catalog: str, data: str | None, as_json: bool
+    out: Path | None,
+    html: Path | None,
+    color_by: str | None,
+    anew: bool,
+    limit: int,
+    catalog: str,
+    data: str | None,
+    as_json: bool,
 ) -> None:
     """Make the map of a catalog, or bring it up to date.
 
     \b
-      lookalike map --out map.html --color-by category
+      lookalike map --html map.html --color-by category
 
     What looks alike stands together, as far as a plane allows. New products are placed among those that are there,
-    which keep their places, until the catalog has twice or half as many.
+    which keep their places, until the catalog has twice or half as many. A key for searching shows the map that there
+    is. --limit is how many clusters are listed, those with most products first.
     """
     started = time.monotonic()
-    form = _form(out, color_by)
+    files = _files(out, html, color_by)
     with opened_catalog(data, catalog) as opened:
-        made = _made(opened, anew)
-        if out and form:
-            form(out, opened, color_by)
-            stderr().print(display(f"Wrote {out}"), soft_wrap=True)
+        made, is_renewed = _made(opened, anew)
+        for file, form in files:
+            form(file, opened, color_by)
     if as_json:
-        print_json({"catalog": catalog, **made, "seconds": round(time.monotonic() - started, 3)})
+        shown = {**made, "clusters": made["clusters"][:limit]}
+        print_json({"catalog": catalog, **shown, "seconds": round(time.monotonic() - started, 3)})
     else:
-        _show(catalog, made)
+        _show(catalog, made, limit)
+    warn_not_current(
+        f"lookalike map --catalog {catalog}",
+        found_at=made["found_at"],
+        stale=made["stale"],
+        complete=True,
+        refused=not is_renewed,
+    )
+    for file, _ in files:
+        stderr().print(display(f"Wrote {file}"), soft_wrap=True)
 
 
-def _made(catalog: AnyCatalog, anew: bool) -> Mapping[str, Any]:
-    if not anew:
-        try:
-            told = catalog.map.told()
-        except FindingNotFound:
-            pass
-        else:
-            if not told["stale"]:
-                return told
+def _made(catalog: AnyCatalog, anew: bool) -> tuple[Mapping[str, Any], bool]:
+    """The map that there is, if the catalog is still what it was, else one that is brought up to date; False where the
+    key may not have that done, and it is the one that there was."""
+    try:
+        told = catalog.map.told()
+    except FindingNotFound:
+        told = None
+    if told and not told["stale"] and not anew:
+        return told, True
     with reported("Placing products") as report:
-        return catalog.map.make(anew=anew, report=report)
+        # Who wants a new layout is not content with the old one.
+        is_there = told is not None and not anew
+        is_renewed = renew(lambda: catalog.map.make(anew=anew, report=report), is_there=is_there)
+    return catalog.map.told(), is_renewed
 
 
-def _form(out: Path | None, color_by: str | None) -> Callable[[Path, AnyCatalog, str | None], None] | None:
-    """What writes a file of this name. Raises `InvalidInput` for others."""
-    if out is None:
-        if color_by is not None:
-            raise InvalidInput("--color-by colors a picture: give --out, too.")
-        return None
-    forms = {".svg": _write_svg, ".html": _write_html, ".parquet": _write_table}
-    if out.suffix.lower() not in forms:
+def _files(out: Path | None, html: Path | None, color_by: str | None) -> list[tuple[Path, Form]]:
+    """The files to be written, each with what writes it. Raises `InvalidInput` where a name says of what form it is,
+    and that is none."""
+    forms: dict[str, Form] = {".svg": _write_svg, ".html": _write_html, ".parquet": _write_table}
+    if out and out.suffix.lower() not in forms:
         raise InvalidInput(f"The map {out} has no format that there is: end the name of --out in {', '.join(forms)}.")
-    return forms[out.suffix.lower()]
+    found = [(out, forms[out.suffix.lower()])] if out else []
+    if html:
+        found.append((html, _write_html))
+    if color_by is not None and not any(form is not _write_table for _, form in found):
+        raise InvalidInput(
+            "--color-by colors a picture: a table has all indexed attributes."
+            if found
+            else "--color-by colors a picture: give --html or --out, too."
+        )
+    return found
 
 
 def _write_svg(out: Path, catalog: AnyCatalog, color_by: str | None) -> None:
@@ -101,7 +131,7 @@ def _write_svg(out: Path, catalog: AnyCatalog, color_by: str | None) -> None:
 
 def _write_html(out: Path, catalog: AnyCatalog, color_by: str | None) -> None:
     shown = _picture(catalog, color_by)
-    write(out, rendered("map.html", **shown, is_alone=False), "map", "--out")
+    write(out, rendered("map.html", **shown, is_alone=False), "map", "--html")
 
 
 def _picture(catalog: AnyCatalog, color_by: str | None) -> dict[str, Any]:
@@ -113,11 +143,9 @@ def _picture(catalog: AnyCatalog, color_by: str | None) -> dict[str, Any]:
     return shown | {"title": plain(title), "about": plain(about(catalog)), "by": plain(color_by or "")}
 
 
-def _write_table(out: Path, catalog: AnyCatalog, color_by: str | None) -> None:
+def _write_table(out: Path, catalog: AnyCatalog, _: str | None) -> None:
     from services.archive.table import write_table
 
-    if color_by is not None:
-        raise InvalidInput("--color-by colors a picture: a table has all indexed attributes.")
     standing = catalog.map.standing()
     columns = {key: catalog.map.column(key, standing.product_ids) for key in sorted(catalog.spec.indexed_attributes)}
     is_nowhere = standing.labels == NO_REGION
@@ -133,7 +161,7 @@ def _write_table(out: Path, catalog: AnyCatalog, color_by: str | None) -> None:
     write_table(out, table | {f"attributes.{key}": column.cells() for key, column in columns.items()})
 
 
-def _show(catalog: str, made: Mapping[str, Any]) -> None:
+def _show(catalog: str, made: Mapping[str, Any], limit: int) -> None:
     title = f"{catalog}: map of {made['products']} products, layout {made['version']}"
     named = [each for each in made["clusters"] if each["name"]]
     if not named:
@@ -142,8 +170,8 @@ def _show(catalog: str, made: Mapping[str, Any]) -> None:
     table = Table(title=display(title), title_justify="left", title_style="bold")
     table.add_column("cluster", overflow="fold")
     table.add_column("products", justify="right")
-    for each in named[:SHOWN]:
+    for each in named[:limit]:
         table.add_row(display(each["name"]), str(each["products"]))
     stdout().print(table)
-    if len(named) > SHOWN:
-        stdout().print(f"... and {len(named) - SHOWN} more")
+    if len(named) > limit:
+        stderr().print(f"{len(named) - limit} more: raise --limit.")

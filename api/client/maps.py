@@ -1,7 +1,7 @@
 """The map of a catalog of a running service, for commands: what they use of `KeptMap`, over HTTP."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from api.client.connection import Client
@@ -10,9 +10,13 @@ from api.client.timings import Timings
 from services.catalog.map import Standing
 from services.catalog.map_bytes import column_of, points_of
 from services.catalog.map_columns import Column
-from services.catalog.mapping import Report, Told, no_report
+from services.catalog.map_reader import Told
+from services.catalog.mapping import Report, no_report
 from services.errors import Conflict, ServiceUnavailable
 from services.explore.regions import Region
+
+if TYPE_CHECKING:
+    import httpx2
 
 TRIES = 3
 """Of reading what belongs together, while the map is being brought up to date."""
@@ -49,7 +53,7 @@ class RemoteMap:
             told = self.told()
             points = self._client.ask("GET", f"{self._path}/points")
             ids = self._client.ask("GET", f"{self._path}/ids")
-            if {each.headers["ETag"] for each in (points, ids)} == {f'"{told["hash"]}"'}:
+            if {_tag(each) for each in (points, ids)} == {f'"{told["hash"]}"'}:
                 regions = tuple(Region(**each) for each in told["clusters"])
                 self._hash = told["hash"]
                 places, labels = self._decoded(points_of, points.content)
@@ -61,7 +65,7 @@ class RemoteMap:
         where it has changed since."""
         found = self._client.ask("GET", f"{self._path}/attributes/{quote(key, safe='')}")
         column: Column = self._decoded(column_of, found.content)
-        is_same = self._hash is None or found.headers["ETag"].startswith(f'"{self._hash}-')
+        is_same = self._hash is None or _tag(found).startswith(f'"{self._hash}-')
         if not is_same or max(len(column.codes), len(column.numbers)) != len(product_ids):
             raise _changing()
         return column
@@ -73,6 +77,11 @@ class RemoteMap:
             raise ServiceUnavailable(
                 f"What answers at {self._client.url} sends no map that this version can read: see `lookalike doctor`."
             ) from error
+
+
+def _tag(response: "httpx2.Response") -> str:
+    """The ETag, without what a proxy that packs the response puts before it."""
+    return response.headers["ETag"].removeprefix("W/")
 
 
 def _changing() -> Conflict:

@@ -21,7 +21,7 @@ class CatalogMap(JsonAnswer):
     version: Annotated[
         int, Field(ge=1, description="Counts the layouts: while it stays, products that stay keep their places.")
     ]
-    made_at: Time
+    found_at: Time
     products: Annotated[Count, Field(description="How many are on it.")]
     stale: Annotated[bool, Field(description="Whether the catalog has changed since: PUT it to bring it up to date.")]
     clusters: Annotated[list[Cluster], Field(description="Where products lie dense, those with most of them first.")]

@@ -1,7 +1,6 @@
 """Routes of the map: where the products of a catalog stand, when what looks alike stands together."""
 
 from collections.abc import Callable
-from hashlib import sha256
 
 from apiflask import APIBlueprint
 from flask import Response, request, url_for
@@ -15,7 +14,7 @@ from api.openapi.document import more
 from api.requests import navigation
 from api.requests.body import target_sha
 from api.responses import maps, schemas
-from services.catalog.map_bytes import column_bytes, points_bytes
+from services.catalog.map_bytes import points_bytes
 from services.query.filters import checked_keys
 
 bp = APIBlueprint("maps", __name__, url_prefix="/v1/catalogs/<segment:catalog>", tag="Map")
@@ -66,8 +65,8 @@ def points(catalog: str) -> Response:
     found = kept.found()
 
     def read() -> Response:
-        map = kept.read(found)
-        return Response(points_bytes(map.points, map.labels, map.version), content_type=BYTES)
+        summary, points, labels = kept.drawn(found)
+        return Response(points_bytes(points, labels, summary.version), content_type=BYTES)
 
     return _served(found.object, read)
 
@@ -82,7 +81,7 @@ def ids(catalog: str) -> Response:
     found = kept.found()
 
     def read() -> Response:
-        told = maps.MapIds(product_ids=list(kept.read(found).product_ids))
+        told = maps.MapIds(product_ids=list(kept.product_ids(found)))
         return Response(told.model_dump_json(), content_type="application/json")
 
     return _served(found.object, read)
@@ -98,15 +97,10 @@ def column(catalog: str, key: str) -> Response:
     texts that they stand for.
     """
     checked_keys([key])
-    here = context().catalog(catalog)
-    found = here.map.found()
-    tag = f"{found.object}-{here.max_version()}-{sha256(key.encode()).hexdigest()[:16]}"
-
-    def read() -> Response:
-        column = here.map.column(key, here.map.read(found).product_ids)
-        return Response(column_bytes(column), content_type=BYTES)
-
-    return _served(tag, read)
+    kept = context().catalog(catalog).map
+    found = kept.found()
+    column = kept.column_bytes(key, found)
+    return _served(f"{found.object}-{column.hash[:16]}", lambda: Response(column.data, content_type=BYTES))
 
 
 def _served(tag: str, read: Callable[[], Response]) -> Response:

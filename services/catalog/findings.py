@@ -5,7 +5,7 @@ the catalog names. It goes along to other generations, into backups and to other
 catalog has changed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from services.catalog.objects import decisions_lost
@@ -75,8 +75,14 @@ class KeptFindings:
 
         Raises `CatalogNotFound`, `DataFull`, `DataNotWritable`.
         """
-        kept = replace(finding, object=self._media.put_object(data))
-        self._replace(lambda now: with_findings(now, [kept]))
+        [kept] = self.keep_all([(finding, data)])
+        return kept
+
+    def keep_all(self, findings: Iterable[tuple[Finding, bytes]]) -> list[Finding]:
+        """Keeps several that belong together: whoever reads the description sees all of them, or none. Else as
+        `keep`."""
+        kept = [replace(finding, object=self._media.put_object(data)) for finding, data in findings]
+        self._replace(lambda now: with_findings(now, kept))
         return kept
 
     def remove(self, name: str) -> None:

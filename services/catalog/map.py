@@ -1,6 +1,7 @@
 """The map of a catalog as it is kept: where its products stand, and the landmarks among which others are placed."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -79,6 +80,25 @@ def mark_of(point: Point) -> int:
     return point.version if point.image is None else int(point.image[:16], 16)
 
 
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What is to be known of a map without what grows with its products: see `Map`."""
+
+    version: int
+    regions: tuple[Region, ...]
+
+
+def summary_bytes(map: Map) -> bytes:
+    """The file of a map's summary, some kB."""
+    return json.dumps({"version": map.version, "regions": [asdict(each) for each in map.regions]}).encode()
+
+
+def summary_of(data: bytes) -> Summary:
+    """The summary of its file. Raises `ValueError`, `TypeError` or `KeyError` where it is
+    damaged."""
+    return _summary(json.loads(data))
+
+
 def to_bytes(map: Map) -> bytes:
     """The file of a map."""
     about: dict[str, Any] = {"version": map.version, "grown_from": map.grown_from}
@@ -95,11 +115,12 @@ def to_bytes(map: Map) -> bytes:
 
 
 def from_bytes(data: bytes) -> Map:
-    """The map of a file. Raises `ValueError` where it is damaged."""
+    """The map of a file. Raises `ValueError`, `TypeError` or `KeyError` where it is damaged."""
     parts = unpacked(data, _PARTS)
     about = json.loads(parts["about"].tobytes())
+    summary = _summary(about)
     return Map(
-        version=about["version"],
+        version=summary.version,
         grown_from=about["grown_from"],
         landmarks=parts["landmarks"],
         places=parts["places"],
@@ -107,8 +128,24 @@ def from_bytes(data: bytes) -> Map:
         marks=parts["marks"],
         points=parts["points"],
         labels=parts["labels"],
-        regions=tuple(Region(**each) for each in about["regions"]),
+        regions=summary.regions,
     )
+
+
+def drawn_of(data: bytes) -> tuple[Summary, Points, Labels]:
+    """What is drawn of the map of a file, without what else is in it. Raises what `from_bytes` does."""
+    about, points, labels = unpacked(data, ("about", "points", "labels")).values()
+    return _summary(json.loads(about.tobytes())), points, labels
+
+
+def product_ids_of(data: bytes) -> tuple[str, ...]:
+    """The products of the map of a file, without what else is in it. Raises what `from_bytes` does."""
+    [ids] = unpacked(data, ("product_ids",)).values()
+    return tuple(json.loads(ids.tobytes()))
+
+
+def _summary(about: Mapping[str, Any]) -> Summary:
+    return Summary(about["version"], tuple(Region(**each) for each in about["regions"]))
 
 
 def _text(value: object) -> npt.NDArray[np.uint8]:

@@ -1,28 +1,24 @@
-"""The making of a catalog's map, and what is read of it."""
+"""The making of a catalog's map."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
 from services.catalog.copying import read_points
-from services.catalog.findings import KeptFindings, is_stale
 from services.catalog.labels import group_at
-from services.catalog.map import Map, Marks, Standing, from_bytes, in_frame, mark_of, quantized, to_bytes
-from services.catalog.map_columns import Column, column_of
-from services.descriptions import AttributeKind, CatalogSpec, Finding, rfc3339
+from services.catalog.map import Map, Marks, in_frame, mark_of, quantized, summary_bytes, to_bytes
+from services.catalog.map_reader import MAP, SUMMARY, MapReader, Told
+from services.descriptions import AttributeKind, Finding, rfc3339
 from services.errors import FindingNotFound, TooFewProducts
 from services.explore.layout import LANDMARKS, ROUNDS, laid_out
 from services.explore.regions import NO_REGION, Points, regions_of
 from services.failpoints import hit
-from services.index.vector_index import VectorIndex
 from services.query.query import MAX_LIMIT
 from services.records import Point, Vectors
 
-MAP = "map"
-"""The name of the finding."""
 NEXT = "map:next"
 """That of a new layout, until all products stand on it: who is interrupted then does not lay it out again."""
 CHANGED = 2.0
@@ -32,26 +28,14 @@ _SEEN = 25
 """Rounds between two reports."""
 
 Report = Callable[[int, int], object]
-Told = Mapping[str, Any]
 
 
 def no_report(done: int, total: int) -> None:
     """Tells nobody."""
 
 
-class KeptMap:
-    """The map of a catalog. Thread-safe, but for `make`, of which one call at a time is of use.
-
-    Args:
-        index: Where the vectors are.
-        findings: Where it is kept.
-        described: The description of the catalog.
-    """
-
-    def __init__(self, index: VectorIndex, findings: KeptFindings, *, described: Callable[[], CatalogSpec]) -> None:
-        self._index = index
-        self._findings = findings
-        self._described = described
+class KeptMap(MapReader):
+    """The map of a catalog, and its making. Thread-safe, but for `make`, of which one call at a time is of use."""
 
     def make(
         self, *, anew: bool = False, report: Report = no_report, check: Callable[[], object] = lambda: None
@@ -81,53 +65,10 @@ class KeptMap:
             rounds = ROUNDS
             base = self._usable(NEXT, count) or self._laid_out(count, version, report, check)
         made = self._completed(base, lambda done: report(rounds + done, rounds + max(count, done)), check)
-        self._findings.keep(self._finding(MAP, len(made.product_ids), version), to_bytes(made))
+        found = self._finding(MAP, len(made.product_ids), version)
+        self._findings.keep_all([(found, to_bytes(made)), (replace(found, name=SUMMARY), summary_bytes(made))])
         self._findings.remove(NEXT)
         return self.told()
-
-    def found(self) -> Finding:
-        """The map's description. Raises `FindingNotFound` where there is none."""
-        found = next((each for each in self._findings.all() if each.name == MAP), None)
-        if found is None:
-            name = self._described().name
-            raise FindingNotFound(f"Catalog {name} has no map yet: PUT it, or let `lookalike map` make it.")
-        return found
-
-    def read(self, found: Finding) -> Map:
-        """The map that `found` has described, whatever was made since. Raises `FindingNotFound`."""
-        try:
-            return from_bytes(self._findings.read(found))
-        except (ValueError, TypeError, KeyError) as error:
-            name = self._described().name
-            raise FindingNotFound(f"The map of catalog {name} is damaged: make it again, anew.") from error
-
-    def standing(self) -> Standing:
-        """Where its products stand. Raises `FindingNotFound`."""
-        made = self.read(self.found())
-        return Standing(made.product_ids, made.points, made.labels, made.regions)
-
-    def told(self) -> Told:
-        """What is to be known of it, as JSON. Raises `FindingNotFound`."""
-        found = self.found()
-        made, spec = self.read(found), self._described()
-        declared = sorted(spec.indexed_attributes)
-        return {
-            "version": made.version,
-            "made_at": found.found_at,
-            "products": len(made.product_ids),
-            "stale": self.is_stale(found),
-            "clusters": [asdict(each) for each in made.regions],
-            "attributes": declared,
-            "hash": found.object,
-        }
-
-    def is_stale(self, found: Finding) -> bool:
-        """Whether the catalog has changed since it was made."""
-        return is_stale(found, self._described(), self._index)
-
-    def column(self, key: str, product_ids: tuple[str, ...]) -> Column:
-        """What these products have now for an attribute; nothing for those that are gone."""
-        return column_of(self._index, key, product_ids, self._described().indexed_attributes.get(key))
 
     def _usable(self, name: str, count: int) -> Map | None:
         """A map that was kept, if the catalog still has such vectors, and about as many."""
@@ -152,9 +93,8 @@ class KeptMap:
                 report(done, rounds + count)
 
         places = in_frame(laid_out(vectors.astype(np.float32), watch))
-        before = self._findings.find(MAP)
         try:
-            number = self.read(before).version + 1 if before else 1
+            number = self.told()["version"] + 1
         except FindingNotFound:
             number = 1
         made = Map(

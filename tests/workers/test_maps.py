@@ -6,7 +6,8 @@ import numpy as np
 from redis import Redis
 from workshop import DIM, Shop, until
 
-from services.catalog.mapping import MAP, NEXT
+from services.catalog.map_reader import MAP, SUMMARY
+from services.catalog.mapping import NEXT
 from services.descriptions import AttributeKind
 from services.explore.layout import ROUNDS
 from services.failpoints import enabled
@@ -93,7 +94,7 @@ def test_upkeep_brings_a_map_up_to_date_where_there_is_one_and_now_and_then(shop
     assert not begin_due(shop.catalog, shop.chores)  # it was brought up to date just now
     redis.delete(f"la:due:map:{shop.id}")
     assert begin_due(shop.catalog, shop.chores)
-    assert [each.name for each in shop.catalog.findings.all()] == [MAP]
+    assert [each.name for each in shop.catalog.findings.all()] == [MAP, SUMMARY]
 
 
 def ended(shop: Shop, job: Job) -> JobState:

@@ -11,7 +11,7 @@ import pytest
 from workshop import DIM, Shop
 
 from services.catalog.generations import Generations
-from services.catalog.mapping import MAP
+from services.catalog.map_reader import MAP
 from services.errors import DataCorrupt, FindingNotFound
 from services.records import Change, ChangeKind, Embedding, StoredImage
 from services.storage.media import Media

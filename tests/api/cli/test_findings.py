@@ -18,7 +18,7 @@ from services.records import Change, State
 from services.testing import load_stub
 
 Run = Callable[..., tuple[int, dict[str, Any]]]
-COMMANDS = (["duplicates"], ["outliers", "--label", "kind"], ["outliers", "--isolated"])
+COMMANDS = (["duplicates"], ["outliers", "--label", "kind"], ["outliers", "--isolated"], ["map"])
 
 
 @pytest.mark.long

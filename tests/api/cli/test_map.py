@@ -46,12 +46,12 @@ def answers() -> dict[str, Any]:
 def test_both_ways_make_the_same_map_once(run: Run, stocked: Path, answers: dict[str, Any]) -> None:
     status, made = run("map", "--data", stocked)
     assert (status, made["version"], made["products"], made["stale"]) == (0, 1, COUNT, False)
-    varying = ("seconds", "made_at", "hash")
+    varying = ("seconds", "found_at", "hash")
     assert answers.setdefault("map", {name: made[name] for name in made if name not in varying}) == {
         name: made[name] for name in made if name not in varying
     }
     _, again = run("map", "--data", stocked)
-    assert (again["hash"], again["made_at"]) == (made["hash"], made["made_at"])
+    assert (again["hash"], again["found_at"]) == (made["hash"], made["found_at"])
 
 
 def test_a_picture_is_one_file_of_xml_with_every_product(run: Run, stocked: Path, tmp_path: Path) -> None:
@@ -65,7 +65,8 @@ def test_a_picture_is_one_file_of_xml_with_every_product(run: Run, stocked: Path
     texts = [each.text for each in root.iter(f"{SVG}text")]
     assert {*COLORS} <= {*texts}
     page = tmp_path / "map.html"
-    run("map", "--out", page, "--color-by", "n", "--data", stocked)
+    _, made = run("map", "--html", page, "--color-by", "n", "-n", "2", "--data", stocked)
+    assert len(made["clusters"]) == 2
     text = page.read_text()
     assert "<svg" in text and "src=" not in text and "<script" not in text and text.count(RAMP[0]) > 1
 

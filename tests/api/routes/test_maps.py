@@ -104,6 +104,35 @@ def test_who_has_it_already_is_told_so(filled: Any) -> None:
         assert filled.client.get(path, headers={"If-None-Match": tag}).status_code == 200
 
 
+def test_what_is_known_is_told_without_the_map(filled: Any) -> None:
+    """Given a map whose file is gone, I expect what it is, who has it already, and a column that was read, to need
+    none; it would be the file of 1,000,000 products."""
+    made(filled)
+    paths = [f"{MAP}/points", f"{MAP}/ids", f"{MAP}/attributes/color"]
+    told, before = filled.client.get(MAP).json, [filled.client.get(path) for path in paths]
+    hash = told["hash"]
+    (filled.catalogs.registry.media / "objects" / hash[:2] / hash[2:4] / hash).unlink()
+    assert filled.client.get(MAP).json == told
+    for path, answer in zip(paths, before, strict=True):
+        seen = filled.client.get(path, headers={"If-None-Match": answer.headers["ETag"]})
+        assert (seen.status_code, seen.headers["ETag"]) == (304, answer.headers["ETag"])
+    assert filled.client.get(paths[2]).data == before[2].data
+    others = [filled.client.get(path) for path in (*paths[:2], f"{MAP}/attributes/price")]
+    assert [(each.status_code, each.json["code"]) for each in others] == [(404, "finding_not_found")] * 3
+
+
+def test_the_etag_of_a_column_is_that_of_what_is_in_it(filled: Any) -> None:
+    made(filled)
+    path, catalog = f"{MAP}/attributes/color", filled.catalogs.get("shoes")
+    tag = filled.client.get(path).headers["ETag"]
+    catalog.patch("p/0", {"price": 7})
+    assert filled.client.get(path, headers={"If-None-Match": tag}).status_code == 304
+    catalog.patch("p/0", {"color": "gold"})
+    assert filled.client.get(path, headers={"If-None-Match": tag}).status_code == 200
+    catalog.patch("p/0", {"color": "red"})
+    assert filled.client.get(path, headers={"If-None-Match": tag}).status_code == 304
+
+
 @pytest.mark.parametrize(("part", "number"), [("points", 16 + 6 * COUNT), ("ids", None), ("attributes/price", None)])
 def test_what_is_read_while_the_map_is_made_anew_has_the_etag_of_what_it_is(
     filled: Any, monkeypatch: pytest.MonkeyPatch, part: str, number: int | None

@@ -12,7 +12,8 @@ from services import bootstrap, settings
 from services.catalog import mapping
 from services.catalog.catalog import Catalog
 from services.catalog.map import Standing, to_bytes
-from services.catalog.mapping import MAP, NEXT
+from services.catalog.map_reader import MAP, SUMMARY
+from services.catalog.mapping import NEXT
 from services.catalog.opening import new_spec
 from services.descriptions import AttributeKind
 from services.errors import FindingNotFound, TooFewProducts
@@ -125,13 +126,13 @@ def test_a_layout_is_kept_although_placing_was_interrupted(catalog: Catalog) -> 
     with pytest.raises(InterruptedError), enabled("map_laid_out", stop):
         catalog.map.make(report=lambda done, total: reports.append(done))
     assert (reports[0], reports[-1]) == (0, ROUNDS)
-    assert [each.name for each in catalog.findings.all()] == [MAP, NEXT]
+    assert [each.name for each in catalog.findings.all()] == [MAP, NEXT, SUMMARY]
     assert places(catalog.map.standing()) == shown
 
     reports.clear()
     made = catalog.map.make(report=lambda done, total: reports.append(done))
     assert min(reports) > ROUNDS and (made["version"], made["products"]) == (2, 60)
-    assert [each.name for each in catalog.findings.all()] == [MAP]
+    assert [each.name for each in catalog.findings.all()] == [MAP, SUMMARY]
 
 
 def test_a_canceled_layout_leaves_nothing(catalog: Catalog) -> None:
@@ -200,5 +201,33 @@ def test_a_map_that_was_lost_is_made_again(catalog: Catalog) -> None:
     assert found
     catalog.findings.keep(found, b"no map")
     with pytest.raises(FindingNotFound, match="damaged"):
-        catalog.map.told()
-    assert catalog.map.make()["products"] == 5
+        catalog.map.standing()
+    made = catalog.map.make()
+    # Whoever knows the places of the first layout is told that these are others.
+    assert (made["products"], made["version"]) == (5, 2)
+    assert len(catalog.map.standing().product_ids) == 5
+
+
+def test_a_summary_is_read_apart_from_the_map_and_where_it_was_lost_out_of_it(catalog: Catalog) -> None:
+    put(catalog, map(embedding, range(30)))
+    told = catalog.map.make()
+    found, summary = (catalog.findings.described(name) for name in (MAP, SUMMARY))
+    assert found and summary and told["clusters"]
+    catalog.findings.keep(summary, b"no summary")
+    assert catalog.map.told() == told
+    catalog.findings.keep_all([(found, b"no map"), (summary, catalog.findings.read(summary))])
+    damaged = catalog.findings.described(MAP)
+    assert damaged and catalog.map.told() == {**told, "hash": damaged.object}
+
+
+def test_a_summary_of_another_map_is_not_taken_for_its_own(catalog: Catalog) -> None:
+    """Given a description that was put together out of two, I expect what is told to be of the map that it names."""
+    put(catalog, map(embedding, range(9)))
+    catalog.map.make()
+    other = catalog.findings.described(SUMMARY)
+    assert other
+    data = catalog.findings.read(other)
+    put(catalog, [embedding(9)])
+    told = catalog.map.make(anew=True)
+    catalog.findings.keep(other, data)
+    assert (catalog.map.told(), told["version"], told["products"]) == (told, 2, 10)
