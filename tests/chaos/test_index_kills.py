@@ -17,8 +17,10 @@ from PIL import Image
 from waiting import until
 
 from services import bootstrap, settings
+from services.catalog.stream import AT_ONCE
 
 STORED_SECONDS = 120.0
+BATCH = 8
 
 pytestmark = pytest.mark.long
 
@@ -50,14 +52,14 @@ def contents(data: Path) -> dict[str, Any]:
         return {each.product_id: each for each in catalogs.get("products").embeddings()}
 
 
-def killed_run(pictures: Path, data: Path, wait: float) -> bool:
-    """Kills a run a moment after it stores its next picture; True if it was still running."""
+def killed_run(pictures: Path, data: Path, wait: float, *, more: int = 1) -> bool:
+    """Kills a run a moment after it has stored so many more pictures; True if it was still running."""
     before = stored(data)
-    environment = os.environ | {"LOOKALIKE_BATCH_SIZE": "8"}
+    environment = os.environ | {"LOOKALIKE_BATCH_SIZE": str(BATCH)}
     with subprocess.Popen(
         command(pictures, data), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
-        until(lambda: stored(data) > before or process.poll() is not None, STORED_SECONDS)
+        until(lambda: stored(data) >= before + more or process.poll() is not None, STORED_SECONDS)
         time.sleep(wait)
         family = children(process.pid)
         was_running = process.poll() is None
@@ -74,7 +76,9 @@ def test_kills_and_one_full_run_equal_a_run_that_was_never_interrupted(
     moments = random.Random(seed)
     killed, calm = tmp_path / "killed", tmp_path / "calm"
     kills, count = scale(20, 3), len([*pictures.iterdir()])
-    landed = sum(killed_run(pictures, killed, moments.uniform(0, 0.12)) for _ in range(kills))
+    # The pictures of batches in progress are stored, so with those of one batch more there is one that has ended.
+    landed = killed_run(pictures, killed, 0, more=BATCH * AT_ONCE + 1)
+    landed += sum(killed_run(pictures, killed, moments.uniform(0, 0.12)) for _ in range(kills - 1))
     assert landed == kills, "the runs were over before they were killed"
     progress = stored(killed)
     assert 0 < progress < count
