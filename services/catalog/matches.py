@@ -47,21 +47,36 @@ def lowest(space: Space | None) -> float:
 def matches(
     index: VectorIndex, vector: Vector, wanted: Hashes, lowest: float, *, exclude: Sequence[str] = ()
 ) -> list[Match]:
-    """The duplicates of a picture among the nearest `CANDIDATES` products, or `MOST_CANDIDATES` where those are copies
-    of few pictures: by kind, then the nearest first.
+    """The duplicates of one picture: see `matches_of_each`."""
+    return matches_of_each(index, [(vector, wanted)], lowest, exclude=exclude)[0]
+
+
+def matches_of_each(
+    index: VectorIndex, pictures: Sequence[tuple[Vector, Hashes]], lowest: float, *, exclude: Sequence[str] = ()
+) -> list[list[Match]]:
+    """The duplicates of each picture among the nearest `CANDIDATES` products, or `MOST_CANDIDATES` where those are
+    copies of few pictures: by kind, then the nearest first.
 
     Args:
         index: Where the products are.
-        vector: Of the picture, float32 (dim,), length one.
-        wanted: Its hashes.
+        pictures: The vector of each, float32 (dim,), length one, and its hashes.
         lowest: The score below which none is a candidate.
         exclude: Products that are left out.
 
     Raises `IndexUnavailable`.
     """
-    found = index.search(vector, limit=CANDIDATES, min_score=lowest, exclude=exclude)
-    if len(found) == CANDIDATES and _pictures(found) <= CANDIDATES // 2:
-        found = index.search(vector, limit=MOST_CANDIDATES, min_score=lowest, exclude=exclude)
+    vectors = [vector for vector, _ in pictures]
+    found = index.search_each(vectors, limit=CANDIDATES, min_score=lowest, exclude=exclude)
+    crowded = [at for at, each in enumerate(found) if len(each) == CANDIDATES and _pictures(each) <= CANDIDATES // 2]
+    wanted = [vectors[at] for at in crowded]
+    more = index.search_each(wanted, limit=MOST_CANDIDATES, min_score=lowest, exclude=exclude)
+    found = [*found]
+    for at, each in zip(crowded, more, strict=True):
+        found[at] = each
+    return [_confirmed(each, hashes) for each, (_, hashes) in zip(found, pictures, strict=True)]
+
+
+def _confirmed(found: Sequence[Neighbor], wanted: Hashes) -> list[Match]:
     confirmed = [(kind_of(Hashes(each.image, each.perceptual), wanted), each) for each in found]
     return sorted(
         (Match(kind, each) for kind, each in confirmed if kind),

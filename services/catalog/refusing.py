@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from services.catalog.matches import matches
+from services.catalog.matches import Match, matches_of_each
 from services.catalog.plan import EncodedImage, PlannedChange
 from services.errors import DuplicatePicture
 from services.explore.duplicates import kind_of
@@ -59,18 +59,19 @@ def _judged(
     """The failures of changes, in order, where products that are `staying` keep the picture that they have."""
     deleted = {each.product_id for each in ordered if each.change.kind is ChangeKind.DELETE}
     leaving = (deleted | encoded.keys()) - staying
+    new = [(each, encoded[each.product_id]) for each in ordered if each.product_id in encoded]
+    asking = [(each.product_id, picture) for each, picture in new if _asks(each)]
+    pictures = [(picture.vector, _hashes(picture)) for _, picture in asking]
+    found = matches_of_each(index, pictures, lowest, exclude=[*leaving])
+    stored = {product_id: each for (product_id, _), each in zip(asking, found, strict=True)}
     accepted: dict[str, EncodedImage] = {}
     outcomes = []
-    for each in ordered:
-        picture = encoded.get(each.product_id)
-        if picture is None:
-            continue
-        found = None
+    for each, picture in new:
+        first = None
         if _asks(each):
-            # No product is a duplicate of itself.
-            found = _duplicate_of(index, picture, accepted, leaving | {each.product_id}, lowest)
-        if found:
-            outcomes.append(failed(each.product_id, _error(each.product_id, *found)))
+            first = _first(each.product_id, picture, accepted, stored[each.product_id], lowest)
+        if first:
+            outcomes.append(failed(each.product_id, _error(each.product_id, *first)))
         else:
             accepted[each.product_id] = picture
     return outcomes
@@ -85,22 +86,26 @@ def _asks(planned: PlannedChange) -> bool:
     return planned.change.refuse_duplicates and planned.change.kind is ChangeKind.PUT
 
 
-def _duplicate_of(
-    index: VectorIndex,
+def _first(
+    product_id: str,
     picture: EncodedImage,
     accepted: Mapping[str, EncodedImage],
-    leaving: set[str],
+    stored: Sequence[Match],
     lowest: float,
 ) -> tuple[str, Kind] | None:
-    wanted = Hashes(picture.hash, picture.perceptual)
+    """The first product whose picture this one is a duplicate of: of the batch, then of the catalog; and what kind."""
     for other, theirs in accepted.items():
         if float(picture.vector @ theirs.vector) >= lowest:
-            kind = kind_of(Hashes(theirs.hash, theirs.perceptual), wanted)
+            kind = kind_of(_hashes(theirs), _hashes(picture))
             if kind:
                 return other, kind
-    for match in matches(index, picture.vector, wanted, lowest, exclude=[*leaving]):
-        return match.neighbor.product_id, match.kind
-    return None
+    # No product is a duplicate of itself.
+    others = ((each.neighbor.product_id, each.kind) for each in stored if each.neighbor.product_id != product_id)
+    return next(others, None)
+
+
+def _hashes(picture: EncodedImage) -> Hashes:
+    return Hashes(picture.hash, picture.perceptual)
 
 
 def _error(product_id: str, other: str, kind: Kind) -> DuplicatePicture:

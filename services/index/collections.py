@@ -20,8 +20,9 @@ from services.errors import CatalogNotFound, DataCorrupt, IndexRefused
 from services.formats import Format, Migration, Pending
 from services.index.client import WRITE_SECONDS, Client
 from services.index.payload import VECTOR
-from services.index.server import ServerIndex, vectors_config
+from services.index.server import ServerIndex
 from services.index.server_fields import field_indexes
+from services.index.server_points import vectors_config
 from services.names import checked_catalog_name
 
 _METADATA = ("id", "encoder", "weights", "resample", "fingerprint", "created_at", "quantization")

@@ -39,6 +39,9 @@ FLUSH_SECONDS = 5.0
 """Seconds of writes that the log may hold to replay: Qdrant's default (storage.performance.flush_interval_sec)."""
 
 _PAGE = 1000
+_AT_ONCE = 8
+"""Vectors that are searched for at once. A scan reads what is stored once for all of them: at 20,000 products of 2,048
+numbers each takes 6 ms instead of 22, and 5 with 64 at once. More would hold up other threads."""
 _SEARCHES = 101
 """Searches of which `graph` tells the median seconds."""
 
@@ -158,23 +161,28 @@ class EdgeIndex:
         min_score: float | None = None,
         exclude: Sequence[str] = (),
     ) -> list[Neighbor]:
-        nearest: Any = checked_vector(vector, self.dim)
+        wanted = checked_vector(vector, self.dim)
         passing = edge_filters.alive(filter, exclude)
         began = time.perf_counter()
         with self._shard() as shard:
-            request = qdrant.QueryRequest(
-                query=qdrant.Query.Nearest(nearest, using=payload.VECTOR),
-                limit=limit,
-                offset=offset,
-                filter=passing,
-                score_threshold=None if min_score is None else payload.threshold(min_score),
-                with_payload=[*payload.NEIGHBOR],
-                with_vector=False,
-                params=edge_points.search_params(shard, self.dim, self._quantization, passing if filter else None),
-            )
-            hits = shard.query(request)
+            params = edge_points.search_params(shard, self.dim, self._quantization, passing if filter else None)
+            hits = shard.query(edge_points.nearest(wanted, passing, params, limit, offset, min_score))
         self._seconds.append(time.perf_counter() - began)
-        return [payload.neighbor(edge_points.stored(hit), hit.score) for hit in hits]
+        return edge_points.neighbors(hits)
+
+    def search_each(
+        self, vectors: Sequence[Vector], *, limit: int = 10, min_score: float | None = None, exclude: Sequence[str] = ()
+    ) -> list[list[Neighbor]]:
+        wanted = [checked_vector(vector, self.dim) for vector in vectors]
+        passing, params = edge_filters.alive(exclude=exclude), edge_points.each_params(self._quantization)
+        queries = [edge_points.nearest(vector, passing, params, limit, 0, min_score) for vector in wanted]
+        found = []
+        for page in _pages(len(queries), _AT_ONCE):
+            began = time.perf_counter()
+            with self._shard() as shard:
+                found += shard.query_batch(qdrant.QueryBatchRequest(queries[page]))
+            self._seconds.append((time.perf_counter() - began) / len(queries[page]))
+        return [edge_points.neighbors(hits) for hits in found]
 
     def count(self, filter: Filter | None = None) -> int:
         with self._shard() as shard:
@@ -276,9 +284,9 @@ class EdgeIndex:
         return records, None if cursor is None else str(cursor)
 
 
-def _pages(length: int) -> Iterator[slice]:
+def _pages(length: int, size: int = _PAGE) -> Iterator[slice]:
     """Slices of limited length: the library holds the GIL during a call, so large calls are split."""
-    return (slice(start, start + _PAGE) for start in range(0, length, _PAGE))
+    return (slice(start, start + size) for start in range(0, length, size))
 
 
 def _point(record: qdrant.Record) -> Point:

@@ -1,14 +1,15 @@
 """Conversion of points and settings to Qdrant Edge's types."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import qdrant_edge as qdrant
 
 from services.descriptions import Quantization
 from services.index import scan
-from services.index.payload import OVERSAMPLING, VECTOR, payload
+from services.index.payload import NEIGHBOR, OVERSAMPLING, VECTOR, neighbor, payload, threshold
 from services.index.vector_index import checked_vector, point_id
-from services.records import Point, Tombstone
+from services.records import Neighbor, Point, Tombstone, Vector
 
 
 def config(dim: int, quantization: Quantization) -> qdrant.EdgeConfig:
@@ -28,9 +29,7 @@ def search_params(
     shard: qdrant.EdgeShard, dim: int, quantization: Quantization, passing: qdrant.Filter | None
 ) -> qdrant.SearchParams:
     """How to search: `passing` are the products that pass a filter, None where there is none."""
-    rescored = None
-    if quantization != "none":
-        rescored = qdrant.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLING[quantization])
+    rescored = _rescored(quantization)
     if passing is None:
         return qdrant.SearchParams(quantization=rescored)
     if quantization == "none":
@@ -41,6 +40,37 @@ def search_params(
     return qdrant.SearchParams(hnsw_ef=scan.CANDIDATES, quantization=rescored, acorn=acorn)
 
 
+def each_params(quantization: Quantization) -> qdrant.SearchParams:
+    """How to search for each of many vectors."""
+    return qdrant.SearchParams(hnsw_ef=scan.NEAREST, quantization=_rescored(quantization))
+
+
+def nearest(
+    vector: Vector,
+    passing: qdrant.Filter,
+    params: qdrant.SearchParams,
+    limit: int,
+    offset: int,
+    min_score: float | None,
+) -> qdrant.QueryRequest:
+    """The query for neighbors of a vector that `checked_vector` returned."""
+    numbers: Any = vector
+    return qdrant.QueryRequest(
+        query=qdrant.Query.Nearest(numbers, using=VECTOR),
+        limit=limit,
+        offset=offset,
+        filter=passing,
+        score_threshold=None if min_score is None else threshold(min_score),
+        with_payload=[*NEIGHBOR],
+        with_vector=False,
+        params=params,
+    )
+
+
+def neighbors(hits: Sequence[qdrant.ScoredPoint]) -> list[Neighbor]:
+    return [neighbor(stored(hit), hit.score) for hit in hits]
+
+
 def written(point: Point | Tombstone, dim: int) -> qdrant.Point:
     """The point as the library stores it. Raises `InvalidVector`."""
     vectors: Any = {} if isinstance(point, Tombstone) else {VECTOR: checked_vector(point.vector, dim)}
@@ -49,6 +79,12 @@ def written(point: Point | Tombstone, dim: int) -> qdrant.Point:
 
 def stored(record: qdrant.Record | qdrant.ScoredPoint) -> dict[str, Any]:
     return record.payload or {}
+
+
+def _rescored(quantization: Quantization) -> qdrant.QuantizationSearchParams | None:
+    if quantization == "none":
+        return None
+    return qdrant.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLING[quantization])
 
 
 def _graph(quantization: Quantization) -> qdrant.HnswIndexConfig | None:

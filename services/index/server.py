@@ -8,7 +8,7 @@ from qdrant_client import models
 
 from services.descriptions import AttributeKind, Quantization
 from services.errors import IndexUnavailable
-from services.index import field_indexes, payload, scan, server_filters, server_order
+from services.index import field_indexes, payload, server_filters, server_order, server_points
 from services.index.client import WRITE_SECONDS, Client
 from services.index.number_order import NumberOrder
 from services.index.server_fields import ServerFields
@@ -28,6 +28,8 @@ from services.query.filters import Filter, checked_keys
 from services.records import AttributeUpdate, Facet, Graph, Neighbor, OtherKinds, Point, Revision, Tombstone, Vector
 
 _PAGE = 1000
+_AT_ONCE = 64
+"""Vectors that one request searches for: some 3 MB as JSON."""
 _WRITE_PAGE = 250
 """Points in one write: a vector of 2,048 numbers is 43 kB as JSON, and Qdrant accepts requests of up to 32 MB."""
 
@@ -62,7 +64,7 @@ class ServerIndex:
 
     def upsert(self, points: Sequence[Point | Tombstone]) -> list[bool]:
         newest = {point.product_id: point for point in sorted(points, key=lambda point: point.version)}
-        written = [_written(point, self.dim) for point in newest.values()]
+        written = [server_points.written(point, self.dim) for point in newest.values()]
         # Points that are not stored yet are inserted; the condition applies to stored ones only.
         guards = [server_filters.older({id: point.version}) for id, point in newest.items()]
         field_indexes.admit(self._fields, [point.attributes for point in points if isinstance(point, Point)])
@@ -91,7 +93,7 @@ class ServerIndex:
         there = self.get([revision.point.product_id for revision in revisions])
         due = [each for each, stored in zip(revisions, there, strict=True) if revisable(each, stored)]
         for page in _pages(len(due), _WRITE_PAGE):
-            written = [_written(each.point, self.dim) for each in due[page]]
+            written = [server_points.written(each.point, self.dim) for each in due[page]]
             # One that is purged between the question and this is inserted: nobody purges what was there just now.
             guard = server_filters.revisable(due[page])
             self._call("upsert", written, update_filter=guard, **_WRITE)
@@ -102,25 +104,28 @@ class ServerIndex:
         found = self._retrieve(product_ids, True, vectors)
         records = [found.get(point_id(product_id)) for product_id in product_ids]
         return [
-            _point(record) if record and server_filters.REMOVED not in _stored(record) else None for record in records
+            server_points.point(record)
+            if record and server_filters.REMOVED not in server_points.stored(record)
+            else None
+            for record in records
         ]
 
     def versions(self, product_ids: Sequence[str]) -> list[int | None]:
         found = self._retrieve(product_ids, ["version"], False)
         records = [found.get(point_id(product_id)) for product_id in product_ids]
-        return [_stored(record)["version"] if record else None for record in records]
+        return [server_points.stored(record)["version"] if record else None for record in records]
 
     def scroll(
         self, *, after: str | None = None, limit: int = 100, filter: Filter | None = None, vectors: bool = False
     ) -> tuple[list[Point], str | None]:
         records, cursor = self._scroll(checked_cursor(after), limit, server_filters.alive(filter), vectors)
-        return [_point(record) for record in records], cursor
+        return [server_points.point(record) for record in records], cursor
 
     def ordered(
         self, order: NumberOrder, *, limit: int = 100, filter: Filter | None = None
     ) -> list[tuple[float, Point]]:
         found = server_order.ordered(self._call, self._fields.read, order, limit, server_filters.alive(filter))
-        return [(number, _point(record)) for number, record in found]
+        return [(number, server_points.point(record)) for number, record in found]
 
     def search(
         self,
@@ -142,9 +147,27 @@ class ServerIndex:
             query_filter=server_filters.alive(filter, exclude),
             score_threshold=None if min_score is None else payload.threshold(min_score),
             with_payload=[*payload.NEIGHBOR],
-            search_params=_search_params(self._quantization, filtered=filter is not None),
+            search_params=server_points.search_params(self._quantization, filtered=filter is not None),
         )
-        return [payload.neighbor(_stored(hit), hit.score) for hit in answer.points]
+        return server_points.neighbors(answer)
+
+    def search_each(
+        self, vectors: Sequence[Vector], *, limit: int = 10, min_score: float | None = None, exclude: Sequence[str] = ()
+    ) -> list[list[Neighbor]]:
+        wanted = [checked_vector(vector, self.dim).tolist() for vector in vectors]
+        shared: dict[str, Any] = {
+            "using": payload.VECTOR,
+            "limit": limit,
+            "filter": server_filters.alive(exclude=exclude),
+            "score_threshold": None if min_score is None else payload.threshold(min_score),
+            "with_payload": [*payload.NEIGHBOR],
+            "params": server_points.each_params(self._quantization),
+        }
+        found: list[list[Neighbor]] = []
+        for page in _pages(len(wanted), _AT_ONCE):
+            queries = [models.QueryRequest(query=vector, **shared) for vector in wanted[page]]
+            found += map(server_points.neighbors, self._call("query_batch_points", queries))
+        return found
 
     def count(self, filter: Filter | None = None) -> int:
         answer: models.CountResult = self._call("count", server_filters.alive(filter), exact=True)
@@ -170,11 +193,11 @@ class ServerIndex:
     def max_version(self) -> int:
         newest = models.OrderBy(key="version", direction=models.Direction.DESC)
         records, _ = self._call("scroll", limit=1, order_by=newest, with_payload=["version"])
-        return max((_stored(record)["version"] for record in records), default=0)
+        return max((server_points.stored(record)["version"] for record in records), default=0)
 
     def tombstones(self, *, before: float) -> Iterator[Tombstone]:
         records = paginate(lambda cursor: self._scroll(cursor, _PAGE, server_filters.removed(before), False))
-        return (Tombstone(**_stored(record)) for record in records)
+        return (Tombstone(**server_points.stored(record)) for record in records)
 
     def purge(self, tombstones: Sequence[Tombstone]) -> None:
         for page in _pages(len(tombstones)):
@@ -232,25 +255,6 @@ class ServerIndex:
         return records, None if cursor is None else str(cursor)
 
 
-def vectors_config(dim: int, quantization: Quantization) -> dict[str, models.VectorParams]:
-    """Parameters of a new collection: with quantization, compressed vectors are in memory and full ones on disk."""
-    scalar = models.ScalarQuantizationConfig(type=models.ScalarType.INT8, always_ram=True)
-    turbo = models.TurboQuantQuantizationConfig(bits=models.TurboQuantBitSize.BITS4, always_ram=True)
-    config: Any = {
-        "none": None,
-        "scalar": models.ScalarQuantization(scalar=scalar),
-        "turbo": models.TurboQuantization(turbo=turbo),
-    }[quantization]
-    vector = models.VectorParams(
-        size=dim,
-        distance=models.Distance.COSINE,
-        quantization_config=config,
-        on_disk=quantization != "none",
-        hnsw_config=models.HnswConfigDiff(full_scan_threshold=scan.FULL_SCAN_KB[quantization]),
-    )
-    return {payload.VECTOR: vector}
-
-
 def _applied(point: Point | Tombstone, stored: int | None) -> bool:
     """Whether the version read back shows that a write was applied; others may have written and purged meanwhile."""
     if stored is None and isinstance(point, Tombstone):
@@ -260,31 +264,6 @@ def _applied(point: Point | Tombstone, stored: int | None) -> bool:
             "Qdrant does not show a write that it acknowledged: a replica is behind; try again in a moment."
         )
     return stored == point.version
-
-
-def _search_params(quantization: Quantization, *, filtered: bool) -> models.SearchParams:
-    rescored = None
-    if quantization != "none":
-        oversampling = payload.OVERSAMPLING[quantization]
-        rescored = models.QuantizationSearchParams(rescore=True, oversampling=oversampling)
-    if not filtered:
-        return models.SearchParams(quantization=rescored)
-    acorn = models.AcornSearchParams(enable=True, max_selectivity=scan.ACORN_SHARE)
-    return models.SearchParams(hnsw_ef=scan.CANDIDATES, quantization=rescored, acorn=acorn)
-
-
-def _written(point: Point | Tombstone, dim: int) -> models.PointStruct:
-    """The point as Qdrant stores it. Raises `InvalidVector`."""
-    vectors: Any = {} if isinstance(point, Tombstone) else {payload.VECTOR: checked_vector(point.vector, dim).tolist()}
-    return models.PointStruct(id=point_id(point.product_id), vector=vectors, payload=payload.payload(point))
-
-
-def _stored(record: models.Record | models.ScoredPoint) -> dict[str, Any]:
-    return record.payload or {}
-
-
-def _point(record: models.Record) -> Point:
-    return payload.point(_stored(record), record.vector)
 
 
 def _pages(length: int, size: int = _PAGE) -> Iterator[slice]:

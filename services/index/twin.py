@@ -178,6 +178,9 @@ class QdrantTwin:
             score_threshold=wanted.score_threshold,
         )
 
+    def query_batch(self, name: str, wanted: models.QueryRequestBatch) -> Any:
+        return [self.query(name, each) for each in wanted.searches]
+
     def count(self, name: str, wanted: models.CountRequest) -> Any:
         return self._local.count(name, wanted.filter)
 
@@ -217,6 +220,7 @@ _ROUTES = [
     _Route("POST", f"{_NAME}/points/delete", QdrantTwin.delete, models.PointsSelector),
     _Route("POST", f"{_NAME}/points/scroll", QdrantTwin.scroll, models.ScrollRequest),
     _Route("POST", f"{_NAME}/points/query", QdrantTwin.query, models.QueryRequest),
+    _Route("POST", f"{_NAME}/points/query/batch", QdrantTwin.query_batch, models.QueryRequestBatch),
     _Route("POST", f"{_NAME}/points/count", QdrantTwin.count, models.CountRequest),
     _Route("POST", f"{_NAME}/facet", QdrantTwin.facet, models.FacetRequest),
 ]

@@ -185,6 +185,18 @@ class VectorIndex(Protocol):
             InvalidVector: As in `upsert`.
         """
 
+    def search_each(
+        self, vectors: Sequence[Vector], *, limit: int = 10, min_score: float | None = None, exclude: Sequence[str] = ()
+    ) -> list[list[Neighbor]]:
+        """Returns what `search` finds for each of these vectors, at a fraction of the cost of a search each.
+
+        A walk of the search graph keeps fewer candidates: it finds what is near as surely as `search`, and may miss
+        more of the rest.
+
+        Raises:
+            InvalidVector: As in `upsert`.
+        """
+
     def count(self, filter: Filter | None = None) -> int:
         """The number of products that pass the filter."""
 

@@ -141,6 +141,11 @@ class MemoryIndex:
         neighbors.sort(key=lambda neighbor: (-neighbor.score, neighbor.product_id))
         return neighbors[offset : offset + limit]
 
+    def search_each(
+        self, vectors: Sequence[Vector], *, limit: int = 10, min_score: float | None = None, exclude: Sequence[str] = ()
+    ) -> list[list[Neighbor]]:
+        return [self.search(vector, limit=limit, min_score=min_score, exclude=exclude) for vector in vectors]
+
     def count(self, filter: Filter | None = None) -> int:
         return len(self._matching(filter))
 

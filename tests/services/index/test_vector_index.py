@@ -417,6 +417,21 @@ def test_scores_from_the_least_score_up_are_found(index: VectorIndex) -> None:
     assert ids(index.search(query, min_score=-1.0)) == ["same", "near", "far"]
 
 
+@pytest.mark.parametrize("count", [0, 1, 70])
+def test_many_vectors_find_what_each_finds(index: VectorIndex, count: int) -> None:
+    index.upsert([point(f"{n}", looks=[10, n, n % 3, 1], attributes={"n": n}) for n in range(30)])
+    queries = [vector(10, 0.37 * n, n % 7, n % 2) for n in range(count)]
+    found = index.search_each(queries, limit=5, min_score=0.7, exclude=["3", "4", "missing"])
+    each = [index.search(query, limit=5, min_score=0.7, exclude=["3", "4", "missing"]) for query in queries]
+    assert [[(hit.product_id, hit.attributes) for hit in hits] for hits in found] == [
+        [(hit.product_id, hit.attributes) for hit in hits] for hits in each
+    ]
+    for hits, expected in zip(found, each, strict=True):
+        np.testing.assert_allclose([hit.score for hit in hits], [hit.score for hit in expected], atol=1e-6)
+    with pytest.raises(InvalidVector):
+        index.search_each([vector(*RED), np.zeros(len(vector(*RED)), np.float32)])
+
+
 def test_a_graph_holds_at_most_the_products(index: VectorIndex) -> None:
     index.upsert([point("a", looks=RED), point("b", looks=GREEN), Tombstone("c", 9, 1.0)])
     for _ in range(2):
