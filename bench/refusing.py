@@ -13,8 +13,9 @@ import json
 import statistics
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +28,24 @@ from services.catalog.opening import new_spec
 from services.records import Change, Embedding, State
 
 
+@dataclass(frozen=True)
+class Spent:
+    """Seconds on the clock, and of processor time of this process: of all but the decoding."""
+
+    seconds: float
+    processor: float
+
+
 def main() -> None:
     arguments = parsed()
     with tempfile.TemporaryDirectory(prefix="lookalike-bench-") as folder:
         given = settings.load(data=Path(folder) / "data")
-        with bootstrap.catalogs(given) as catalogs:
+        stages: Counter[str] = Counter()
+
+        def observe(stage: str, seconds: float) -> None:
+            stages[stage] += seconds
+
+        with bootstrap.catalogs(given, observe=observe) as catalogs:
             catalog = catalogs.create(new_spec("products", arguments.encoder, "random:1", "nearest"))
             catalog.load_encoder()
             progress(f"filling a catalog with {arguments.products:,} products")
@@ -40,21 +54,29 @@ def main() -> None:
             if arguments.graph:
                 progress("building the search graph")
                 catalog.optimize()
-            seconds(catalog, pictures(64, arguments.side, seed=0), refuse=True)  # not counted
+            spent(catalog, pictures(64, arguments.side, seed=0), refuse=True)  # not counted
+            stages.clear()
             rounds = [paired(catalog, arguments, number) for number in range(arguments.rounds)]
-    ratios = [each["without"] / each["with"] for each in rounds]
+    ratios = [each["without"].seconds / each["with"].seconds for each in rounds]
+    processor = [each["without"].processor / each["with"].processor for each in rounds]
     result = {
         "products": arguments.products,
         "graph": arguments.graph,
         "images": arguments.images,
         "encoder": arguments.encoder,
-        "images_per_second": {name: round(arguments.images / statistics.median(each[name] for each in rounds), 2)
-                              for name in ("without", "with")},
+        "images_per_second": {name: rate(arguments.images, rounds, name) for name in ("without", "with")},
         "ratio": round(statistics.median(ratios), 4),
         "ratios": [round(each, 4) for each in ratios],
-    }  # fmt: skip
+        "processor_ratio": round(statistics.median(processor), 4),
+        "processor_ratios": [round(each, 4) for each in processor],
+        "share": round(stages["duplicates"] / sum(each["with"].seconds for each in rounds), 4),
+    }
     keep(result, arguments.out)
     print(json.dumps(result, indent=2))
+
+
+def rate(images: int, rounds: list[dict[str, Spent]], way: str) -> float:
+    return round(images / statistics.median(each[way].seconds for each in rounds), 2)
 
 
 def parsed() -> argparse.Namespace:
@@ -69,22 +91,22 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def paired(catalog: Catalog, arguments: argparse.Namespace, number: int) -> dict[str, float]:
-    """The seconds of either way, each with pictures of its own."""
+def paired(catalog: Catalog, arguments: argparse.Namespace, number: int) -> dict[str, Spent]:
+    """What either way takes, each with pictures of its own."""
     found = {}
     ways = ("without", "with") if number % 2 == 0 else ("with", "without")
     for at, way in enumerate(ways):
         changes = pictures(arguments.images, arguments.side, seed=1 + 2 * number + at)
-        found[way] = seconds(catalog, changes, refuse=way == "with")
-        progress(f"round {number + 1}, {way}: {arguments.images / found[way]:.1f} images/s")
+        found[way] = spent(catalog, changes, refuse=way == "with")
+        progress(f"round {number + 1}, {way}: {arguments.images / found[way].seconds:.1f} images/s")
     return found
 
 
-def seconds(catalog: Catalog, changes: list[Change], *, refuse: bool) -> float:
-    """How long it takes to put them; they are removed afterwards."""
-    started = time.perf_counter()
+def spent(catalog: Catalog, changes: list[Change], *, refuse: bool) -> Spent:
+    """What it takes to put them; they are removed afterwards."""
+    started, processor = time.perf_counter(), time.process_time()
     outcomes = [*catalog.put(replace(each, refuse_duplicates=refuse) for each in changes)]
-    taken = time.perf_counter() - started
+    taken = Spent(time.perf_counter() - started, time.process_time() - processor)
     if {each.state for each in outcomes} != {State.APPLIED}:
         raise SystemExit(
             "not all pictures were taken: " + next(each.message or "" for each in outcomes if each.message)
