@@ -13,7 +13,6 @@ from prometheus_client import CollectorRegistry
 
 from api.access.auth import check_routes, guard, opened_by
 from api.access.keyring import Keyring
-from api.access.keys import Scope
 from api.access.quota import Quota
 from api.context import Context, keep
 from api.errors import Fault, RequestInvalid
@@ -34,6 +33,7 @@ from api.routes import (
     keys,
     maps,
     outliers,
+    problems,
     products,
     queries,
     search,
@@ -102,10 +102,11 @@ def create_app(
         keys,
         backup,
         health,
+        problems,
         docs,
     ):
         app.register_blueprint(module.bp)
-    app.view_functions["static"] = opened_by(*Scope)(app.view_functions["static"])
+    app.view_functions["static"] = opened_by()(app.view_functions["static"])
     check_routes(app)
     return app
 
@@ -123,7 +124,6 @@ def _app() -> APIFlask:
     )
     app.description = DESCRIPTION
     app.config.update(
-        AUTO_OPERATION_ID=True,
         SUCCESS_DESCRIPTION="Done.",
         AUTO_404_RESPONSE=False,
         AUTO_VALIDATION_ERROR_RESPONSE=False,

@@ -1,5 +1,6 @@
 """The OpenAPI document: what APIFlask knows of the routes, and what it cannot know."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -72,9 +73,9 @@ class Document:
         made = {**components.get("schemas", {}), **self._models}
         components["schemas"] = {name.rpartition(".")[2]: each for name, each in made.items()} | COMPONENTS
         spec["tags"] = [{"name": name} for name in dict.fromkeys(tag["name"] for tag in spec["tags"])]
-        if self._keys:
-            components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-            spec["security"] = [{"key": []}]
+        components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        # Where none is needed, one may be sent: a generated client is the same for both.
+        spec["security"] = [{"key": []}] if self._keys else [{}, {"key": []}]
         spec["jsonSchemaDialect"] = "https://json-schema.org/draft/2020-12/schema"
         cleaned: dict[str, Any] = _cleaned(spec)
         return cleaned
@@ -88,7 +89,7 @@ class Document:
         if added.body:
             parameters.append(CONTENT_ENCODING)
             operation["requestBody"] = {"required": True, "content": self._content(added.body)}
-        if self._keys and added.is_open:
+        if added.is_open:
             operation["security"] = []
         for model in added.models:
             self._schema(model)
@@ -125,7 +126,7 @@ def _parameter(parameter: dict[str, Any]) -> None:
     if parameter["in"] == "path":
         parameter |= {"required": True, "schema": PATH[parameter["name"]]}
         return
-    schema = parameter["schema"]
+    schema = parameter["schema"] = _default_told(parameter["schema"])
     if "description" in schema:
         parameter["description"] = schema.pop("description")
     if "x-schema" in str(schema):
@@ -161,6 +162,7 @@ def _cleaned(value: Any) -> Any:
         return value
     if "default" in value and value["default"] is None:
         value = _not_null(value)
+    value = _default_told(value)
     if "x-schema" in value:
         return {"$ref": PREFIX + value["x-schema"]}
     if str(value.get("$ref", "")).startswith(PREFIX):
@@ -168,6 +170,20 @@ def _cleaned(value: Any) -> Any:
     is_schema = "type" in value or "$ref" in value or "anyOf" in value
     drop = {"title"} if is_schema and isinstance(value.get("title"), str) else set()
     return {key: _cleaned(each) for key, each in value.items() if key not in drop}
+
+
+def _default_told(schema: dict[str, Any]) -> dict[str, Any]:
+    """What is taken in the place of a field that is left out, in words for people.
+
+    Generated clients send what is called `default`, also where a parameter goes with other bodies only, and ask for
+    fields that have one.
+    """
+    default = schema.get("default")
+    if default is None or isinstance(default, dict):
+        return schema
+    told = f"If left out: {json.dumps(default) if default != [] else 'none'}."
+    rest = {key: each for key, each in schema.items() if key != "default"}
+    return rest | {"description": f"{schema['description']} {told}" if "description" in schema else told}
 
 
 def _not_null(schema: dict[str, Any]) -> dict[str, Any]:

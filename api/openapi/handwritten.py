@@ -18,7 +18,7 @@ _VALUES = {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "a
 PRODUCT_ID = {"type": "string", "minLength": 1, "maxLength": MAX_PRODUCT_ID_BYTES}
 URL = {"type": "string", "format": "iri", "maxLength": MAX_URL, "pattern": "^https?://"}
 HASH = {"type": "string", "pattern": f"^{SHA256.pattern}$", "description": "SHA-256 of an uploaded image."}
-ATTRIBUTES = {"type": "object", "examples": [{"color": "red", "price": 19.9}]}
+ATTRIBUTES = {"type": "object", "additionalProperties": True, "examples": [{"color": "red", "price": 19.9}]}
 
 PATH: dict[str, dict[str, Any]] = {
     "catalog": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"},
@@ -27,6 +27,7 @@ PATH: dict[str, dict[str, Any]] = {
     "generation": {"type": "string", "pattern": "^[0-9a-f]{1,64}$"},
     "name": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
     "group": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
+    "code": {"type": "string", "minLength": 1, "description": "The `code` of a problem."},
     "key": {"type": "string", "minLength": 1, "description": "An attribute, as in filters, such as color."},
 }
 
@@ -96,7 +97,7 @@ COMPONENTS: dict[str, dict[str, Any]] = {
         "code",
         "retryable",
         "instance",
-        type={"type": "string", "description": "/problems/ and the code; stable."},
+        type={"type": "string", "description": "The path of its page: /problems/ and the code; stable."},
         title={"type": "string"},
         status={"type": "integer"},
         detail={"type": "string", "description": "What is wrong and the way out, in a sentence."},

@@ -117,14 +117,18 @@ def answer(
     **more: Any,
 ) -> Response:
     """A problem."""
-    title = code.replace("_", " ").capitalize()
-    body = {"type": f"/problems/{code}", "title": title, "status": status, "detail": _text(detail), "code": code}
+    body = {"type": f"/problems/{code}", "title": titled(code), "status": status, "detail": _text(detail), "code": code}
     body |= {"retryable": retryable, "instance": g.get("request_id", "")}
     response = Response(current_app.json.dumps(body | more), status, content_type=MEDIA_TYPE)
     if status in RETRY_AFTER:
         response.headers["Retry-After"] = RETRY_AFTER[status]
     response.headers.update(headers or {})
     return response
+
+
+def titled(code: str) -> str:
+    """The code in words."""
+    return code.replace("_", " ").capitalize()
 
 
 def _faults(error: LookalikeError) -> Sequence[Fault]:
@@ -174,6 +178,12 @@ def _unexpected(error: Exception) -> Response:
 def _text(detail: str) -> str:
     """Without lone surrogates, which UTF-8 cannot encode."""
     return detail.encode(errors="backslashreplace").decode()
+
+
+def is_retryable(code: str) -> bool:
+    """Whether the same request can succeed later, after most problems of this code."""
+    kind = _by_code().get(code)
+    return kind is not None and kind.retryable
 
 
 def statuses() -> dict[str, int]:

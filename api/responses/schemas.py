@@ -312,5 +312,14 @@ class Readiness(JsonAnswer):
     index: Annotated[str, Field(description="ok, or the code of what is wrong.")]
 
 
+class ProblemPage(JsonAnswer):
+    code: str
+    title: str
+    status: Annotated[int, Field(description="Of the problem, when it has a request of its own.")]
+    retryable: Annotated[bool, Field(description="Whether the same request can succeed later.")]
+    meaning: str
+    advice: Annotated[str, Field(description="What to do about it.")]
+
+
 class Liveness(JsonAnswer):
     status: Literal["ok"]

@@ -23,12 +23,13 @@ TAR = "application/x-tar"
 @bp.post("")
 @opened_by(Scope.ADMIN, everywhere=True)
 @bp.doc(
+    operation_id="back_up",
     extensions=more(
         *(409, 503),
         answers={200: ("A tar. Its last member is the manifest; without one it was broken off.", {TAR: BINARY})},
         headers={"Content-Disposition": "A name for the file."},
         curl="-o lookalike.tar",
-    )
+    ),
 )
 def post() -> Response:
     """Take a backup

@@ -22,7 +22,7 @@ bp = APIBlueprint("catalogs", __name__, url_prefix="/v1/catalogs", tag="Catalogs
 
 @bp.get("")
 @opened_by(*Scope)
-@bp.doc(extensions=more(503))
+@bp.doc(operation_id="list_catalogs", extensions=more(503))
 @bp.output(schemas.Catalogs)
 def scroll() -> schemas.Catalogs:
     """List catalogs, by name"""
@@ -39,7 +39,7 @@ def scroll() -> schemas.Catalogs:
 
 @bp.get("/<segment:catalog>")
 @opened_by(*Scope)
-@bp.doc(extensions=more(404, 503))
+@bp.doc(operation_id="get_catalog", extensions=more(404, 503))
 @bp.output(schemas.Catalog)
 def read(catalog: str) -> schemas.Catalog:
     """Read a catalog"""
@@ -49,13 +49,14 @@ def read(catalog: str) -> schemas.Catalog:
 @bp.put("/<segment:catalog>")
 @opened_by(Scope.ADMIN)
 @bp.doc(
+    operation_id="put_catalog",
     extensions=more(
         *(409, 413, 415, 503),
         body={"application/json": models.NewCatalog},
         answers={201: ("It is new.", {"application/json": schemas.DeclaredCatalog})},
         headers={"Location": "The catalog."},
         curl="""-X PUT -H 'Content-Type: application/json' -d '{"indexed_attributes": {"color": "keyword"}}'""",
-    )
+    ),
 )
 @bp.output(schemas.DeclaredCatalog, description="It was there, with this encoder; new indexed attributes were added.")
 def put(catalog: str) -> tuple[schemas.DeclaredCatalog, int, dict[str, str]]:
@@ -90,7 +91,7 @@ def put(catalog: str) -> tuple[schemas.DeclaredCatalog, int, dict[str, str]]:
 
 @bp.delete("/<segment:catalog>")
 @opened_by(Scope.ADMIN)
-@bp.doc(extensions=more(404, 503))
+@bp.doc(operation_id="delete_catalog", extensions=more(404, 503))
 @bp.output({}, status_code=204, description="It is gone.")
 def delete(catalog: str) -> Response:
     """Remove a catalog with its products; its waiting changes are canceled"""

@@ -30,7 +30,7 @@ bp = APIBlueprint("directions", __name__, url_prefix="/v1/catalogs/<segment:cata
 
 @bp.get("/directions")
 @opened_by(Scope.SEARCH)
-@bp.doc(extensions=more(404, 503))
+@bp.doc(operation_id="list_directions", extensions=more(404, 503))
 @bp.output(shown.Directions)
 def scroll(catalog: str) -> shown.Directions:
     """List the directions of a catalog"""
@@ -41,6 +41,7 @@ def scroll(catalog: str) -> shown.Directions:
 @bp.put("/directions/<segment:name>")
 @opened_by(Scope.ADMIN)
 @bp.doc(
+    operation_id="put_direction",
     extensions=more(
         *(404, 409, 413, 415, 429, 503),
         body={"application/json": navigation.NewDirection},
@@ -48,7 +49,7 @@ def scroll(catalog: str) -> shown.Directions:
         accepts=True,
         curl="-X PUT -H 'Content-Type: application/json' "
         """-d '{"toward": {"filter": {"must": [{"key": "pattern", "match": {"value": "floral"}}]}}}'""",
-    )
+    ),
 )
 @bp.output(schemas.Job, status_code=202)
 def put(catalog: str, name: str) -> Answer:
@@ -76,7 +77,7 @@ def put(catalog: str, name: str) -> Answer:
 
 @bp.get("/directions/<segment:name>")
 @opened_by(Scope.SEARCH)
-@bp.doc(extensions=more(404, 503))
+@bp.doc(operation_id="get_direction", extensions=more(404, 503))
 @bp.output(shown.DefinedDirection)
 def read(catalog: str, name: str) -> shown.DefinedDirection:
     """Read a direction, and what it is learned from"""
@@ -91,7 +92,7 @@ def read(catalog: str, name: str) -> shown.DefinedDirection:
 
 @bp.delete("/directions/<segment:name>")
 @opened_by(Scope.ADMIN)
-@bp.doc(extensions=more(404, 503))
+@bp.doc(operation_id="delete_direction", extensions=more(404, 503))
 @bp.output({}, status_code=204)
 def remove(catalog: str, name: str) -> Response:
     """Forget a direction"""
@@ -101,7 +102,7 @@ def remove(catalog: str, name: str) -> Response:
 
 @bp.get("/directions/<segment:name>/axis")
 @opened_by(Scope.SEARCH)
-@bp.doc(extensions=more(404, 409, 503))
+@bp.doc(operation_id="get_axis", extensions=more(404, 409, 503))
 @bp.input(navigation.AxisPage, location="query", arg_name="page")
 @bp.output(shown.Answers)
 def axis(catalog: str, name: str, page: navigation.AxisPage) -> shown.Answers:
@@ -125,12 +126,13 @@ def axis(catalog: str, name: str, page: navigation.AxisPage) -> shown.Answers:
 @bp.post("/path")
 @opened_by(Scope.SEARCH)
 @bp.doc(
+    operation_id="find_path",
     extensions=more(
         *(404, 413, 415, 429, 503),
         body={"application/json": navigation.Path, "multipart/form-data": handwritten.PATH_FORM},
         curl="-X POST -H 'Content-Type: application/json' "
         """-d '{"start": {"product_id": "sneaker-12"}, "end": {"product_id": "boot-3"}}'""",
-    )
+    ),
 )
 @bp.output(shown.Answers)
 def path(catalog: str) -> shown.Answers:

@@ -9,8 +9,8 @@ from flask import Response, current_app, jsonify, render_template, request
 from markupsafe import Markup, escape
 
 from api.access.auth import opened_by
-from api.access.keys import Scope
 from api.openapi.document import PREFIX
+from api.responses.meanings import MEANINGS
 from api.responses.problems import statuses
 
 bp = APIBlueprint("docs", __name__, enable_openapi=False)
@@ -25,19 +25,20 @@ SAMPLES = {
     "{name}": "nightly",
     "{group}": "5b86bb2ee533de1f",
     "{key}": "color",
+    "{code}": "product_not_found",
 }
 _CODE = re.compile(r"`([^`]+)`")
 
 
 @bp.get("/openapi.json")
-@opened_by(*Scope)
+@opened_by()
 def openapi() -> Response:
     """The OpenAPI document."""
     return jsonify(document())
 
 
 @bp.get("/docs")
-@opened_by(*Scope)
+@opened_by()
 def page() -> Response:
     """The documentation as a page for people."""
     spec = document()
@@ -47,7 +48,8 @@ def page() -> Response:
         groups=_groups(spec),
         schemas=spec["components"]["schemas"],
         statuses=sorted(statuses().items()),
-        needs_key="security" in spec,
+        meanings=MEANINGS,
+        needs_key=_needs_key(spec),
         type=kind,
         code=code,
         phrase=lambda status: HTTPStatus(int(status)).phrase,
@@ -61,6 +63,10 @@ def document() -> dict[str, Any]:
     """The OpenAPI document of the current app."""
     made = cast(APIFlask, current_app)._get_spec("json")
     return cast(dict[str, Any], made)
+
+
+def _needs_key(spec: dict[str, Any]) -> bool:
+    return {} not in spec["security"]
 
 
 def kind(schema: dict[str, Any]) -> Markup:
@@ -106,6 +112,6 @@ def _curl(method: str, path: str, operation: dict[str, Any]) -> str:
     for name, sample in SAMPLES.items():
         path = path.replace(name, sample)
     options = operation.get("x-curl", {"post": "-X POST", "delete": "-X DELETE"}.get(method, ""))
-    key = "-H 'Authorization: Bearer KEY'" if "security" in document() and operation.get("security") != [] else ""
+    key = "-H 'Authorization: Bearer KEY'" if _needs_key(document()) and operation.get("security") != [] else ""
     query = operation.get("x-query", "")
     return " ".join(part for part in ("curl", key, options, f"'{request.host_url.rstrip('/')}{path}{query}'") if part)

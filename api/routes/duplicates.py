@@ -19,7 +19,10 @@ bp = APIBlueprint("duplicates", __name__, url_prefix="/v1/catalogs/<segment:cata
 
 @bp.put("/duplicates")
 @opened_by(Scope.ADMIN)
-@bp.doc(extensions=more(404, 409, 429, 503, headers={"Location": "The job."}, accepts=True, curl="-X PUT"))
+@bp.doc(
+    operation_id="find_duplicates",
+    extensions=more(404, 409, 429, 503, headers={"Location": "The job."}, accepts=True, curl="-X PUT"),
+)
 @bp.output(schemas.Job, status_code=202)
 def put(catalog: str) -> Answer:
     """Look for duplicates
@@ -32,7 +35,7 @@ def put(catalog: str) -> Answer:
 
 @bp.get("/duplicates")
 @opened_by(Scope.SEARCH)
-@bp.doc(extensions=more(404, 503))
+@bp.doc(operation_id="list_duplicates", extensions=more(404, 503))
 @bp.input(DuplicatesPage, location="query", arg_name="page")
 @bp.output(shown.DuplicateGroups)
 def scroll(catalog: str, page: DuplicatesPage) -> shown.DuplicateGroups:
@@ -57,11 +60,12 @@ def scroll(catalog: str, page: DuplicatesPage) -> shown.DuplicateGroups:
 @bp.post("/duplicates/<segment:group>/decision")
 @opened_by(Scope.ADMIN)
 @bp.doc(
+    operation_id="decide_duplicates",
     extensions=more(
         *(404, 413, 415, 429, 503),
         body={"application/json": DuplicatesDecision},
         curl="""-X POST -H 'Content-Type: application/json' -d '{"decision": "distinct"}'""",
-    )
+    ),
 )
 @bp.output(shown.DuplicateGroup)
 def decide(catalog: str, group: str) -> shown.DuplicateGroup:
@@ -78,7 +82,7 @@ def decide(catalog: str, group: str) -> shown.DuplicateGroup:
 
 @bp.delete("/duplicates/<segment:group>/decision")
 @opened_by(Scope.ADMIN)
-@bp.doc(extensions=more(404, 503))
+@bp.doc(operation_id="undo_decision", extensions=more(404, 503))
 @bp.output({}, status_code=204)
 def undo(catalog: str, group: str) -> Response:
     """Forget what was decided about a group of duplicates"""
@@ -88,7 +92,7 @@ def undo(catalog: str, group: str) -> Response:
 
 @bp.delete("/duplicates/decisions")
 @opened_by(Scope.ADMIN)
-@bp.doc(extensions=more(404, 409, 503))
+@bp.doc(operation_id="forget_decisions", extensions=more(404, 409, 503))
 @bp.output({}, status_code=204)
 def forget(catalog: str) -> Response:
     """Forget all decisions where they have been lost
@@ -101,7 +105,7 @@ def forget(catalog: str) -> Response:
 
 @bp.get("/products/<segment:product_id>/duplicates")
 @opened_by(Scope.SEARCH)
-@bp.doc(extensions=more(404, 503))
+@bp.doc(operation_id="list_product_duplicates", extensions=more(404, 503))
 @bp.output(shown.Duplicates)
 def of(catalog: str, product_id: str) -> shown.Duplicates:
     """List the duplicates of a product

@@ -18,13 +18,14 @@ bp = APIBlueprint("evaluations", __name__, url_prefix="/v1/catalogs/<segment:cat
 @bp.post("/evaluate")
 @opened_by(Scope.ADMIN)
 @bp.doc(
+    operation_id="evaluate",
     extensions=more(
         *(404, 409, 413, 415, 429, 503),
         body={"application/json": models.Evaluation},
         headers={"Location": "The job."},
         accepts=True,
         curl="""-X POST -H 'Content-Type: application/json' -d '{"labels": ["category"]}'""",
-    )
+    ),
 )
 @bp.output(schemas.Job, status_code=202)
 def post(catalog: str) -> Answer:

@@ -18,11 +18,12 @@ bp = APIBlueprint("facets", __name__, url_prefix="/v1/catalogs/<segment:catalog>
 @bp.post("/facets")
 @opened_by(*Scope)
 @bp.doc(
+    operation_id="count_facets",
     extensions=more(
         *(404, 413, 415, 503),
         body={"application/json": lists.FacetsQuestion},
         curl="""-H 'Content-Type: application/json' -d '{"attributes": ["color", "price"]}'""",
-    )
+    ),
 )
 @bp.output(schemas.Facets)
 def post(catalog: str) -> schemas.Facets:

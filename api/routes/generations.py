@@ -26,7 +26,7 @@ bp = APIBlueprint("generations", __name__, url_prefix="/v1/catalogs/<segment:cat
 
 @bp.get("/generations")
 @opened_by(*Scope)
-@bp.doc(extensions=more(404, 503))
+@bp.doc(operation_id="list_generations", extensions=more(404, 503))
 @bp.output(schemas.Generations)
 def scroll(catalog: str) -> schemas.Generations:
     """List the generations of a catalog
@@ -39,13 +39,14 @@ def scroll(catalog: str) -> schemas.Generations:
 @bp.post("/generations")
 @opened_by(Scope.ADMIN)
 @bp.doc(
+    operation_id="reindex",
     extensions=more(
         *(404, 409, 413, 415, 429, 503),
         body={"application/json": models.NewGeneration},
         headers={"Location": "The job."},
         accepts=True,
         curl="""-X POST -H 'Content-Type: application/json' -d '{"encoder": "efficientnet_lite0"}'""",
-    )
+    ),
 )
 @bp.output(schemas.Job, status_code=202)
 def post(catalog: str) -> Answer:
@@ -71,7 +72,7 @@ def post(catalog: str) -> Answer:
 
 @bp.get("/generations/<segment:generation>/compare")
 @opened_by(Scope.ADMIN)
-@bp.doc(extensions=more(404, 409, 503))
+@bp.doc(operation_id="compare_generation", extensions=more(404, 409, 503))
 @bp.input(models.Sample, location="query", arg_name="asked")
 @bp.output(schemas.Comparison)
 def compare(catalog: str, generation: str, asked: models.Sample) -> schemas.Comparison:
@@ -94,7 +95,7 @@ def compare(catalog: str, generation: str, asked: models.Sample) -> schemas.Comp
 
 @bp.get("/generations/<segment:generation>/behind")
 @opened_by(Scope.ADMIN)
-@bp.doc(extensions=more(404, 409, 503))
+@bp.doc(operation_id="list_behind", extensions=more(404, 409, 503))
 @bp.input(models.Page, location="query", arg_name="page")
 @bp.output(schemas.Behind)
 def behind(catalog: str, generation: str, page: models.Page) -> schemas.Behind:
@@ -109,13 +110,14 @@ def behind(catalog: str, generation: str, page: models.Page) -> schemas.Behind:
 @bp.post("/generations/<segment:generation>/promote")
 @opened_by(Scope.ADMIN)
 @bp.doc(
+    operation_id="promote_generation",
     extensions=more(
         *(404, 409, 413, 415, 429, 503),
         body={"application/json": models.Promotion},
         headers={"Location": "The job."},
         accepts=True,
         curl="-X POST -H 'Content-Type: application/json' -d '{}'",
-    )
+    ),
 )
 @bp.output(schemas.Job, status_code=202)
 def promote(catalog: str, generation: str) -> Answer:
@@ -138,7 +140,7 @@ def promote(catalog: str, generation: str) -> Answer:
 
 @bp.delete("/generations/<segment:generation>")
 @opened_by(Scope.ADMIN)
-@bp.doc(extensions=more(404, 409, 503))
+@bp.doc(operation_id="delete_generation", extensions=more(404, 409, 503))
 @bp.output({}, status_code=204, description="It is gone.")
 def delete(catalog: str, generation: str) -> Response:
     """Drop a generation with its vectors

@@ -19,7 +19,7 @@ bp = APIBlueprint("health", __name__, tag="Service")
 
 @bp.get("/livez")
 @opened_by()
-@bp.doc(extensions=more(is_open=True))
+@bp.doc(operation_id="get_liveness", extensions=more(is_open=True))
 @bp.output(schemas.Liveness)
 def livez() -> schemas.Liveness:
     """Report that this process answers; checks nothing else"""
@@ -28,7 +28,10 @@ def livez() -> schemas.Liveness:
 
 @bp.get("/readyz")
 @opened_by()
-@bp.doc(extensions=more(is_open=True, answers={503: ("Something is away.", {"application/json": schemas.Readiness})}))
+@bp.doc(
+    operation_id="get_readiness",
+    extensions=more(is_open=True, answers={503: ("Something is away.", {"application/json": schemas.Readiness})}),
+)
 @bp.output(schemas.Readiness)
 def readyz() -> tuple[schemas.Readiness, int]:
     """Report whether ledger and index answer"""
@@ -42,7 +45,7 @@ def readyz() -> tuple[schemas.Readiness, int]:
 
 @bp.get("/v1/stats")
 @opened_by(*Scope, everywhere=True)
-@bp.doc(extensions=more(503))
+@bp.doc(operation_id="get_stats", extensions=more(503))
 @bp.output(schemas.Stats)
 def stats() -> schemas.Stats:
     """Read the size of the queue and the number of workers
@@ -63,7 +66,10 @@ def stats() -> schemas.Stats:
 
 @bp.get("/metrics")
 @opened_by(*Scope, everywhere=True)
-@bp.doc(extensions=more(answers={200: ("Prometheus' text format.", {"text/plain": {"type": "string"}})}))
+@bp.doc(
+    operation_id="get_metrics",
+    extensions=more(answers={200: ("Prometheus' text format.", {"text/plain": {"type": "string"}})}),
+)
 def metrics() -> Response:
     """Read the metrics of this process"""
     return Response(generate_latest(context().metrics), content_type=CONTENT_TYPE_PLAIN_0_0_4)

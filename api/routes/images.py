@@ -19,7 +19,10 @@ bp = APIBlueprint("images", __name__, url_prefix="/v1/catalogs/<segment:catalog>
 
 @bp.get("/<segment:product_id>/image")
 @opened_by(*Scope)
-@bp.doc(extensions=more(404, 503, answers=handwritten.PICTURES, headers={"ETag": "Names the bytes."}))
+@bp.doc(
+    operation_id="get_image",
+    extensions=more(404, 503, answers=handwritten.PICTURES, headers={"ETag": "Names the bytes."}),
+)
 def image(catalog: str, product_id: str) -> Response:
     """Read the original image of a product"""
     found = _image(context().catalog(catalog).get(product_id))
@@ -28,7 +31,10 @@ def image(catalog: str, product_id: str) -> Response:
 
 @bp.get("/<segment:product_id>/thumbnail")
 @opened_by(*Scope)
-@bp.doc(extensions=more(404, 503, answers=handwritten.THUMBNAIL, headers={"ETag": "Names the bytes."}))
+@bp.doc(
+    operation_id="get_thumbnail",
+    extensions=more(404, 503, answers=handwritten.THUMBNAIL, headers={"ETag": "Names the bytes."}),
+)
 def thumbnail(catalog: str, product_id: str) -> Response:
     """Read the image of a product as a WebP whose longer side has 320 pixels"""
     here = context().catalog(catalog)

@@ -19,7 +19,7 @@ bp = APIBlueprint("jobs", __name__, url_prefix="/v1/jobs", tag="Jobs")
 
 @bp.get("")
 @opened_by(Scope.INGEST)
-@bp.doc(extensions=more(503))
+@bp.doc(operation_id="list_jobs", extensions=more(503))
 @bp.input(models.JobsPage, location="query", arg_name="page")
 @bp.output(schemas.Jobs)
 def scroll(page: models.JobsPage) -> schemas.Jobs:
@@ -35,7 +35,7 @@ def scroll(page: models.JobsPage) -> schemas.Jobs:
 
 @bp.get("/<segment:job>")
 @opened_by(Scope.INGEST)
-@bp.doc(extensions=more(404, 503))
+@bp.doc(operation_id="get_job", extensions=more(404, 503))
 @bp.output(schemas.Job)
 def read(job: str) -> schemas.Job:
     """Read a job
@@ -49,7 +49,7 @@ def read(job: str) -> schemas.Job:
 
 @bp.get("/<segment:job>/items")
 @opened_by(Scope.INGEST)
-@bp.doc(extensions=more(404, 503))
+@bp.doc(operation_id="list_items", extensions=more(404, 503))
 @bp.input(models.ItemsPage, location="query", arg_name="page")
 @bp.output(schemas.Items)
 def items(job: str, page: models.ItemsPage) -> schemas.Items:
@@ -65,7 +65,7 @@ def items(job: str, page: models.ItemsPage) -> schemas.Items:
 
 @bp.post("/<segment:job>/cancel")
 @opened_by(Scope.INGEST)
-@bp.doc(extensions=more(404, 503))
+@bp.doc(operation_id="cancel_job", extensions=more(404, 503))
 @bp.output(schemas.Job)
 def cancel(job: str) -> schemas.Job:
     """Cancel the waiting changes of a job
@@ -78,7 +78,9 @@ def cancel(job: str) -> schemas.Job:
 
 @bp.post("/<segment:job>/retry")
 @opened_by(Scope.INGEST)
-@bp.doc(extensions=more(404, 409, 429, 503, headers={"Location": "The new job."}, accepts=True))
+@bp.doc(
+    operation_id="retry_job", extensions=more(404, 409, 429, 503, headers={"Location": "The new job."}, accepts=True)
+)
 @bp.output(schemas.Job, status_code=202)
 def retry(job: str) -> Answer:
     """Retry the failed changes of a finished job

@@ -26,7 +26,7 @@ bp = APIBlueprint("keys", __name__, url_prefix="/v1/keys", tag="Keys")
 
 @bp.get("")
 @opened_by(Scope.ADMIN, everywhere=True)
-@bp.doc(extensions=more(409))
+@bp.doc(operation_id="list_keys", extensions=more(409))
 @bp.output(schemas.Keys)
 def scroll() -> schemas.Keys:
     """List API keys, by name
@@ -39,11 +39,12 @@ def scroll() -> schemas.Keys:
 @bp.post("")
 @opened_by(Scope.ADMIN, everywhere=True)
 @bp.doc(
+    operation_id="create_key",
     extensions=more(
         *(409, 413, 415),
         body={"application/json": models.NewKey},
         curl="""-H 'Content-Type: application/json' -d '{"name": "shop", "scopes": ["search"]}'""",
-    )
+    ),
 )
 @bp.output(schemas.MadeKey, status_code=201, description="It is known from now on; `key` is shown this once.")
 def post() -> tuple[schemas.MadeKey, int]:
@@ -60,7 +61,7 @@ def post() -> tuple[schemas.MadeKey, int]:
 
 @bp.post("/<segment:name>/rotate")
 @opened_by(Scope.ADMIN, everywhere=True)
-@bp.doc(extensions=more(404, 409))
+@bp.doc(operation_id="rotate_key", extensions=more(404, 409))
 @bp.output(schemas.MadeKey, description="The old secret is no longer valid; `key` is shown only this once.")
 def rotate(name: str) -> schemas.MadeKey:
     """Replace the secret of an API key"""
@@ -70,7 +71,7 @@ def rotate(name: str) -> schemas.MadeKey:
 
 @bp.delete("/<segment:name>")
 @opened_by(Scope.ADMIN, everywhere=True)
-@bp.doc(extensions=more(404, 409))
+@bp.doc(operation_id="delete_key", extensions=more(404, 409))
 @bp.output({}, status_code=204, description="It opens nothing any more.")
 def delete(name: str) -> Response:
     """Revoke an API key"""

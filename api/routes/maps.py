@@ -25,7 +25,10 @@ ETAG = {"ETag": "Names the bytes."}
 
 @bp.put("/map")
 @opened_by(Scope.ADMIN)
-@bp.doc(extensions=more(404, 409, 429, 503, headers={"Location": "The job."}, accepts=True, curl="-X PUT"))
+@bp.doc(
+    operation_id="make_map",
+    extensions=more(404, 409, 429, 503, headers={"Location": "The job."}, accepts=True, curl="-X PUT"),
+)
 @bp.input(navigation.MapOptions, location="query", arg_name="options")
 @bp.output(schemas.Job, status_code=202)
 def put(catalog: str, options: navigation.MapOptions) -> Answer:
@@ -42,7 +45,7 @@ def put(catalog: str, options: navigation.MapOptions) -> Answer:
 
 @bp.get("/map")
 @opened_by(Scope.SEARCH)
-@bp.doc(extensions=more(404, 503))
+@bp.doc(operation_id="get_map", extensions=more(404, 503))
 @bp.output(maps.CatalogMap)
 def read(catalog: str) -> maps.CatalogMap:
     """Read what the map is, and its clusters"""
@@ -55,7 +58,7 @@ def read(catalog: str) -> maps.CatalogMap:
 
 @bp.get("/map/points")
 @opened_by(Scope.SEARCH)
-@bp.doc(extensions=more(404, 503, answers=handwritten.MAP_BYTES, headers=ETAG))
+@bp.doc(operation_id="get_map_points", extensions=more(404, 503, answers=handwritten.MAP_BYTES, headers=ETAG))
 def points(catalog: str) -> Response:
     """Read where products stand, as bytes
 
@@ -73,7 +76,7 @@ def points(catalog: str) -> Response:
 
 @bp.get("/map/ids")
 @opened_by(Scope.SEARCH)
-@bp.doc(extensions=more(404, 503, answers={304: handwritten.SEEN}, headers=ETAG))
+@bp.doc(operation_id="get_map_ids", extensions=more(404, 503, answers={304: handwritten.SEEN}, headers=ETAG))
 @bp.output(maps.MapIds)
 def ids(catalog: str) -> Response:
     """Read the IDs of the products, in the order of the points"""
@@ -89,7 +92,7 @@ def ids(catalog: str) -> Response:
 
 @bp.get("/map/attributes/<segment:key>")
 @opened_by(Scope.SEARCH)
-@bp.doc(extensions=more(404, 503, answers=handwritten.MAP_BYTES, headers=ETAG))
+@bp.doc(operation_id="get_map_attribute", extensions=more(404, 503, answers=handwritten.MAP_BYTES, headers=ETAG))
 def column(catalog: str, key: str) -> Response:
     """Read what products have for an attribute now, as bytes in the order of the points
 

@@ -19,13 +19,14 @@ bp = APIBlueprint("outliers", __name__, url_prefix="/v1/catalogs/<segment:catalo
 @bp.put("/outliers")
 @opened_by(Scope.ADMIN)
 @bp.doc(
+    operation_id="find_outliers",
     extensions=more(
         *(404, 409, 413, 415, 429, 503),
         body={"application/json": Wanted},
         headers={"Location": "The job."},
         accepts=True,
         curl="""-X PUT -H 'Content-Type: application/json' -d '{"label": "category"}'""",
-    )
+    ),
 )
 @bp.output(schemas.Job, status_code=202)
 def put(catalog: str) -> Answer:
@@ -47,7 +48,7 @@ def put(catalog: str) -> Answer:
 
 @bp.get("/outliers")
 @opened_by(Scope.SEARCH)
-@bp.doc(extensions=more(404, 409, 503))
+@bp.doc(operation_id="get_outliers", extensions=more(404, 409, 503))
 @bp.input(OutliersPage, location="query", arg_name="page")
 @bp.output(shown.Outliers)
 def read(catalog: str, page: OutliersPage) -> shown.Outliers:

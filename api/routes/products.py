@@ -43,7 +43,7 @@ LOCATION = {"Location": "The job."}
 
 @bp.get("")
 @opened_by(*Scope)
-@bp.doc(extensions=more(404, 503))
+@bp.doc(operation_id="list_products", extensions=more(404, 503))
 @bp.input(lists.ProductsPage, location="query", arg_name="page")
 @bp.output(schemas.Products)
 def scroll(catalog: str, page: lists.ProductsPage) -> schemas.Products:
@@ -69,6 +69,7 @@ def scroll(catalog: str, page: lists.ProductsPage) -> schemas.Products:
 @bp.post("")
 @opened_by(Scope.INGEST)
 @bp.doc(
+    operation_id="feed_products",
     extensions=more(
         *(404, 409, 413, 415, 429, 503),
         body={
@@ -80,7 +81,7 @@ def scroll(catalog: str, page: lists.ProductsPage) -> schemas.Products:
         headers=LOCATION,
         accepts=True,
         curl="-H 'Content-Type: application/x-ndjson' --data-binary @feed.ndjson",
-    )
+    ),
 )
 @bp.input(models.FeedOptions, location="query", arg_name="options")
 @bp.output(schemas.Job, status_code=202, description=JOB)
@@ -114,6 +115,7 @@ def post(catalog: str, options: models.FeedOptions) -> Answer:
 @bp.post("/delete")
 @opened_by(Scope.INGEST)
 @bp.doc(
+    operation_id="delete_products",
     extensions=more(
         *(404, 409, 413, 415, 429, 503),
         body={"application/json": models.RemovedProducts},
@@ -122,7 +124,7 @@ def post(catalog: str, options: models.FeedOptions) -> Answer:
         accepts=True,
         curl="""-H 'Content-Type: application/json' \\
   -d '{"filter": {"must": {"key": "color", "match": {"value": "red"}}}}'""",
-    )
+    ),
 )
 @bp.output(schemas.Job, status_code=202, description=JOB)
 def delete_many(catalog: str) -> Answer | Response:
@@ -149,7 +151,7 @@ def delete_many(catalog: str) -> Answer | Response:
 
 @bp.get("/<segment:product_id>")
 @opened_by(*Scope)
-@bp.doc(extensions=more(404, 503))
+@bp.doc(operation_id="get_product", extensions=more(404, 503))
 @bp.output(schemas.Product)
 def read(catalog: str, product_id: str) -> schemas.Product:
     """Read a product"""
@@ -159,6 +161,7 @@ def read(catalog: str, product_id: str) -> schemas.Product:
 @bp.put("/<segment:product_id>")
 @opened_by(Scope.INGEST)
 @bp.doc(
+    operation_id="put_product",
     extensions=more(
         *(404, 409, 413, 415, 429, 503),
         body={
@@ -172,7 +175,7 @@ def read(catalog: str, product_id: str) -> schemas.Product:
         accepts=True,
         curl='-X PUT -F image=@shoe.jpg -F \'attributes={"color": "red"}\'',
         query="?wait=10",
-    )
+    ),
 )
 @bp.input(models.PutOptions, location="query", arg_name="options")
 @bp.output(schemas.Job, status_code=202, description=JOB)
@@ -191,6 +194,7 @@ def put(catalog: str, product_id: str, options: models.PutOptions) -> Answer | R
 @bp.patch("/<segment:product_id>")
 @opened_by(Scope.INGEST)
 @bp.doc(
+    operation_id="patch_product",
     extensions=more(
         *(404, 409, 413, 415, 429, 503),
         body={"application/json": handwritten.PATCH, "multipart/form-data": handwritten.PATCH_FORM},
@@ -198,7 +202,7 @@ def put(catalog: str, product_id: str, options: models.PutOptions) -> Answer | R
         headers=LOCATION,
         accepts=True,
         curl="""-X PATCH -H 'Content-Type: application/json' -d '{"attributes": {"price": 49.9}}'""",
-    )
+    ),
 )
 @bp.input(models.Wait, location="query", arg_name="options")
 @bp.output(schemas.Job, status_code=202, description=JOB)
@@ -213,7 +217,9 @@ def patch(catalog: str, product_id: str, options: models.Wait) -> Answer | Respo
 
 @bp.delete("/<segment:product_id>")
 @opened_by(Scope.INGEST)
-@bp.doc(extensions=more(404, 409, 429, 503, answers=WAITED, headers=LOCATION, accepts=True))
+@bp.doc(
+    operation_id="delete_product", extensions=more(404, 409, 429, 503, answers=WAITED, headers=LOCATION, accepts=True)
+)
 @bp.input(models.Wait, location="query", arg_name="options")
 @bp.output(schemas.Job, status_code=202, description=JOB)
 def delete(catalog: str, product_id: str, options: models.Wait) -> Answer | Response:

@@ -24,12 +24,13 @@ bp = APIBlueprint("queries", __name__, url_prefix="/v1/catalogs/<segment:catalog
 @bp.post("/query")
 @opened_by(Scope.SEARCH)
 @bp.doc(
+    operation_id="query",
     extensions=more(
         *(404, 409, 413, 415, 429, 503),
         body={"application/json": navigation.Query, "multipart/form-data": handwritten.QUERY_FORM},
         curl="-X POST -H 'Content-Type: application/json' "
         """-d '{"near": [{"product_id": "sneaker-12"}, {"product_id": "mug-3", "weight": -1}]}'""",
-    )
+    ),
 )
 @bp.output(shown.Answers)
 def query(catalog: str) -> shown.Answers:

@@ -29,7 +29,7 @@ WAYS = ("product_id", "image_url", "vector")
 
 @bp.get("/products/<segment:product_id>/neighbors")
 @opened_by(Scope.SEARCH)
-@bp.doc(extensions=more(404, 503))
+@bp.doc(operation_id="get_neighbors", extensions=more(404, 503))
 @bp.input(models.NeighborsPage, location="query", arg_name="page")
 @bp.output(schemas.Neighbors)
 def neighbors(catalog: str, product_id: str, page: models.NeighborsPage) -> schemas.Neighbors:
@@ -43,6 +43,7 @@ def neighbors(catalog: str, product_id: str, page: models.NeighborsPage) -> sche
 @bp.post("/search")
 @opened_by(Scope.SEARCH)
 @bp.doc(
+    operation_id="search",
     extensions=more(
         *(404, 413, 415, 429, 503),
         body={
@@ -54,7 +55,7 @@ def neighbors(catalog: str, product_id: str, page: models.NeighborsPage) -> sche
         models=(models.SearchOptions,),
         curl="-H 'Content-Type: image/jpeg' --data-binary @shoe.jpg",
         query="?limit=5",
-    )
+    ),
 )
 @bp.input(models.NeighborsPage, location="query", arg_name="page")
 @bp.output(schemas.Neighbors)

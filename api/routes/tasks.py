@@ -15,7 +15,10 @@ bp = APIBlueprint("tasks", __name__, url_prefix="/v1/catalogs", tag="Tasks")
 
 @bp.post("/<segment:catalog>/optimize")
 @opened_by(Scope.ADMIN)
-@bp.doc(extensions=more(404, 409, 429, 503, headers={"Location": "The job."}, accepts=True, curl="-X POST"))
+@bp.doc(
+    operation_id="optimize",
+    extensions=more(404, 409, 429, 503, headers={"Location": "The job."}, accepts=True, curl="-X POST"),
+)
 @bp.output(schemas.Job, status_code=202)
 def optimize(catalog: str) -> Answer:
     """Build the search graph

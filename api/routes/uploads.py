@@ -20,11 +20,12 @@ PICTURES = ("image/*", "application/octet-stream")
 @bp.post("")
 @opened_by(Scope.INGEST)
 @bp.doc(
+    operation_id="upload_image",
     extensions=more(
         *(404, 413, 415, 503),
         body=dict.fromkeys(PICTURES, handwritten.IMAGE),
         curl="-H 'Content-Type: image/jpeg' --data-binary @shoe.jpg",
-    )
+    ),
 )
 @bp.output(schemas.Uploaded)
 def post(catalog: str) -> schemas.Uploaded:
@@ -43,7 +44,10 @@ def post(catalog: str) -> schemas.Uploaded:
 
 @bp.post("/missing")
 @opened_by(Scope.INGEST)
-@bp.doc(extensions=more(404, 413, 415, 503, body={"application/json": models.ImageHashes}))
+@bp.doc(
+    operation_id="list_missing_images",
+    extensions=more(404, 413, 415, 503, body={"application/json": models.ImageHashes}),
+)
 @bp.output(schemas.MissingImages)
 def missing(catalog: str) -> schemas.MissingImages:
     """Find out which images have to be uploaded

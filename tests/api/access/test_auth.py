@@ -16,8 +16,9 @@ from api.access.keyring import Keyring
 from api.access.keys import Scope, hashed, new_key
 from api.access.keys_file import add, rotate
 
-OPEN = frozenset({"/livez", "/readyz"})
-"""What answers without a key: load balancers ask it."""
+OPEN = frozenset({"/livez", "/readyz", "/docs", "/openapi.json", "/problems/1", "/static/docs.css"})
+"""What answers without a key: what load balancers ask, and how the API works, which is the same everywhere."""
+OPENED = frozenset({"health.livez", "health.readyz", "docs.page", "docs.openapi", "problems.problem", "static"})
 READ = frozenset(Scope)
 OPENED_BY: dict[str, tuple[frozenset[str], bool]] = {
     "catalogs.scroll": (READ, False),
@@ -78,9 +79,6 @@ OPENED_BY: dict[str, tuple[frozenset[str], bool]] = {
     "keys.delete": (frozenset({"admin"}), True),
     "health.stats": (READ, True),
     "health.metrics": (READ, True),
-    "docs.openapi": (READ, False),
-    "docs.page": (READ, False),
-    "static": (READ, False),
 }
 """What opens each route that asks for a key, and whether only a key for all catalogs does: said a second time."""
 
@@ -158,7 +156,7 @@ def test_every_route_says_what_opens_it(make_service: Any) -> None:
     told = {rule.endpoint: auth.access(app, rule.endpoint) for rule in app.url_map.iter_rules()}
     closed = {name: access for name, access in told.items() if access.scopes}
     assert {name: ({*access.scopes, Scope.ADMIN}, access.everywhere) for name, access in closed.items()} == OPENED_BY
-    assert told.keys() - closed.keys() == {"health.livez", "health.readyz"}
+    assert told.keys() - closed.keys() == OPENED
 
 
 def test_an_app_with_a_route_that_does_not_say_what_opens_it_does_not_start(make_service: Any) -> None:
