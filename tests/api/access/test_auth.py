@@ -16,9 +16,8 @@ from api.access.keyring import Keyring
 from api.access.keys import Scope, hashed, new_key
 from api.access.keys_file import add, rotate
 
-OPEN = frozenset({"/livez", "/readyz", "/docs", "/openapi.json", "/problems/1", "/static/docs.css"})
-"""What answers without a key: what load balancers ask, and how the API works, which is the same everywhere."""
 OPENED = frozenset({"health.livez", "health.readyz", "docs.page", "docs.openapi", "problems.problem", "static"})
+"""What answers without a key: what load balancers ask, and how the API works, which is the same everywhere."""
 READ = frozenset(Scope)
 OPENED_BY: dict[str, tuple[frozenset[str], bool]] = {
     "catalogs.scroll": (READ, False),
@@ -106,8 +105,10 @@ def paths(service: Any) -> list[tuple[str, str]]:
     found = [("GET", "/nowhere"), ("GET", "/"), ("BREW", "/v1/catalogs"), ("GET", "/v1/catalogs/%")]
     with app.test_request_context():
         for rule in app.url_map.iter_rules():
+            if rule.endpoint in OPENED:
+                continue
             path = app.url_map.bind("localhost").build(rule.endpoint, dict.fromkeys(rule.arguments, "x"))
-            found += [(method, path) for method in rule.methods if path not in OPEN]
+            found += [(method, path) for method in rule.methods]
     return found
 
 
@@ -179,7 +180,7 @@ def test_a_key_opens_the_routes_of_its_scope_and_catalogs(
     for catalog in ("shoes", "bags"):
         service = make_service(keyring=Keyring.load(keys_file))
         for endpoint, method, path in routes(service.app, catalog):
-            if path in OPEN:
+            if endpoint in OPENED:
                 continue
             if endpoint == "catalogs.delete":
                 service.client.put(path, json={}, headers=admin)

@@ -124,4 +124,4 @@ def test_the_page_shows_text_as_text(service: Any) -> None:
     page = service.client.get("/docs", headers={"Host": "localhost"}).text
     assert "<script" not in page
     evil = service.client.get("/docs", headers={"Host": "localhost'><script>"})
-    assert evil.status_code in (400, 403)
+    assert "<script" not in evil.text
