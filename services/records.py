@@ -343,6 +343,15 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """What work waits for, as the error for which it is put off, and since when (seconds since the Unix epoch)."""
+
+    code: str
+    message: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """The changes accepted by one request, and how far they are.
 
@@ -354,7 +363,7 @@ class Job:
     everything before has ended; each is then one more change in `total`. `removed` are those of them that were applied,
     and `not_removed` says why not all were: `too_many_removed`, `lines_without_id`, `canceled` or an error's code.
 
-    A job that is a `task` has no changes.
+    A job that is a `task` has no changes. `waiting_for` is why it does not go on, where that is known.
     """
 
     id: str
@@ -373,6 +382,7 @@ class Job:
     removed: int = 0
     not_removed: str | None = None
     task: Task | None = None
+    waiting_for: Waiting | None = None
 
     @property
     def done(self) -> int:

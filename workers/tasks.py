@@ -174,7 +174,7 @@ class Tasks:
         delay = self._backoff.failed(claim.jobs[0], held.taken)
         if goes_on(error, delay, self._give_up):
             log.warning("a task is put off", code=error.code, reason=str(error), seconds=delay.pause)
-            self._report(lambda: self._claims.give_back(claim, pause=delay.pause))
+            self._report(lambda: self._claims.give_back(claim, pause=delay.pause, error=error))
             return
         log.error("a task fails", code=error.code, reason=str(error))
         self._report(lambda: self._claims.end_task(claim, error=error))

@@ -247,12 +247,13 @@ class Worker:
         except LookalikeError:
             # Changes that need no encoder must not wait or fail because there is none.
             held.since = time.monotonic()
-            self._record(held, catalog.apply([change for change in claim.changes if not _has_image(change)]))
+            others = catalog.apply([change for change in claim.changes if not _has_image(change)])
+            self._record(held, others, others_wait=True)
             raise
         held.since = time.monotonic()
         return catalog.apply_early(claim.changes) if early else (catalog.apply(claim.changes), None)
 
-    def _record(self, held: ActiveClaim, outcomes: Sequence[Outcome]) -> None:
+    def _record(self, held: ActiveClaim, outcomes: Sequence[Outcome], *, others_wait: bool = False) -> None:
         claim = held.claim
         log.info(
             "batch",
@@ -263,7 +264,7 @@ class Worker:
         )
         refs = {change.product_id: ref for ref, change in zip(claim.refs, claim.changes, strict=True)}
         ended = [(refs[outcome.product_id], outcome) for outcome in outcomes]
-        self._report(claim, lambda: self.claims.record(claim, ended))
+        self._report(claim, lambda: self.claims.record(claim, ended, others_wait=others_wait))
 
     def _report(self, claim: Claim, tell: Callable[[], bool]) -> None:
         if not report(tell):
@@ -283,7 +284,7 @@ class Worker:
         delay = self._backoff.failed(claim.catalog_id, held.taken)
         if goes_on(error, delay, self._give_up):
             log.warning("a batch is put off", code=error.code, reason=str(error), seconds=delay.pause)
-            self._report(claim, lambda: self.claims.give_back(claim, pause=delay.pause))
+            self._report(claim, lambda: self.claims.give_back(claim, pause=delay.pause, error=error))
             return
         log.error("a batch fails", code=error.code, reason=str(error))
         if claim.removal:

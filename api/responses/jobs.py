@@ -31,7 +31,12 @@ def to_schema(job: records.Job) -> schemas.Job:
         columns=job.said.get("columns"),
         notes=job.said.get("notes"),
         task=_task(job.task) if job.task else None,
+        waiting_for=waiting(job.waiting_for) if job.waiting_for else None,
     )
+
+
+def waiting(found: records.Waiting) -> schemas.Waiting:
+    return schemas.Waiting(code=found.code, message=found.message, since=_written(found.since))
 
 
 def _rate(job: records.Job) -> float | None:

@@ -239,6 +239,12 @@ class Task(JsonAnswer):
     message: str | None
 
 
+class Waiting(JsonAnswer):
+    code: Annotated[str, Field(description="no_workers, or the code of the error for which it is put off.")]
+    message: str
+    since: Time
+
+
 class Job(JsonAnswer):
     id: str
     catalog: str
@@ -271,6 +277,9 @@ class Job(JsonAnswer):
         list[str] | None, Field(description="Of a feed in CSV: what else is to be said, such as a guessed encoding.")
     ]
     task: Annotated[Task | None, Field(description="What it does, where that is no changes.")]
+    waiting_for: Annotated[
+        Waiting | None, Field(description="Why it does not go on: nobody works on it, or workers put it off.")
+    ]
 
 
 class Jobs(JsonAnswer):
@@ -292,6 +301,10 @@ class Items(JsonAnswer):
     next: str | None
 
 
+class CatalogWaiting(Waiting):
+    catalog: str
+
+
 class Stats(JsonAnswer):
     waiting: Annotated[Count, Field(description="Changes that wait; a removal that has not ended counts as one.")]
     in_flight: Annotated[Count, Field(description="Changes that workers are applying.")]
@@ -304,12 +317,21 @@ class Stats(JsonAnswer):
     ]
     workers: Annotated[Count, Field(description="Workers that live.")]
     slots: Annotated[Count, Field(description="Batches that they can work on at once.")]
+    waiting_for: Annotated[
+        list[CatalogWaiting], Field(description="Catalogs whose changes workers put off, and what they wait for.")
+    ]
 
 
 class Readiness(JsonAnswer):
-    status: Literal["ok", "unavailable"]
+    status: Annotated[
+        Literal["ok", "degraded", "unavailable"],
+        Field(description="degraded: it answers, and changes of some catalogs wait for what is away."),
+    ]
     ledger: Annotated[str, Field(description="ok, or the code of what is wrong.")]
     index: Annotated[str, Field(description="ok, or the code of what is wrong.")]
+    catalogs: Annotated[
+        dict[str, str], Field(description="Why the changes of a catalog wait, by its name: an error code.")
+    ]
 
 
 class ProblemPage(JsonAnswer):

@@ -12,7 +12,9 @@ from api.access.keys import Scope
 from api.context import context
 from api.openapi.document import more
 from api.responses import schemas
+from api.responses.jobs import waiting
 from services.errors import LookalikeError
+from services.records import Waiting
 
 bp = APIBlueprint("health", __name__, tag="Service")
 
@@ -34,13 +36,17 @@ def livez() -> schemas.Liveness:
 )
 @bp.output(schemas.Readiness)
 def readyz() -> tuple[schemas.Readiness, int]:
-    """Report whether ledger and index answer"""
+    """Report whether ledger and index answer
+
+    Where changes of a catalog wait for what is away, such as the weights of its encoder, it is ready and `degraded`:
+    searches go on.
+    """
     here = context()
     ledger, index = _state(here.ledger.ping), _state(here.catalogs.registry.check)
-    is_ready = ledger == index == "ok"
-    return schemas.Readiness(status="ok" if is_ready else "unavailable", ledger=ledger, index=index), (
-        200 if is_ready else 503
-    )
+    if not ledger == index == "ok":
+        return schemas.Readiness(status="unavailable", ledger=ledger, index=index, catalogs={}), 503
+    waits = {name: found.code for name, found in _waits().items()}
+    return schemas.Readiness(status="degraded" if waits else "ok", ledger=ledger, index=index, catalogs=waits), 200
 
 
 @bp.get("/v1/stats")
@@ -61,6 +67,9 @@ def stats() -> schemas.Stats:
         drain_seconds=None if drain is None else round(drain, 1),
         workers=found.workers,
         slots=found.slots,
+        waiting_for=[
+            schemas.CatalogWaiting(catalog=name, **waiting(each).model_dump()) for name, each in _waits().items()
+        ],
     )
 
 
@@ -73,6 +82,16 @@ def stats() -> schemas.Stats:
 def metrics() -> Response:
     """Read the metrics of this process"""
     return Response(generate_latest(context().metrics), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+def _waits() -> dict[str, Waiting]:
+    """What the changes of catalogs wait for, by name, in alphabetical order."""
+    here = context()
+    found = here.ledger.waits()
+    if not found:
+        return {}
+    names = sorted((spec.name, spec.id) for spec in here.catalogs.specs())
+    return {name: found[id] for name, id in names if id in found}
 
 
 def _state(check: Callable[[], object]) -> str:

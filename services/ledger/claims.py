@@ -81,13 +81,16 @@ class Claims:
         """Begins the lease anew; False where it was over and the changes are others', or its task was canceled."""
         return bool(self._store.run("extend", claim.id, int(self.lease * 1000)))
 
-    def record(self, claim: Claim, outcomes: Sequence[tuple[str, Outcome]]) -> bool:
+    def record(self, claim: Claim, outcomes: Sequence[tuple[str, Outcome]], *, others_wait: bool = False) -> bool:
         """Records how changes ended, by their refs; each counts once.
+
+        With that, changes of the catalog wait for nothing any more, unless `others_wait`: what ended needed nothing of
+        what the others are put off for.
 
         Returns:
             False where the lease was over and the changes are others': then nothing is recorded.
         """
-        arguments: list[Any] = []
+        arguments: list[Any] = [int(others_wait)]
         for ref, outcome in outcomes:
             arguments += [ref, outcome.state.value, payload.note(outcome.code, outcome.message)]
         hit("record")
@@ -135,18 +138,22 @@ class Claims:
         hit("end_removal")
         return bool(self._store.run("removal", claim.id, "end", not_removed or ""))
 
-    def give_back(self, claim: Claim, *, pause: float = 0.0, crashed: bool = False) -> bool:
+    def give_back(
+        self, claim: Claim, *, pause: float = 0.0, crashed: bool = False, error: LookalikeError | None = None
+    ) -> bool:
         """Requeues the changes of a claim that have not ended, its removal or its task.
 
         Args:
             claim: The claim, which ends.
             pause: Seconds during which nobody gets changes of its catalog; of a task, that task.
             crashed: The worker failed in an unexpected way, which counts as if it had crashed.
+            error: Why it is paused, which its jobs tell (`Job.waiting_for`).
 
         Returns:
             False where the lease was over and the changes are others'.
         """
-        return bool(self._store.run("give_back", claim.id, int(pause * 1000), int(crashed)))
+        code, message = (error.code, str(error)) if error else ("", "")
+        return bool(self._store.run("give_back", claim.id, int(pause * 1000), int(crashed), code, message))
 
     def register(self, worker: str, slots: int, seconds: float) -> None:
         """Reports that a worker is alive for so many seconds and runs up to `slots` drains at once."""

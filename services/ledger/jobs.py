@@ -10,6 +10,7 @@ from services.ledger import payload
 from services.ledger.rate import keys, rate
 from services.ledger.records import Counts, Stats
 from services.ledger.store import CHUNK, Store, translated
+from services.ledger.waits import with_waits
 from services.records import Change, Item, Job, JobState, Lane, State, Task
 
 WINDOW = 2000
@@ -59,7 +60,7 @@ def page(
         if after is not None:
             upto = min(upto, _cursor(after) - 1)
         last = max(0, upto - WINDOW)
-        found: list[Job] = []
+        found: list[tuple[Job, Mapping[bytes, bytes]]] = []
         while upto > last:
             for number, fields in _hashes(store.redis, range(upto, max(last, upto - 100), -1)):
                 upto = number - 1
@@ -67,10 +68,10 @@ def page(
                     continue
                 each = job(str(number), fields)
                 if catalog in (None, each.catalog) and state in (None, each.state):
-                    found.append(each)
+                    found.append((each, fields))
                 if len(found) == limit:
-                    return found, str(number) if upto else None
-    return found, str(upto + 1) if upto > 0 else None
+                    return with_waits(store, found), str(number) if upto else None
+    return with_waits(store, found), str(upto + 1) if upto > 0 else None
 
 
 def failed_page(store: Store, number: str, after: str | None, limit: int) -> tuple[list[Item], str | None]:

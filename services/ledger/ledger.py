@@ -25,7 +25,8 @@ from services.failpoints import hit
 from services.ledger import jobs, payload, removal
 from services.ledger.records import Counts, Named, Refusal, Removal, Stats
 from services.ledger.store import Store, translated
-from services.records import Change, Item, Job, JobState, Lane, State
+from services.ledger.waits import waits, with_waits
+from services.records import Change, Item, Job, JobState, Lane, State, Waiting
 
 CHAIN_BYTES = 16_384
 """Room for the names of the changes that wait for one product: about a thousand."""
@@ -119,8 +120,8 @@ class Ledger:
                 self._discard_quietly(number)
             raise
         hit("accepted")
-        fields = answer[1]
-        return jobs.job(number.decode(), dict(zip(fields[::2], fields[1::2], strict=True)))
+        fields = dict(zip(answer[1][::2], answer[1][1::2], strict=True))
+        return with_waits(self.store, [(jobs.job(number.decode(), fields), fields)])[0]
 
     def retry(self, id: str, *, request_id: str = "", key: str = "") -> Job:
         """Accepts the failed changes of a finished job as a new job, each with its old version: newer ones win.
@@ -172,7 +173,8 @@ class Ledger:
 
     def job(self, id: str) -> Job:
         """Raises `JobNotFound`."""
-        return jobs.job(*self._found(id))
+        number, fields = self._found(id)
+        return with_waits(self.store, [(jobs.job(number, fields), fields)])[0]
 
     def wait(self, id: str, seconds: float) -> Job:
         """The job as soon as it has finished, or as it is after so many seconds. Raises `JobNotFound`."""
@@ -215,6 +217,10 @@ class Ledger:
     def stats(self) -> Stats:
         """What there is to do now, which workers are alive, and how fast changes ended in the last minute."""
         return jobs.stats(self.store)
+
+    def waits(self) -> dict[str, Waiting]:
+        """What the changes of catalogs wait for, by catalog ID: of those that workers put off."""
+        return waits(self.store)
 
     def ping(self) -> None:
         """Does nothing but raise `LedgerUnavailable`."""

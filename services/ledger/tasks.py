@@ -7,6 +7,7 @@ from typing import Any
 from services.errors import CatalogNotFound, Conflict, QueueFull
 from services.ledger import jobs
 from services.ledger.store import Store
+from services.ledger.waits import with_waits
 from services.records import Job
 
 KEEP_SECONDS = 86_400
@@ -66,5 +67,6 @@ def begin_task(
         )
     if not answer[0].isdigit():
         raise CatalogNotFound(f"The catalog {catalog!r} was removed meanwhile.")
-    number, fields, is_new = answer
-    return jobs.job(number.decode(), dict(zip(fields[::2], fields[1::2], strict=True))), bool(is_new)
+    number, found, is_new = answer
+    fields = dict(zip(found[::2], found[1::2], strict=True))
+    return with_waits(store, [(jobs.job(number.decode(), fields), fields)])[0], bool(is_new)

@@ -30,6 +30,8 @@
 --   la:claim:K           hash: c, and ref -> ""               la:leases     zset K by end of lease (ms)
 --   la:drains, la:workers  zsets by end of life (ms): "worker/...", "worker slots"
 --   la:ended:S           how many changes ended in second S, by record; for two minutes
+--   la:waits:C, la:waits:C:N  hash: c code, m message and s since when (ms) the changes of a catalog, or a task, wait
+--                        for what they are put off for; gone when it has come, or nobody has tried again
 --   la:paused:C, la:done:N, la:key:...
 --
 -- A payload is a letter (i: independent of changes before it, d: dependent; I, D: with its own version), the
@@ -40,6 +42,7 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 local SUSPECT = 2 -- crashes in company after which a change runs alone
+local WAITS_MS = 120000 -- after which what was not tried again is not known to wait
 local GUILTY = 5  -- three more, alone
 
 local function int(number) return string.format('%.0f', number) end
@@ -265,6 +268,14 @@ local function bind_key(idempotency_key, number, seconds)
   redis.call('SET', 'la:key:' .. idempotency_key, request_digest .. ' ' .. number, 'EX', seconds)
 end
 
+-- Notes what work waits for, which is tried again after a pause.
+local function say_waits(key, code, message, pause_ms)
+  local before = redis.call('HGET', key, 'c')
+  if before ~= code then redis.call('HSET', key, 'c', code, 's', now) end
+  redis.call('HSET', key, 'm', message)
+  redis.call('PEXPIRE', key, int(2 * pause_ms + WAITS_MS))
+end
+
 -- The task of the catalog that can be done now: one at a time, in the order in which they were accepted.
 local function due_task(catalog)
   local number = redis.call('LINDEX', 'la:tasks:' .. catalog, 0)
@@ -291,6 +302,7 @@ local function end_task(number, result, code, message)
   if code ~= '' then redis.call('HSET', key, 'why', code) end
   if message ~= '' then redis.call('HSET', key, 'msg', message) end
   redis.call('LREM', 'la:tasks:' .. found[1], 1, number)
+  redis.call('DEL', 'la:waits:' .. found[1] .. ':' .. number)
   finish_if_done(number)
 end
 

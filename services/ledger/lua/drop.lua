@@ -17,7 +17,7 @@ redis.call('LREM', 'la:catalogs', 0, catalog)
 redis.call('HDEL', 'la:turns', catalog)
 local counts = redis.call('HGETALL', 'la:counts:' .. catalog)
 for i = 1, #counts, 2 do redis.call('HINCRBY', 'la:counts:', counts[i], counts[i + 1]) end
-for _, kind in ipairs({ 'version', 'counts', 'suspects', 'paused', 'failing', 'removals', 'tasks' }) do
+for _, kind in ipairs({ 'version', 'counts', 'suspects', 'paused', 'waits', 'failing', 'removals', 'tasks' }) do
   redis.call('DEL', 'la:' .. kind .. ':' .. catalog)
 end
 for _, lane in ipairs({ 'interactive', 'bulk' }) do

@@ -1,12 +1,14 @@
 -- Records how changes of a claim ended. Returns 1, or 0 where its lease was over and the changes are others'.
 local claim = ARGV[1]
-local first_outcome = 2 -- in ARGV: triples of ref, state and note
+local others_wait = ARGV[2] == '1' -- those are of changes that need nothing of what the others wait for
+local first_outcome = 3 -- in ARGV: triples of ref, state and note
 
 if not redis.call('ZSCORE', 'la:leases', claim) then return 0 end
 for i = first_outcome, #ARGV, 3 do
   local ref, state, note = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   if redis.call('HDEL', 'la:claim:' .. claim, ref) == 1 then settle(ref, state, note) end
 end
+if not others_wait then redis.call('DEL', 'la:waits:' .. redis.call('HGET', 'la:claim:' .. claim, 'c')) end
 if ended > 0 then
   local second = 'la:ended:' .. clock[1]
   redis.call('INCRBY', second, ended)

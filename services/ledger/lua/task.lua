@@ -16,6 +16,7 @@ if step == 'progress' then
   if tonumber(done) > tonumber(redis.call('HGET', key, 'tm') or -1) then
     redis.call('HSET', key, 'tm', done)
     redis.call('HDEL', key, 'tx')
+    redis.call('DEL', 'la:waits:' .. redis.call('HGET', key, 'c') .. ':' .. number)
   end
 else
   local result, code, message = ARGV[3], ARGV[4], ARGV[5]

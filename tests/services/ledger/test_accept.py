@@ -12,14 +12,28 @@ from redis import Redis
 
 from services.errors import CatalogNotFound, Conflict, LedgerUnavailable, ProductBusy, QueueFull
 from services.ledger import Chores, Claims, Counts, Ledger, Refusal, Store, removal
-from services.records import Change, ChangeKind, Item, Job, JobState, Lane, Outcome, RemoteImage, State, StoredImage
+from services.ledger.waits import NOBODY
+from services.records import (
+    Change,
+    ChangeKind,
+    Item,
+    Job,
+    JobState,
+    Lane,
+    Outcome,
+    RemoteImage,
+    State,
+    StoredImage,
+    Waiting,
+)
 
 Everything = Callable[[], dict[str, Any]]
 
 
 def test_a_job_tells_what_was_accepted(accept: Accept, redis: Redis) -> None:
     job = accept(puts(3), lane=Lane.INTERACTIVE, request_id="req-1")
-    assert job == Job("1", "name of c", JobState.ENQUEUED, 3, 0, 0, 0, 0, 0, job.created_at)
+    nobody = Waiting("no_workers", NOBODY, job.created_at)
+    assert job == Job("1", "name of c", JobState.ENQUEUED, 3, 0, 0, 0, 0, 0, job.created_at, waiting_for=nobody)
     seconds, _ = redis.time()
     assert seconds - 5 < job.created_at <= seconds + 1
     assert any(accept([]).created_at % 1 for _ in range(3)), "to the millisecond"
