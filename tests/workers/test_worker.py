@@ -200,10 +200,14 @@ def test_what_needs_no_encoder_does_not_wait_for_one(make_shop: MakeShop) -> Non
     shop = make_shop(load)
     job = shop.accept([*shop.puts(3), Change("gone", ChangeKind.DELETE)])
     worker = shop.worker(backoff=quick())
+    shop.claims.register(worker.id, 1, 600)
     worker.drain()
     assert (shop.job(job).unchanged, shop.counts().waiting) == (1, 3)
+    waits = shop.job(job).waiting_for
+    assert waits and (waits.code, waits.message) == ("weights_unreachable", "The hub is away.")
     finish(shop, worker, job)
     assert (shop.job(job).applied, shop.job(job).unchanged) == (3, 1)
+    assert shop.ledger.waits() == {}
 
 
 def test_an_error_nobody_knows_costs_in_the_end_only_the_change_it_is_about(make_shop: MakeShop) -> None:
@@ -404,9 +408,9 @@ class Flaky(Claims):
             raise LedgerUnavailable("Redis is away.")
         return super().claim(drain, limit, alone=alone)
 
-    def record(self, claim: Claim, outcomes: Sequence[tuple[str, Outcome]]) -> bool:
+    def record(self, claim: Claim, outcomes: Sequence[tuple[str, Outcome]], *, others_wait: bool = False) -> bool:
         self.records += 1
-        recorded = super().record(claim, outcomes)
+        recorded = super().record(claim, outcomes, others_wait=others_wait)
         if self.records == 1:
             raise LedgerUnavailable("Redis says nothing.")
         return recorded

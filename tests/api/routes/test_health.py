@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from services.errors import WeightsUnreachable
 from services.queue.valkey import ValkeyServer
 from services.records import Outcome, State
 
@@ -63,7 +64,7 @@ def fragile(make_service: Any, valkey: ValkeyServer) -> Any:
 def test_all_is_well(service: Any) -> None:
     assert service.client.get("/livez").json == {"status": "ok"}
     answer = service.client.get("/readyz")
-    assert (answer.status_code, answer.json) == (200, {"status": "ok", "ledger": "ok", "index": "ok"})
+    assert (answer.status_code, answer.json) == (200, {"status": "ok", "ledger": "ok", "index": "ok", "catalogs": {}})
 
 
 @pytest.mark.long
@@ -89,7 +90,7 @@ def test_without_redis_what_needs_it_says_so_soon_and_the_rest_works(fragile: An
     ready = fragile.client.get("/readyz")
     assert (ready.status_code, ready.json) == (
         503,
-        {"status": "unavailable", "ledger": "ledger_unavailable", "index": "ok"},
+        {"status": "unavailable", "ledger": "ledger_unavailable", "index": "ok", "catalogs": {}},
     )
     os.kill(valkey.pid, signal.SIGCONT)
     deadline = time.monotonic() + 10
@@ -125,7 +126,7 @@ def test_a_damaged_description_makes_it_not_ready(service: Any) -> None:
     answer = service.client.get("/readyz")
     assert (answer.status_code, answer.json) == (
         503,
-        {"status": "unavailable", "ledger": "ok", "index": "data_corrupt"},
+        {"status": "unavailable", "ledger": "ok", "index": "data_corrupt", "catalogs": {}},
     )
 
 
@@ -142,7 +143,7 @@ def test_a_disk_that_is_full_takes_no_image(make_service: Any, tmp_path: Path) -
 def test_stats_where_nothing_is_to_be_done(service: Any) -> None:
     answer = service.client.get("/v1/stats")
     nothing = {"waiting": 0, "in_flight": 0, "changes_per_second": 0, "drain_seconds": 0, "workers": 0, "slots": 0}
-    assert (answer.status_code, answer.json) == (200, nothing)
+    assert (answer.status_code, answer.json) == (200, nothing | {"waiting_for": []})
 
 
 def test_stats_tell_what_there_is_to_do_and_how_long_it_takes(service: Any) -> None:
@@ -158,13 +159,33 @@ def test_stats_tell_what_there_is_to_do_and_how_long_it_takes(service: Any) -> N
         "drain_seconds": None,
         "workers": 2,
         "slots": 4,
+        "waiting_for": [],
     }
     claim = service.claims.claim("one/1", 3).claim
     service.claims.record(claim, [(claim.refs[0], Outcome("a", State.APPLIED))])
     after = service.client.get("/v1/stats").json
     rate, drain = after.pop("changes_per_second"), after.pop("drain_seconds")
-    assert after == {"waiting": 3, "in_flight": 2, "workers": 2, "slots": 4}
+    assert after == {"waiting": 3, "in_flight": 2, "workers": 2, "slots": 4, "waiting_for": []}
     assert 0 < rate <= 1 and drain == pytest.approx(5 / rate, rel=0.2)
+
+
+def test_a_catalog_whose_changes_are_put_off_is_told_and_the_service_is_degraded(service: Any) -> None:
+    service.works = False
+    put = service.client.put(f"{SHOES}/products/a", json={"image_url": URL})
+    assert put.json["waiting_for"]["code"] == "no_workers"
+    service.claims.register("one", 3, 60)
+    claim = service.claims.claim("one/1", 3).claim
+    service.claims.give_back(claim, pause=60, error=WeightsUnreachable("The hub is away."))
+    told = service.client.get(f"/v1/jobs/{put.json['id']}").json["waiting_for"]
+    assert told == {"code": "weights_unreachable", "message": "The hub is away.", "since": told["since"]}
+    assert service.client.get("/v1/stats").json["waiting_for"] == [{"catalog": "shoes", **told}]
+    ready = service.client.get("/readyz")
+    assert (ready.status_code, ready.json) == (
+        200,
+        {"status": "degraded", "ledger": "ok", "index": "ok", "catalogs": {"shoes": "weights_unreachable"}},
+    )
+    service.catalog("bags")
+    assert service.client.get("/v1/stats").json["waiting_for"] == [{"catalog": "shoes", **told}]
 
 
 def test_metrics_tell_of_requests_by_route(service: Any) -> None:

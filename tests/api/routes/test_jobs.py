@@ -27,8 +27,8 @@ def test_a_job_tells_how_it_ended(service: Any) -> None:
     for each in (job, failed):
         times = [each.pop(name) for name in ("created_at", "started_at", "finished_at")]
         assert all(TIME.fullmatch(each) for each in times) and times == sorted(times)
-        absent = [each.pop(name) for name in ("columns", "notes", "removed", "not_removed", "task")]
-        assert absent == [None, None, 0, None, None]
+        absent = [each.pop(name) for name in ("columns", "notes", "removed", "not_removed", "task", "waiting_for")]
+        assert absent == [None, None, 0, None, None, None]
     assert job.pop("images_per_second") > 0 and failed.pop("images_per_second") > 0
     counts = {"total": 2, "applied": 2, "unchanged": 0, "superseded": 0, "failed": 0, "canceled": 0}
     assert job == {"id": "1", "catalog": "shoes", "state": "succeeded", "errors": False, "eta_seconds": None} | counts
