@@ -1,5 +1,6 @@
 """Accepting changes: once, however often the caller repeats the request, and with the outcome if it waits for it."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Thread
@@ -7,12 +8,13 @@ from typing import Any
 
 import structlog
 from flask import Response, g, request, url_for
+from werkzeug.datastructures import ETags
 
 from api.access.auth import asking
 from api.context import Context, context
 from api.errors import Malformed, TooManyWaits
 from api.responses import schemas
-from api.responses.jobs import to_schema
+from api.responses.jobs import etag, to_schema
 from api.responses.problems import problem_of_item
 from services.catalog.catalog import Catalog
 from services.catalog.removal import Since
@@ -20,6 +22,8 @@ from services.errors import IdempotencyConflict, LedgerUnavailable
 from services.ledger import Named, Refusal, Removal, begin_task
 from services.records import Change, Job, Lane, State
 
+POLL_SECONDS = 0.25
+"""After which a request that waits for a change of a job looks at it again."""
 INTERACTIVE = 64
 """Up to so many changes of one request go before those of larger ones."""
 
@@ -187,6 +191,23 @@ def waiting(here: Context, way_out: str) -> Iterator[None]:
         yield
     finally:
         here.waits.release()
+
+
+def awaited(here: Context, id: str, known: ETags, seconds: float) -> Job:
+    """The job as soon as its ETag is none of those that are known, or, where none is, as soon as it has finished; after
+    so many seconds as it is then. Raises `JobNotFound`, `TooManyWaits`."""
+    found = here.ledger.job(id)
+    if not seconds or not _is_awaited(found, known):
+        return found
+    deadline = time.monotonic() + seconds
+    with waiting(here, "ask without `wait`"):
+        while _is_awaited(found, known) and (left := deadline - time.monotonic()) > 0:
+            found = here.ledger.wait(id, min(left, POLL_SECONDS))
+    return found
+
+
+def _is_awaited(job: Job, known: ETags) -> bool:
+    return job.finished_at is None and (not known or known.contains_weak(etag(job)))
 
 
 def _waited(here: Context, job: Job, seconds: float) -> Job:

@@ -96,6 +96,10 @@ class Change:
     version: int | None = None
     refuse_duplicates: bool = False
 
+    @property
+    def has_image(self) -> bool:
+        return self.kind is not ChangeKind.DELETE and self.image is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
@@ -363,7 +367,8 @@ class Job:
     everything before has ended; each is then one more change in `total`. `removed` are those of them that were applied,
     and `not_removed` says why not all were: `too_many_removed`, `lines_without_id`, `canceled` or an error's code.
 
-    A job that is a `task` has no changes. `waiting_for` is why it does not go on, where that is known.
+    A job that is a `task` has no changes. `images` are those of changes that workers have ended. `waiting_for` is why
+    it does not go on, where that is known.
     """
 
     id: str
@@ -383,6 +388,7 @@ class Job:
     not_removed: str | None = None
     task: Task | None = None
     waiting_for: Waiting | None = None
+    images: int = 0
 
     @property
     def done(self) -> int:

@@ -16,7 +16,7 @@ from services.catalog.generations import KEEP_SECONDS
 from services.catalog.writer import Finish
 from services.errors import CatalogNotFound, IndexUnavailable, LedgerUnavailable, LookalikeError
 from services.ledger import Claim, Claimed, Claims
-from services.records import Change, ChangeKind, Outcome, State, failed
+from services.records import Outcome, State, failed
 from services.settings import Settings
 from workers.active import ActiveClaim, ActiveClaims
 from workers.backoff import Backoff, goes_on
@@ -242,12 +242,12 @@ class Worker:
             remove(self.claims, claim, catalog, self._stopping.is_set)
             return [], None
         try:
-            if any(_has_image(change) for change in claim.changes):
+            if any(change.has_image for change in claim.changes):
                 catalog.load_encoder()
         except LookalikeError:
             # Changes that need no encoder must not wait or fail because there is none.
             held.since = time.monotonic()
-            others = catalog.apply([change for change in claim.changes if not _has_image(change)])
+            others = catalog.apply([change for change in claim.changes if not change.has_image])
             self._record(held, others, others_wait=True)
             raise
         held.since = time.monotonic()
@@ -307,7 +307,3 @@ def _rest(finish: Finish) -> Applied:
 def _named(ids: Sequence[str]) -> list[str]:
     """The first few of them, each once: a batch of single puts has many."""
     return sorted(set(ids) - {""})[:NAMED]
-
-
-def _has_image(change: Change) -> bool:
-    return change.kind is not ChangeKind.DELETE and change.image is not None

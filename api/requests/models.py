@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -116,6 +117,9 @@ class Page(QueryParameters):
 class JobsPage(Page):
     catalog: str | None = None
     state: JobState | None = None
+    since: Annotated[
+        AwareDatetime | None, Field(description="A time with its offset: jobs that were created then or later.")
+    ] = None
 
 
 class ItemsPage(Page):
@@ -136,6 +140,13 @@ class NeighborsPage(QueryParameters):
 
 _TOLD = "refuse: a put of a new image fails as `duplicate` where it is that of another product, or nearly."
 Duplicates = Annotated[Literal["take", "refuse"], Field(description=_TOLD)]
+
+
+class JobWait(QueryParameters):
+    wait: Annotated[
+        Seconds | None,
+        Field(description="Seconds to wait until it differs from `If-None-Match`, or without that, has finished."),
+    ] = None
 
 
 class Wait(QueryParameters):

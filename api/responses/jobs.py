@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from hashlib import sha256
 
 from api.responses import schemas
 from services import records
@@ -9,7 +10,6 @@ from services import records
 
 def to_schema(job: records.Job) -> schemas.Job:
     """A job as the API shows it."""
-    rate = _rate(job)
     return schemas.Job(
         id=job.id,
         catalog=job.catalog,
@@ -26,8 +26,8 @@ def to_schema(job: records.Job) -> schemas.Job:
         created_at=_written(job.created_at),
         started_at=_written(job.started_at) if job.started_at else None,
         finished_at=_written(job.finished_at) if job.finished_at else None,
-        images_per_second=rate,
-        eta_seconds=_left(job, rate),
+        images_per_second=_rate(job, job.images),
+        eta_seconds=_left(job, _rate(job, job.done - job.canceled)),
         columns=job.said.get("columns"),
         notes=job.said.get("notes"),
         task=_task(job.task) if job.task else None,
@@ -35,17 +35,22 @@ def to_schema(job: records.Job) -> schemas.Job:
     )
 
 
+def etag(job: records.Job) -> str:
+    """What differs where the job does, but for what time alone changes: rates, and what is left."""
+    return sha256(repr(job).encode()).hexdigest()[:32]
+
+
 def waiting(found: records.Waiting) -> schemas.Waiting:
     return schemas.Waiting(code=found.code, message=found.message, since=_written(found.since))
 
 
-def _rate(job: records.Job) -> float | None:
-    worked_on = job.done - job.canceled
-    if job.started_at is None or not worked_on:
+def _rate(job: records.Job, count: int) -> float | None:
+    """So many a second since it was begun; None where there are none."""
+    if job.started_at is None or not count:
         return None
     # The ledger's clock counts milliseconds, and a job may be done within one.
     elapsed = max((job.finished_at or time.time()) - job.started_at, 0.001)
-    return round(worked_on / elapsed, 2)
+    return round(count / elapsed, 2)
 
 
 def _left(job: records.Job, rate: float | None) -> float | None:

@@ -268,7 +268,9 @@ class Job(JsonAnswer):
     created_at: Time
     started_at: Time | None
     finished_at: Time | None
-    images_per_second: float | None
+    images_per_second: Annotated[
+        float | None, Field(description="Images that workers ended, a second since it was begun; null: none yet.")
+    ]
     eta_seconds: float | None
     columns: Annotated[
         list[Column] | None, Field(description="Of a feed in CSV: what its columns were taken for, up to 100 of them.")

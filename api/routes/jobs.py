@@ -1,16 +1,19 @@
 """Routes of jobs, which report the outcomes of the changes of a request."""
 
 from apiflask import APIBlueprint
+from flask import Response, request
+from werkzeug.http import quote_etag
 
 from api.access.auth import asking, check_catalog, opened_by
 from api.access.keys import Scope
 from api.context import context
-from api.ingest import Answer, retried
+from api.ingest import Answer, awaited, retried
+from api.openapi import handwritten
 from api.openapi.document import more
 from api.requests import models
 from api.requests.body import target_sha
 from api.responses import schemas
-from api.responses.jobs import to_schema
+from api.responses.jobs import etag, to_schema
 from services.errors import JobNotFound
 from services.records import Item, State
 
@@ -29,22 +32,37 @@ def scroll(page: models.JobsPage) -> schemas.Jobs:
     """
     if page.catalog is not None:
         check_catalog(page.catalog)
-    jobs, cursor = context().ledger.jobs(catalog=page.catalog, state=page.state, after=page.cursor, limit=page.limit)
+    since = page.since.timestamp() if page.since else 0.0
+    jobs, cursor = context().ledger.jobs(
+        catalog=page.catalog, state=page.state, since=since, after=page.cursor, limit=page.limit
+    )
     return schemas.Jobs(jobs=[to_schema(job) for job in jobs if asking().reaches(job.catalog)], next=cursor)
 
 
 @bp.get("/<segment:job>")
 @opened_by(Scope.INGEST)
-@bp.doc(operation_id="get_job", extensions=more(404, 503))
+@bp.doc(
+    operation_id="get_job",
+    extensions=more(404, 429, 503, answers={304: handwritten.SEEN}, headers={"ETag": "Of its state, without rates."}),
+)
+@bp.input(models.JobWait, location="query", arg_name="asked")
 @bp.output(schemas.Job)
-def read(job: str) -> schemas.Job:
+def read(job: str, asked: models.JobWait) -> tuple[schemas.Job, int, dict[str, str]] | Response:
     """Read a job
 
     `applied`, `unchanged`, `superseded`, `failed` and `canceled` grow to `total` and never go back. A job of which
     some changes failed has succeeded, with `errors: true`.
+
+    To follow one, send the `ETag` of the last answer as `If-None-Match`, with `wait`: the answer comes when the job
+    differs, or is 304 where it does not until then.
     """
     _check(job)
-    return to_schema(context().ledger.job(job))
+    found = awaited(context(), job, request.if_none_match, asked.wait or 0.0)
+    tag = etag(found)
+    headers = {"ETag": quote_etag(tag, weak=True), "Cache-Control": "private, no-cache"}
+    if request.if_none_match.contains_weak(tag):
+        return Response(status=304, headers=headers)
+    return to_schema(found), 200, headers
 
 
 @bp.get("/<segment:job>/items")

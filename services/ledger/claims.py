@@ -91,8 +91,10 @@ class Claims:
             False where the lease was over and the changes are others': then nothing is recorded.
         """
         arguments: list[Any] = [int(others_wait)]
+        pictured = {ref for ref, change in zip(claim.refs, claim.changes, strict=True) if change.has_image}
         for ref, outcome in outcomes:
-            arguments += [ref, outcome.state.value, payload.note(outcome.code, outcome.message)]
+            note = payload.note(outcome.code, outcome.message)
+            arguments += [ref, outcome.state.value, note, int(ref in pictured)]
         hit("record")
         is_ours = bool(self._store.run("record", claim.id, *arguments))
         hit("recorded")

@@ -48,13 +48,17 @@ def job(number: str, fields: Mapping[bytes, bytes]) -> Job:
         removed=int(fields.get(b"rm", 0)),
         not_removed=None if b"tk" in fields else why,
         task=_task(fields, why) if b"tk" in fields else None,
+        images=int(fields.get(b"im", 0)),
     )
 
 
 def page(
-    store: Store, *, catalog: str | None, state: JobState | None, after: str | None, limit: int
+    store: Store, *, catalog: str | None, state: JobState | None, since: float, after: str | None, limit: int
 ) -> tuple[list[Job], str | None]:
-    """Jobs before `after`, newest first, and the cursor of the next page. Raises `InvalidInput` (cursor)."""
+    """Jobs before `after` that were created at `since` or later, newest first, and the cursor of the next page.
+
+    Raises `InvalidInput` (cursor).
+    """
     with translated():
         upto = int(store.redis.get("la:jobs") or 0)
         if after is not None:
@@ -67,6 +71,8 @@ def page(
                 if not fields:
                     continue
                 each = job(str(number), fields)
+                if each.created_at < since:
+                    return with_waits(store, found), None  # numbers are given in the order of creation
                 if catalog in (None, each.catalog) and state in (None, each.state):
                     found.append((each, fields))
                 if len(found) == limit:

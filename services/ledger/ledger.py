@@ -187,13 +187,20 @@ class Ledger:
         return self.job(id)
 
     def jobs(
-        self, *, catalog: str | None = None, state: JobState | None = None, after: str | None = None, limit: int = 100
+        self,
+        *,
+        catalog: str | None = None,
+        state: JobState | None = None,
+        since: float = 0.0,
+        after: str | None = None,
+        limit: int = 100,
     ) -> tuple[list[Job], str | None]:
-        """Jobs, newest first, and the cursor of the next page (None: there is none). A page may be short.
+        """Jobs that were created at `since` (Unix epoch seconds) or later, newest first, and the cursor of the next
+        page (None: there is none). A page may be short.
 
         Raises `InvalidInput` (cursor).
         """
-        return jobs.page(self.store, catalog=catalog, state=state, after=after, limit=limit)
+        return jobs.page(self.store, catalog=catalog, state=state, since=since, after=after, limit=limit)
 
     def items(
         self, id: str, *, state: State | None = State.FAILED, after: str | None = None, limit: int = 100

@@ -10,7 +10,7 @@
 --   la:counts:C          hash: waiting, in_flight, and ended by state; la:counts: of all removed catalogs
 --   la:job:N             hash: c catalog ID, cn its name, b base version, n total, cur next line to hand out, l lane,
 --                        a u x f k how many ended applied, unchanged, superseded, failed, canceled,
---                        got lines received, low the lowest version that its changes have of their own,
+--                        im images of those that workers ended, got lines received, low the lowest version that its changes have of their own,
 --                        t0 t1 t2 created, started, finished (ms), s state once finished, w waiters, r request ID,
 --                        keep seconds to be kept when finished, said what it tells of its feed, JSON
 --                        of a removal: v its version and the last line, which is no change, until it has ended; most it

@@ -2,9 +2,13 @@
 
 import re
 import time
+from threading import Thread
 from typing import Any
 
 import pytest
+from waiting import until
+
+from services.records import Outcome, State
 
 URL = "https://images.example.com/1.jpg"
 FEED = "/v1/catalogs/shoes/products"
@@ -71,6 +75,78 @@ def test_jobs_are_listed_newest_first_and_by_catalog_and_state(service: Any) -> 
     first, cursor = listed("?limit=3")
     assert first == ["4", "3", "2"] and cursor
     assert listed(f"?limit=3&cursor={cursor}") == (["1"], None)
+
+
+def test_jobs_since_a_time_are_those_that_were_created_then_or_later(service: Any) -> None:
+    service.works = False
+    for _ in range(3):
+        send(service, "a")
+        began = time.time()
+        until(lambda began=began: time.time() > began + 0.002)
+    second = service.client.get("/v1/jobs/2").json["created_at"]
+
+    def listed(since: str) -> Any:
+        page = service.client.get("/v1/jobs", query_string={"since": since, "limit": 2})
+        return [job["id"] for job in page.json["jobs"]] if page.status_code == 200 else page.json["code"]
+
+    assert listed(second) == ["3", "2"]
+    assert listed(second.replace("Z", "+00:00")) == ["3", "2"]
+    assert listed("2000-01-01T00:00:00Z") == ["3", "2"]
+    assert listed("2100-01-01T00:00:00+01:00") == []
+    for wrong in ("yesterday", "2026-01-01T00:00:00", "1e99"):
+        assert listed(wrong) == "invalid_input", wrong
+
+
+def test_a_job_that_does_not_differ_is_not_sent_again(service: Any) -> None:
+    service.works = False
+    send(service, "a", "b")
+    first = service.client.get("/v1/jobs/1")
+    tag = {"If-None-Match": first.headers["ETag"]}
+    again = service.client.get("/v1/jobs/1", headers=tag)
+    assert (again.status_code, again.data, again.headers["ETag"]) == (304, b"", first.headers["ETag"])
+    claim = service.claims.claim("test", 1).claim
+    service.claims.record(claim, [(claim.refs[0], Outcome("a", State.APPLIED))])
+    changed = service.client.get("/v1/jobs/1", headers=tag)
+    assert (changed.status_code, changed.json["applied"]) == (200, 1)
+    assert changed.headers["ETag"] != first.headers["ETag"]
+
+
+def test_a_caller_that_waits_hears_of_a_change_and_without_a_tag_of_the_end(service: Any) -> None:
+    service.works = False
+    send(service, "a", "b")
+    tag = {"If-None-Match": service.client.get("/v1/jobs/1").headers["ETag"]}
+    assert service.client.get("/v1/jobs/1?wait=0.3", headers=tag).status_code == 304
+    heard: list[tuple[str, int]] = []
+
+    def hear(headers: dict[str, str]) -> None:
+        job = service.app.test_client().get("/v1/jobs/1?wait=60", headers=headers).json
+        heard.append((job["state"], job["applied"]))
+
+    # The claim is a change, too.
+    claim = service.claims.claim("test", 1).claim
+    tag = {"If-None-Match": service.client.get("/v1/jobs/1").headers["ETag"]}
+    changed, ended = (Thread(target=hear, args=(headers,)) for headers in (tag, {}))
+    changed.start()
+    service.claims.record(claim, [(claim.refs[0], Outcome("a", State.APPLIED))])
+    changed.join(60)
+    assert heard == [("processing", 1)]
+    ended.start()
+    claim = service.claims.claim("test", 1).claim
+    service.claims.record(claim, [(claim.refs[0], Outcome("b", State.APPLIED))])
+    ended.join(60)
+    assert heard[1:] == [("succeeded", 2)]
+
+
+def test_images_per_second_are_of_changes_with_images(service: Any) -> None:
+    service.works = False
+    service.client.delete("/v1/catalogs/shoes/products/a")
+    claim = service.claims.claim("test", 1).claim
+    service.claims.record(claim, [(claim.refs[0], Outcome("a", State.APPLIED))])
+    assert service.client.get("/v1/jobs/1").json["images_per_second"] is None
+    send(service, "b")
+    claim = service.claims.claim("test", 1).claim
+    service.claims.record(claim, [(claim.refs[0], Outcome("b", State.APPLIED))])
+    assert service.client.get("/v1/jobs/2").json["images_per_second"] > 0
 
 
 def test_items_are_those_that_failed_or_wait(service: Any) -> None:

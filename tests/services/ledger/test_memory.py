@@ -14,7 +14,7 @@ from services.records import Change, JobState, Lane, RemoteImage, State
 WAITING = 400
 """Bytes beyond what the change itself says."""
 FINISHED = 500
-KEPT = {b"c", b"cn", b"l", b"r", b"keep", b"t0", b"t1", b"t2", b"b", b"n", b"cur", b"a", b"s"}
+KEPT = {b"c", b"cn", b"l", b"r", b"keep", b"t0", b"t1", b"t2", b"b", b"n", b"cur", b"a", b"im", b"s"}
 
 
 def products(count: int) -> Iterator[Change]:

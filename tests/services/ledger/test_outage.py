@@ -120,6 +120,7 @@ class Work:
             "items that wait": lambda: ledger.items(self.job.id, state=None),
             "counts": ledger.counts,
             "stats": ledger.stats,
+            "waits": ledger.waits,
             "counts of one": lambda: ledger.counts(CATALOG),
             "unfinished": lambda: list(ledger.unfinished(CATALOG)),
             "names": lambda: list(self.claims.names(self.removal)),
