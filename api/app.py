@@ -67,14 +67,16 @@ def create_app(
     wake: Callable[[int], None],
     keyring: Keyring | None,
     metrics: CollectorRegistry,
+    check_weights: Callable[[str, str], None] = lambda encoder, weights: None,
 ) -> Flask:
-    """The HTTP API over these. `wake` gets the number of changes accepted; `metrics` are served, with the app's own.
+    """The HTTP API over these. `wake` gets the number of changes accepted; `metrics` are served, with the app's own;
+    `check_weights` raises why the weights of a new catalog cannot be had, where that is known here.
 
     Without `keyring` it answers to this machine only: whoever binds it to another address must give one.
     """
     app = _app()
     timers = Timers(metrics)
-    keep(app, Context(settings, catalogs, ledger, media, fetch, wake, keyring, metrics, timers))
+    keep(app, Context(settings, catalogs, ledger, media, fetch, wake, keyring, metrics, timers, check_weights))
     register(app)
     telemetry = Telemetry(timers)
     app.before_request(telemetry.begin)

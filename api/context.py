@@ -24,7 +24,11 @@ NAME = "lookalike"
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The collaborators of an app. `waits` are the requests that may wait for an outcome at the same time."""
+    """The collaborators of an app.
+
+    `check_weights` raises why an encoder's weights cannot be had, where that is known here: it gets the names of
+    encoder and weights. `waits` are the requests that may wait for an outcome at the same time.
+    """
 
     settings: Settings
     catalogs: "Catalogs"
@@ -35,6 +39,7 @@ class Context:
     keyring: Keyring | None
     metrics: CollectorRegistry
     timers: Timers
+    check_weights: Callable[[str, str], None]
     waits: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(48))
 
     def catalog(self, name: str) -> "Catalog":

@@ -33,6 +33,8 @@ MAX_OFFSET = 100_000
 MAX_WAIT = 60
 """Seconds."""
 
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+
 # Pydantic resolves every $ref itself; api.openapi.document makes one of this.
 _FILTER = WithJsonSchema({"x-schema": "Filter"})
 
@@ -47,6 +49,13 @@ def _number(text: str) -> float:
     if not re.fullmatch(r"-?[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?", text) or math.isinf(float(text)):
         raise ValueError("must be a number")
     return float(text)
+
+
+def _rfc3339(text: object) -> object:
+    # Pydantic also takes seconds since 1970, and days.
+    if not isinstance(text, str) or not _TIME.fullmatch(text):
+        raise ValueError("must be a time with its offset (RFC 3339), such as 2026-01-31T08:00:00Z")
+    return text
 
 
 def _flag(text: object) -> object:
@@ -106,6 +115,7 @@ Seconds = Annotated[float, Field(ge=0, le=MAX_WAIT), BeforeValidator(_number)]
 FilterText = Annotated[Filter, PlainValidator(_filter_text), _FILTER]
 FilterObject = Annotated[Filter, PlainValidator(_filter), _FILTER]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339)]
 Cursor = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -118,7 +128,7 @@ class JobsPage(Page):
     catalog: str | None = None
     state: JobState | None = None
     since: Annotated[
-        AwareDatetime | None, Field(description="A time with its offset: jobs that were created then or later.")
+        Moment | None, Field(description="A time with its offset: jobs that were created then or later.")
     ] = None
 
 

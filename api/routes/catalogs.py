@@ -12,7 +12,7 @@ from api.requests import models
 from api.requests.body import json_body
 from api.responses import schemas
 from services.catalog.catalog import Catalog
-from services.catalog.opening import open_or_create
+from services.catalog.opening import new_spec, open_or_create
 from services.descriptions import AttributeKind
 from services.errors import CatalogNotFound
 from services.query.filters import is_key
@@ -63,9 +63,10 @@ def put(catalog: str) -> tuple[schemas.DeclaredCatalog, int, dict[str, str]]:
     """Create a catalog, or index more attributes of one
 
     The defaults of a new catalog are `inception_v3`, `imagenet`, `nearest`, `head` features and no quantization; fields
-    that are left out keep their values in an existing one. A catalog keeps its encoder: another `encoder`, `weights`,
-    `resample`, `features` or `quantization` is a conflict, and so is another kind of an indexed attribute. `tuned`
-    features are built as a generation, from the pictures that are there.
+    that are left out keep their values in an existing one. Where the service encodes pictures itself, a new one is
+    refused if its weights are not there and cannot be fetched. A catalog keeps its encoder: another `encoder`,
+    `weights`, `resample`, `features` or `quantization` is a conflict, and so is another kind of an indexed attribute.
+    `tuned` features are built as a generation, from the pictures that are there.
 
     From then on the values of an indexed attribute must be of its kind. Values of other kinds that are stored stay;
     `other_kinds` counts the products that have some. All products are read for that, unless the attribute is indexed
@@ -83,6 +84,9 @@ def put(catalog: str) -> tuple[schemas.DeclaredCatalog, int, dict[str, str]]:
         ]
         raise RequestInvalid(faults)
     options = wanted.model_dump(exclude={"indexed_attributes"})
+    if context().catalogs.find(catalog) is None:
+        spec = new_spec(catalog, **options)
+        context().check_weights(spec.encoder, spec.weights)
     found, is_new = open_or_create(context().catalogs, catalog, **options)
     others = _index(found, wanted)
     answer = schemas.DeclaredCatalog(**to_schema(found).model_dump(), other_kinds=others)

@@ -87,6 +87,7 @@ def assembled(
     """The app over these collaborators; what it needs besides them is closed with `stack`."""
     from api.app import create_app
     from api.wakeups import Wakeups
+    from services.encoders.networks import check_weights
     from services.ledger import Claims
 
     wakeups = Wakeups(redis_url, Claims(ledger.store), configured.batch_size)
@@ -100,4 +101,6 @@ def assembled(
         wake=wakeups,
         keyring=keyring,
         metrics=metrics.registry,
+        # Workers elsewhere may have what this machine has not.
+        **({} if configured.qdrant_url else {"check_weights": check_weights}),
     )

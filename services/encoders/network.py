@@ -43,8 +43,9 @@ class Network:
     features take besides the last one.
 
     `imagenet` gives the model without top with its trained weights; it raises `WeightsNotFound` or, when its patience
-    ends, `WeightsUnreachable`. `imagenet_at_hand` returns whether that works without a download. Neither
-    `imagenet_at_hand` nor making a `Network` imports TensorFlow.
+    ends, `WeightsUnreachable`. `imagenet_at_hand` returns whether that works without a download. `check_imagenet` looks
+    whether it can work at all, for so many seconds, and raises the same errors. None of the two, nor making a
+    `Network`, imports TensorFlow.
     """
 
     name: str
@@ -54,4 +55,5 @@ class Network:
     preprocess: Callable[[Any], Any]
     imagenet: Callable[[Patience], Any]
     imagenet_at_hand: Callable[[], bool]
+    check_imagenet: Callable[[float], None]
     taps: tuple[Tap, ...] = ()

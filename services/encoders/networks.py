@@ -5,6 +5,7 @@ from services.encoders import recipes
 from services.encoders.keras import efficientnet_lite0
 from services.encoders.keras.applications import applications
 from services.encoders.network import Network
+from services.encoders.specs import IMAGENET
 from services.errors import EncoderUnknown
 
 
@@ -19,6 +20,16 @@ def network(name: str) -> Network:
     if name not in known:
         raise EncoderUnknown(f"There is no encoder {name!r}; there are {', '.join(known)}.")
     return known[name]
+
+
+def check_weights(encoder: str, weights: str, seconds: float = 3.0) -> None:
+    """Looks whether weights of ImageNet are on this machine, or can be fetched: their server has so many seconds.
+
+    Raises `EncoderUnknown`, `WeightsUnreachable`, `WeightsNotFound`.
+    """
+    entry = network(encoder)
+    if weights == IMAGENET:
+        entry.check_imagenet(seconds)
 
 
 def dim_of(encoder: str, features: Features) -> int:

@@ -112,6 +112,7 @@ def make_service(redis: "Redis[bytes]", valkey_url: str, tmp_path: Path) -> Iter
         url: str = valkey_url,
         data: Path | None = None,
         media: Callable[..., Media] | None = None,
+        check_weights: Callable[[str, str], None] = lambda encoder, weights: None,
         **overrides: Any,
     ) -> Service:
         given = settings.load(data=data or tmp_path / f"data{len(made)}", decode_processes=1, **overrides)
@@ -130,6 +131,7 @@ def make_service(redis: "Redis[bytes]", valkey_url: str, tmp_path: Path) -> Iter
             wake=service.wake,
             keyring=keyring,
             metrics=CollectorRegistry(),
+            check_weights=check_weights,
         )
         return service
 

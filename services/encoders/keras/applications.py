@@ -27,6 +27,7 @@ def inception_v3() -> Network:
         dim=2048,
         headless="inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
         whole="inception_v3_weights_tf_dim_ordering_tf_kernels.h5",
+        folder="inception_v3",
         taps=(Tap("mixed7", 768), Tap("mixed9", 2048)),
     )
 
@@ -44,6 +45,7 @@ def mobilenet_v3_large() -> Network:
         dim=960,
         headless="weights_mobilenet_v3_large_224_1.0_float_no_top_v2.h5",
         whole="weights_mobilenet_v3_large_224_1.0_float.h5",
+        folder="mobilenet_v3",
         taps=(Tap("expanded_conv_12_expand_bn", 672), Tap("expanded_conv_14_expand_bn", 960)),
     )
 
@@ -58,6 +60,7 @@ def resnet50_v2() -> Network:
         dim=2048,
         headless="resnet50v2_weights_tf_dim_ordering_tf_kernels_notop.h5",
         whole="resnet50v2_weights_tf_dim_ordering_tf_kernels.h5",
+        folder="resnet",
         taps=(Tap("conv4_block6_preact_relu", 1024), Tap("conv5_block3_preact_relu", 2048)),
     )
 
@@ -72,6 +75,7 @@ def efficientnet_v2_b0() -> Network:
         dim=1280,
         headless="efficientnetv2-b0_notop.h5",
         whole="efficientnetv2-b0.h5",
+        folder="efficientnet_v2",
         taps=(Tap("block6a_expand_activation", 672), Tap("block6h_expand_activation", 1152)),
     )
 
@@ -86,5 +90,6 @@ def convnext_tiny() -> Network:
         dim=768,
         headless="convnext_tiny_notop.h5",
         whole="convnext_tiny.h5",
+        folder="convnext",
         taps=(Tap("convnext_tiny_stage_2_block_8_gelu", 1536), Tap("convnext_tiny_stage_3_block_2_gelu", 3072)),
     )

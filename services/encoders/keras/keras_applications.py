@@ -10,10 +10,14 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 from services.encoders.keras.weights import load_file
 from services.encoders.network import Network, Patience, Tap
 from services.errors import WeightsUnreachable
+
+SERVER = "https://storage.googleapis.com/tensorflow/keras-applications"
+"""Where Keras has the weights of its networks."""
 
 
 def application(
@@ -25,6 +29,7 @@ def application(
     dim: int,
     headless: str,
     whole: str,
+    folder: str,
     taps: tuple[Tap, ...] = (),
 ) -> Network:
     """Makes the registry entry of a network.
@@ -38,6 +43,7 @@ def application(
         dim: Numbers in its feature vectors.
         headless: The name under which Keras caches its ImageNet weights without classifier.
         whole: The name under which Keras caches those with classifier.
+        folder: The folder of both on the server that Keras takes them from.
         taps: The layers that `tuned` features take besides the last one.
     """
     own = size
@@ -52,6 +58,14 @@ def application(
         with _explained(name, headless_file), _patient(patience):
             return _build(function, size, top=False, weights="imagenet")
 
+    def at_hand() -> bool:
+        return headless_file.exists() or whole_file.exists()
+
+    def check_imagenet(seconds: float) -> None:
+        if not at_hand():
+            with _explained(name, headless_file):
+                _ask(f"{SERVER}/{folder}/{headless}", seconds)
+
     network = Network(
         name=name,
         size=size,
@@ -59,7 +73,8 @@ def application(
         build=build,
         preprocess=lambda pixels: import_module(f"keras.applications.{module}").preprocess_input(pixels),
         imagenet=imagenet,
-        imagenet_at_hand=lambda: headless_file.exists() or whole_file.exists(),
+        imagenet_at_hand=at_hand,
+        check_imagenet=check_imagenet,
         taps=taps,
     )
     return network
@@ -76,6 +91,12 @@ def _build(function: str, size: int, *, top: bool, weights: str | None) -> Any:
     if top:
         return build(weights=weights)
     return build(weights=weights, include_top=False, pooling="avg", input_shape=(size, size, 3))
+
+
+def _ask(url: str, seconds: float) -> None:
+    """Asks for the headers of what is at a URL, as Keras would for the rest of it. Raises `OSError`."""
+    with urlopen(Request(url, method="HEAD"), timeout=seconds):
+        pass
 
 
 @contextlib.contextmanager

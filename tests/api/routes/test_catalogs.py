@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from services.descriptions import AttributeKind
-from services.errors import IndexUnavailable
+from services.errors import IndexUnavailable, WeightsUnreachable
 
 SHOES = "/v1/catalogs/shoes"
 
@@ -52,6 +52,24 @@ def test_a_catalog_is_made_once(service: Any, body: dict[str, Any]) -> None:
         answer = service.client.put("/v1/catalogs/boots", json=again)
         assert (answer.status_code, answer.json) == (200, made.json)
     assert service.client.get("/v1/catalogs/boots").json | {"other_kinds": {}} == made.json
+
+
+def test_a_new_catalog_whose_weights_cannot_be_had_is_not_made_and_others_are_left_alone(make_service: Any) -> None:
+    away: list[str] = []
+
+    def check(encoder: str, weights: str) -> None:
+        if f"{encoder} {weights}" in away:
+            raise WeightsUnreachable(f"The ImageNet weights of {encoder} could not be fetched: give a file.")
+
+    service = make_service(check_weights=check)
+    service.catalog()
+    away.append("inception_v3 imagenet")
+    answer = service.client.put("/v1/catalogs/boots", json={})
+    assert (answer.status_code, answer.json["code"]) == (503, "weights_unreachable")
+    assert "give a file" in answer.json["detail"]
+    assert service.client.get("/v1/catalogs/boots").status_code == 404
+    assert service.client.put("/v1/catalogs/boots", json={"encoder": "efficientnet_lite0"}).status_code == 201
+    assert service.client.put(SHOES, json={"indexed_attributes": {"color": "keyword"}}).status_code == 200
 
 
 def test_attributes_can_be_indexed_later(service: Any) -> None:

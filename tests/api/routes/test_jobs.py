@@ -93,7 +93,7 @@ def test_jobs_since_a_time_are_those_that_were_created_then_or_later(service: An
     assert listed(second.replace("Z", "+00:00")) == ["3", "2"]
     assert listed("2000-01-01T00:00:00Z") == ["3", "2"]
     assert listed("2100-01-01T00:00:00+01:00") == []
-    for wrong in ("yesterday", "2026-01-01T00:00:00", "1e99"):
+    for wrong in ("yesterday", "2026-01-01T00:00:00", "2026-01-01", "1700000000", "2026-13-01T00:00:00Z", "1e99"):
         assert listed(wrong) == "invalid_input", wrong
 
 

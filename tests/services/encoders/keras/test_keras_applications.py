@@ -13,7 +13,7 @@ import pytest
 from services.encoders import networks
 from services.encoders.keras import applications, weights
 from services.encoders.keras.keras_applications import cached
-from services.encoders.network import Patience
+from services.encoders.network import Network, Patience
 from services.errors import WeightsUnreachable
 
 URL = "keras.src.applications.inception_v3.WEIGHTS_PATH_NO_TOP"
@@ -108,6 +108,22 @@ class Asked(Exception):
     """Keras asked for a file: the path at which it would keep it."""
 
 
+def url_asked_of(network: Network, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What is asked for to know whether its weights can be fetched."""
+    asked = []
+
+    def urlopen(request: Any, timeout: float) -> None:
+        asked.append((request.get_method(), request.full_url))
+        raise OSError("not here")
+
+    monkeypatch.setattr("services.encoders.keras.keras_applications.urlopen", urlopen)
+    with pytest.raises(WeightsUnreachable, match="not here"):
+        network.check_imagenet(1.0)
+    [(method, url)] = asked
+    assert method == "HEAD"
+    return url
+
+
 FUNCTIONS = {
     "inception_v3": "InceptionV3",
     "mobilenet_v3_large": "MobileNetV3Large",
@@ -129,7 +145,10 @@ def test_the_files_of_a_network_are_those_that_keras_looks_for(
 ) -> None:
     import keras
 
+    origins = []
+
     def get_file(fname: str, origin: str, cache_subdir: str, **_: Any) -> None:
+        origins.append(origin)
         raise Asked(keras_home / cache_subdir / fname)
 
     monkeypatch.setattr("keras.src.utils.file_utils.get_file", get_file)
@@ -142,6 +161,7 @@ def test_the_files_of_a_network_are_those_that_keras_looks_for(
     assert isinstance(headless, Asked)
     assert f"The ImageNet weights of {name} are not at {headless} " in str(caught.value)
     assert str(headless) != str(whole.value)
+    assert origins[0] == url_asked_of(network, monkeypatch)
     for asked in (headless, whole.value):
         path = Path(str(asked))
         assert not network.imagenet_at_hand()
@@ -149,6 +169,29 @@ def test_the_files_of_a_network_are_those_that_keras_looks_for(
         path.touch()
         assert network.imagenet_at_hand()
         path.unlink()
+
+
+def test_weights_that_can_be_fetched_are_and_others_say_why_within_the_time(
+    keras_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def checked(answer: bytes) -> None:
+        with server(answer) as url:
+            monkeypatch.setattr("services.encoders.keras.keras_applications.SERVER", url.removesuffix("/weights.h5"))
+            networks.check_weights("inception_v3", "imagenet", 0.5)
+
+    checked(b"HTTP/1.1 200 OK\r\nContent-Length: 87910968\r\n\r\n")
+    for answer, reason in ((b"HTTP/1.1 404 Not Found\r\n\r\n", "Not Found"), (b"", "timed out"), (b"no HTTP", "")):
+        with pytest.raises(WeightsUnreachable, match=f"could not be fetched .*{reason}.*--weights FILE"):
+            checked(answer)
+    monkeypatch.setattr("services.encoders.keras.keras_applications.SERVER", "http://127.0.0.1:1")
+    with pytest.raises(WeightsUnreachable):
+        networks.check_weights("inception_v3", "imagenet")
+    networks.check_weights("inception_v3", "random:1")
+    networks.check_weights("efficientnet_lite0", "imagenet")
+    path = cached("inception_v3_weights_tf_dim_ordering_tf_kernels.h5")
+    path.parent.mkdir()
+    path.touch()
+    networks.check_weights("inception_v3", "imagenet")
 
 
 def test_every_network_of_keras_has_its_files_tested() -> None:
