@@ -42,6 +42,7 @@ from api.routes import (
 )
 from api.routes import catalogs as catalog_routes
 from api.telemetry import Telemetry, Timers
+from api.waits import WaitsCollector
 from services.settings import Settings
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def create_app(
     app = _app()
     timers = Timers(metrics)
     keep(app, Context(settings, catalogs, ledger, media, fetch, wake, keyring, metrics, timers, check_weights))
+    metrics.register(WaitsCollector(ledger, catalogs))
     register(app)
     telemetry = Telemetry(timers)
     app.before_request(telemetry.begin)

@@ -13,8 +13,8 @@ from api.context import context
 from api.openapi.document import more
 from api.responses import schemas
 from api.responses.jobs import waiting
+from api.waits import waits
 from services.errors import LookalikeError
-from services.records import Waiting
 
 bp = APIBlueprint("health", __name__, tag="Service")
 
@@ -45,8 +45,8 @@ def readyz() -> tuple[schemas.Readiness, int]:
     ledger, index = _state(here.ledger.ping), _state(here.catalogs.registry.check)
     if not ledger == index == "ok":
         return schemas.Readiness(status="unavailable", ledger=ledger, index=index, catalogs={}), 503
-    waits = {name: found.code for name, found in _waits().items()}
-    return schemas.Readiness(status="degraded" if waits else "ok", ledger=ledger, index=index, catalogs=waits), 200
+    codes = {name: found.code for name, found in waits(here.ledger, here.catalogs).items()}
+    return schemas.Readiness(status="degraded" if codes else "ok", ledger=ledger, index=index, catalogs=codes), 200
 
 
 @bp.get("/v1/stats")
@@ -58,7 +58,8 @@ def stats() -> schemas.Stats:
 
     For all catalogs and workers together; the numbers to scale workers by.
     """
-    found = context().ledger.stats()
+    here = context()
+    found = here.ledger.stats()
     drain = found.drain_seconds
     return schemas.Stats(
         waiting=found.counts.waiting,
@@ -68,7 +69,8 @@ def stats() -> schemas.Stats:
         workers=found.workers,
         slots=found.slots,
         waiting_for=[
-            schemas.CatalogWaiting(catalog=name, **waiting(each).model_dump()) for name, each in _waits().items()
+            schemas.CatalogWaiting(catalog=name, **waiting(each).model_dump())
+            for name, each in waits(here.ledger, here.catalogs).items()
         ],
     )
 
@@ -82,16 +84,6 @@ def stats() -> schemas.Stats:
 def metrics() -> Response:
     """Read the metrics of this process"""
     return Response(generate_latest(context().metrics), content_type=CONTENT_TYPE_PLAIN_0_0_4)
-
-
-def _waits() -> dict[str, Waiting]:
-    """What the changes of catalogs wait for, by name, in alphabetical order."""
-    here = context()
-    found = here.ledger.waits()
-    if not found:
-        return {}
-    names = sorted((spec.name, spec.id) for spec in here.catalogs.specs())
-    return {name: found[id] for name, id in names if id in found}
 
 
 def _state(check: Callable[[], object]) -> str:

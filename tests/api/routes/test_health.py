@@ -184,6 +184,8 @@ def test_a_catalog_whose_changes_are_put_off_is_told_and_the_service_is_degraded
         200,
         {"status": "degraded", "ledger": "ok", "index": "ok", "catalogs": {"shoes": "weights_unreachable"}},
     )
+    gauge = 'lookalike_catalog_waits{catalog="shoes",code="weights_unreachable"} 1.0'
+    assert gauge in service.client.get("/metrics").text
     service.catalog("bags")
     assert service.client.get("/v1/stats").json["waiting_for"] == [{"catalog": "shoes", **told}]
 
