@@ -320,12 +320,18 @@ class FilterWarning:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A product as the catalog shows it."""
+    """A product as the catalog shows it.
+
+    `image` is the SHA-256 of its image, `url` where that was fetched. `vector` is float32 (dim,), of length one; None
+    where it was not asked for.
+    """
 
     product_id: str
     attributes: Attributes
     image: str | None
     version: int
+    url: str | None = None
+    vector: Vector | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

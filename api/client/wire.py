@@ -62,7 +62,8 @@ def to_other_kinds(found: Mapping[str, Any]) -> dict[str, OtherKinds]:
 
 
 def to_product(product: Mapping[str, Any]) -> Product:
-    return Product(product["product_id"], product["attributes"], product["image"], product["version"])
+    known = (product["product_id"], product["attributes"], product["image"], product["version"])
+    return Product(*known, url=product.get("image_url"))
 
 
 def to_neighbor(neighbor: Mapping[str, Any]) -> Neighbor:

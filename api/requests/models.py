@@ -104,6 +104,7 @@ class JsonBody(BaseModel):
 Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT), BeforeValidator(_whole)]
 Offset = Annotated[int, Field(ge=0, le=MAX_OFFSET), BeforeValidator(_whole)]
 Score = Annotated[float, Field(ge=-1, le=1), BeforeValidator(_number)]
+VECTOR_TOLD = "Tell the vectors, too: numbers of length one, as `search` takes them."
 WEIGHT_TOLD = "Of tuned features: the colors of the query are multiplied by it. 0: no colors; 1: as stored."
 RERANK_TOLD = "Rank the first 50 again by what is near to each other, too; scores stay. It takes some milliseconds."
 ColorWeight = Annotated[float, Field(ge=0, le=MAX_COLOR_WEIGHT, description=WEIGHT_TOLD), BeforeValidator(_number)]
@@ -203,6 +204,18 @@ class FeedOptions(QueryParameters):
         if self.max_removed is not None and self.mode != "replace":
             raise ValueError("max_removed takes mode=replace: without it no products are removed")
         return self
+
+
+class ProductOptions(QueryParameters):
+    with_vector: Annotated[Flag, Field(description=VECTOR_TOLD)] = False
+
+
+class ReadProducts(JsonBody):
+    ids: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=512)]],
+        Field(min_length=1, max_length=MAX_LIMIT, description="Of products.", examples=[["SKU-1", "SKU-2"]]),
+    ]
+    with_vector: Annotated[bool, Field(description=VECTOR_TOLD)] = False
 
 
 class RemovedProducts(JsonBody):

@@ -78,7 +78,19 @@ class Product(JsonAnswer):
     product_id: str
     attributes: Attributes
     image: Annotated[str | None, Field(description="SHA-256 of the original.")]
+    image_url: Annotated[
+        str | None, Field(description="Where it was fetched; null: it was sent, or that is not known.")
+    ]
     version: Count
+    vector: Annotated[
+        list[float] | None,
+        Field(exclude_if=lambda found: found is None, description="Of length one, if asked for."),
+    ] = None
+
+
+class FoundProducts(JsonAnswer):
+    products: Annotated[list[Product], Field(description="Those that are there, in the order of the request.")]
+    missing: Annotated[list[str], Field(description="IDs of which there is no product, in that order.")]
 
 
 class Uploaded(JsonAnswer):

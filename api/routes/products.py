@@ -17,7 +17,7 @@ from api.ingest import Answer, accepted, begun, ended
 from api.openapi import handwritten
 from api.openapi.document import more
 from api.requests import csv_feed, feed, lists, models, strict_json
-from api.requests.body import EXPANSION, MAX_JSON, Body, checked, unsupported
+from api.requests.body import EXPANSION, MAX_JSON, Body, checked, json_body, unsupported
 from api.requests.csv_feed import TABLES
 from api.requests.images import missing
 from api.requests.single_change import one_change
@@ -112,6 +112,30 @@ def post(catalog: str, options: models.FeedOptions) -> Answer:
         return accepted(found, wanted, changes.total, body.digest, said=said, removal=removal)
 
 
+@bp.post("/read")
+@opened_by(*Scope)
+@bp.doc(
+    operation_id="read_products",
+    extensions=more(
+        *(404, 413, 415, 503),
+        body={"application/json": models.ReadProducts},
+        curl="""-H 'Content-Type: application/json' -d '{"ids": ["SKU-1", "SKU-2"]}'""",
+    ),
+)
+@bp.output(schemas.FoundProducts)
+def read_many(catalog: str) -> schemas.FoundProducts:
+    """Read products by their IDs, up to 1,000
+
+    An ID that is there twice is answered twice.
+    """
+    wanted = json_body(models.ReadProducts)
+    found = context().catalog(catalog).read(wanted.ids, vectors=wanted.with_vector)
+    return schemas.FoundProducts(
+        products=[to_schema(product) for product in found if product],
+        missing=[id for id, product in zip(wanted.ids, found, strict=True) if product is None],
+    )
+
+
 @bp.post("/delete")
 @opened_by(Scope.INGEST)
 @bp.doc(
@@ -152,10 +176,11 @@ def delete_many(catalog: str) -> Answer | Response:
 @bp.get("/<segment:product_id>")
 @opened_by(*Scope)
 @bp.doc(operation_id="get_product", extensions=more(404, 503))
+@bp.input(models.ProductOptions, location="query", arg_name="options")
 @bp.output(schemas.Product)
-def read(catalog: str, product_id: str) -> schemas.Product:
+def read(catalog: str, product_id: str, options: models.ProductOptions) -> schemas.Product:
     """Read a product"""
-    return to_schema(context().catalog(catalog).get(product_id))
+    return to_schema(context().catalog(catalog).get(product_id, vector=options.with_vector))
 
 
 @bp.put("/<segment:product_id>")
@@ -267,7 +292,9 @@ def to_schema(product: Product) -> schemas.Product:
         product_id=product.product_id,
         attributes=dict(product.attributes),
         image=product.image,
+        image_url=product.url,
         version=product.version,
+        vector=None if product.vector is None else product.vector.tolist(),
     )
 
 

@@ -37,9 +37,16 @@ class Reading:
         """What values of the indexed attributes have to be."""
         return Kinds(self.spec.indexed_attributes)
 
-    def get(self, product_id: str) -> Product:
-        """Raises `ProductNotFound`."""
-        return _product(self._point(product_id))
+    def get(self, product_id: str, *, vector: bool = False) -> Product:
+        """A product, with its vector if that is asked for. Raises `ProductNotFound`."""
+        return _product(self._point(product_id, vectors=vector))
+
+    def read(self, product_ids: Sequence[str], *, vectors: bool = False) -> list[Product | None]:
+        """The products in the order of at most `MAX_LIMIT` IDs, with their vectors if those are asked for; None where
+        there is none. Raises `InvalidInput`."""
+        checked_limit(len(product_ids))
+        points = self._index.get([checked_product_id(each) for each in product_ids], vectors=vectors)
+        return [None if point is None else _product(point) for point in points]
 
     def held(self, product_ids: Collection[str]) -> set[str]:
         """Those of these products that there are."""
@@ -136,4 +143,4 @@ class Reading:
 
 
 def _product(point: Point) -> Product:
-    return Product(point.product_id, point.attributes, point.image, point.version)
+    return Product(point.product_id, point.attributes, point.image, point.version, point.url, point.vector)

@@ -27,6 +27,7 @@ OPENED_BY: dict[str, tuple[frozenset[str], bool]] = {
     "products.scroll": (READ, False),
     "products.read": (READ, False),
     "products.post": (frozenset({"ingest", "admin"}), False),
+    "products.read_many": (READ, False),
     "products.delete_many": (frozenset({"ingest", "admin"}), False),
     "products.put": (frozenset({"ingest", "admin"}), False),
     "products.patch": (frozenset({"ingest", "admin"}), False),

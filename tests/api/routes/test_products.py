@@ -5,8 +5,10 @@ import json
 from hashlib import sha256
 from typing import Any
 
+import numpy as np
 import pytest
 
+from services.records import Embedding, State
 from services.signatures import media_type
 
 URL = "https://images.example.com/1.jpg"
@@ -33,6 +35,7 @@ def test_the_body_may_be_the_image(service: Any, type: str) -> None:
         "product_id": "sku-1",
         "attributes": {},
         "image": sha256(service.picture()).hexdigest(),
+        "image_url": None,
         "version": 1,
     }
 
@@ -131,6 +134,45 @@ def test_an_id_that_is_none_is_refused(service: Any, id: str) -> None:
         )
         assert (answer.status_code, answer.json["code"]) == (422, "product_id_invalid")
         assert answer.json["errors"][0]["field"] == "product_id"
+
+
+def test_products_are_read_by_their_ids_in_the_order_of_the_request(service: Any) -> None:
+    for name in "abc":
+        service.put(name, color=name)
+    answer = service.client.post(f"{SHOES}/products/read", json={"ids": ["c", "none", "a", "c", "zero"]})
+    assert answer.status_code == 200
+    assert [(each["product_id"], each["attributes"]) for each in answer.json["products"]] == [
+        ("c", {"color": "c"}),
+        ("a", {"color": "a"}),
+        ("c", {"color": "c"}),
+    ]
+    assert answer.json["missing"] == ["none", "zero"]
+    assert answer.json["products"][0] == service.client.get(f"{SHOES}/products/c").json
+    for ids in ([], ["a"] * 1001, [""], ["x" * 513], [1], "a"):
+        assert service.client.post(f"{SHOES}/products/read", json={"ids": ids}).status_code == 422, ids
+
+
+def test_vectors_are_told_where_they_are_asked_for_and_find_their_product(service: Any) -> None:
+    service.put("a", "red")
+    service.put("b", "blue")
+    plain = service.client.get(f"{SHOES}/products/a").json
+    told = service.client.get(f"{SHOES}/products/a?with_vector=true").json
+    vector = told.pop("vector")
+    assert told == plain and "vector" not in plain
+    assert sum(each * each for each in vector) == pytest.approx(1, abs=1e-4)
+    many = service.client.post(f"{SHOES}/products/read", json={"ids": ["b", "a"], "with_vector": True}).json["products"]
+    assert many[1]["vector"] == vector and many[0]["vector"] != vector
+    found = service.client.post("/v1/catalogs/shoes/search", json={"vector": vector, "limit": 1}).json["neighbors"]
+    assert [(each["product_id"], each["score"]) for each in found] == [("a", pytest.approx(1, abs=1e-4))]
+
+
+def test_a_product_tells_where_its_image_was_fetched(service: Any) -> None:
+    catalog = service.catalogs.get("shoes")
+    [outcome] = catalog.put_embeddings([Embedding("a", np.ones(catalog.spec.dim, np.float32), {}, url=URL)])
+    assert outcome.state is State.APPLIED
+    service.put("b")
+    assert service.client.get(f"{SHOES}/products/a").json["image_url"] == URL
+    assert service.client.get(f"{SHOES}/products/b").json["image_url"] is None
 
 
 def test_products_are_listed_page_by_page(service: Any) -> None:
