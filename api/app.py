@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from api.access.auth import check_routes, guard, opened_by
 from api.access.keyring import Keyring
 from api.access.quota import Quota
+from api.compression import compressed
 from api.context import Context, keep
 from api.errors import Fault, RequestInvalid
 from api.openapi.document import Document
@@ -85,6 +86,7 @@ def create_app(
     app.before_request(guard(keyring, Quota(settings.rate_limit).admit))
     app.before_request(_check_query)
     app.after_request(_protect)
+    app.after_request(compressed)
     app.after_request(telemetry.end)
     app.spec_processor(cast(Any, Document(keys=keyring is not None).complete))
     for module in (
