@@ -1,6 +1,7 @@
 """What is read of a catalog."""
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from itertools import islice
 
 from services.catalog.facets import AttributeFacets, attribute_facets, facets
@@ -17,6 +18,7 @@ from services.names import checked_product_id
 from services.query.filters import Filter
 from services.query.query import MAX_LIMIT, checked_limit
 from services.records import Facet, FilterWarning, Point, Product
+from services.thumbnails import THUMBNAIL_SIDE
 
 
 class Reading:
@@ -83,13 +85,17 @@ class Reading:
         """The original image. Raises `ProductNotFound`, and `MediaNotFound` where it was not kept."""
         return self._intake.media.get(self._image_hash(product_id))
 
-    def thumbnail(self, product_id: str) -> bytes:
-        """A WebP of 320 pixels on its longer side. Raises `ProductNotFound`, `MediaNotFound`, `ImageError`s."""
-        return self._intake.media.thumbnail(self._image_hash(product_id), self.thumbnail_of)
+    def thumbnail(self, product_id: str, side: int = THUMBNAIL_SIDE) -> bytes:
+        """A WebP whose longer side has so many pixels, of `SIDES`, at most.
 
-    def thumbnail_of(self, image: bytes) -> bytes:
+        Raises `ProductNotFound`, `MediaNotFound`, `ImageError`s.
+        """
+        make = partial(self.thumbnail_of, side=side)
+        return self._intake.media.thumbnail(self._image_hash(product_id), make, side)
+
+    def thumbnail_of(self, image: bytes, side: int = THUMBNAIL_SIDE) -> bytes:
         """The same of a picture that is in no catalog. Raises `ImageError`s."""
-        return self._intake.thumbnail(image)
+        return self._intake.thumbnail(image, side)
 
     def count(self, filter: Filter | None = None) -> int:
         """How many products there are."""

@@ -25,8 +25,8 @@ from services.images.opening import upright, upright_size
 from services.images.perceptual import perceptual_hash
 from services.images.processes import Children, out_of_memory
 from services.records import Pixels
+from services.thumbnails import THUMBNAIL_SIDE
 
-THUMBNAIL_SIDE = 320
 MODULES = (__name__, "PIL.ImageCms", "pi_heif", "pyvips")
 """What decoding needs for any image."""
 
@@ -49,8 +49,8 @@ class Decoder:
     def submit_hashed(self, data: bytes, form: Form) -> Future[tuple[Pixels, str]]:
         return self._children.submit(decode_hashed, data, form.size, form.resample, self._limits, form.fit)
 
-    def submit_thumbnail(self, data: bytes) -> Future[bytes]:
-        return self._children.submit(thumbnail, data, self._limits)
+    def submit_thumbnail(self, data: bytes, side: int = THUMBNAIL_SIDE) -> Future[bytes]:
+        return self._children.submit(thumbnail, data, self._limits, side)
 
     def submit_size(self, data: bytes) -> Future[tuple[int, int]]:
         return self._children.submit(size, data, self._limits)
@@ -89,11 +89,11 @@ def decode_hashed(
         return _pixels(image, Form(size, resample, fit)), perceptual_hash(image)
 
 
-def thumbnail(data: bytes, limits: Limits) -> bytes:
-    """Returns a WebP whose longer side has 320 pixels; a smaller image keeps its size. Raises `ImageError`."""
+def thumbnail(data: bytes, limits: Limits, side: int = THUMBNAIL_SIDE) -> bytes:
+    """Returns a WebP whose longer side has so many pixels; a smaller image keeps its size. Raises `ImageError`."""
     with _faults():
-        image = over_white(upright(data, limits, draft=2 * THUMBNAIL_SIDE))
-        image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
+        image = over_white(upright(data, limits, draft=2 * side))
+        image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
         out = BytesIO()
         image.save(out, "WEBP", quality=80)
         return out.getvalue()

@@ -18,6 +18,7 @@ from services.images.decoder import Decoder
 from services.images.files import read
 from services.records import ImageSource, Pixels, RemoteImage, StoredImage
 from services.storage.media import Media
+from services.thumbnails import THUMBNAIL_SIDE
 
 LATE = 32
 """How many images may be late at a time, of all batches together: half of what is fetched at a time."""
@@ -145,10 +146,13 @@ class Intake:
             pixels, perceptual = self.decoder.submit_hashed(data, form).result()
             return Picture(sha256(data).hexdigest(), pixels, perceptual, {form: pixels})
 
-    def thumbnail(self, data: bytes) -> bytes:
-        """A small WebP of an image, within the budget and ahead of batches. Raises what `picture_now` does."""
+    def thumbnail(self, data: bytes, side: int = THUMBNAIL_SIDE) -> bytes:
+        """A WebP of an image whose longer side has so many pixels at most, within the budget and ahead of batches.
+
+        Raises what `picture_now` does.
+        """
         with self._closing(), self._budget.hold(len(data), urgent=True):
-            return self.decoder.submit_thumbnail(data).result()
+            return self.decoder.submit_thumbnail(data, side).result()
 
     def size(self, data: bytes) -> tuple[int, int]:
         """Width and height of an image in pixels, as `thumbnail` takes it."""

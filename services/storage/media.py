@@ -16,6 +16,7 @@ from services.hashes import SHA256
 from services.settings import MediaKeep
 from services.storage.disk import disk_errors
 from services.storage.media_files import MediaFiles
+from services.thumbnails import SIDES, THUMBNAIL_SIDE
 
 RECENT = timedelta(days=1)
 """An original that was put so lately is not written again to count as put now, where only writing it does that."""
@@ -99,14 +100,17 @@ class Media(MediaFiles):
         return self._size(self._path("originals", hash)) is not None
 
     def remove(self, hash: str) -> None:
-        """Removes the original and its thumbnail. Idempotent."""
+        """Removes the original and its thumbnails. Idempotent."""
         with disk_errors(self._folder):
-            for kind in ("originals", "thumbnails"):
-                self._discard(self._path(kind, hash))
+            self._discard(self._path("originals", hash))
+            self._discard_thumbnails(hash)
 
-    def thumbnail(self, hash: str, make: Callable[[bytes], bytes]) -> bytes:
-        """Returns the stored thumbnail; the first time, calls `make` with the original. Raises `MediaNotFound`."""
-        path = self._path("thumbnails", hash)
+    def thumbnail(self, hash: str, make: Callable[[bytes], bytes], side: int = THUMBNAIL_SIDE) -> bytes:
+        """Returns the stored thumbnail of this side, one of `SIDES`; the first time, calls `make` with the original.
+
+        Raises `MediaNotFound`.
+        """
+        path = self._path(_thumbnails(side), hash)
         stored = self._read(path)
         if stored is not None:
             return stored
@@ -190,12 +194,16 @@ class Media(MediaFiles):
                     aside.replace(path)
                     return False
                 aside.unlink()
-                self._discard(self._path("thumbnails", hash))
+                self._discard_thumbnails(hash)
         else:
             with disk_errors(self._folder):
                 self._discard(self._path(kind, hash))
-                self._discard(self._path("thumbnails", hash))
+                self._discard_thumbnails(hash)
         return True
+
+    def _discard_thumbnails(self, hash: str) -> None:
+        for side in SIDES:
+            self._discard(self._path(_thumbnails(side), hash))
 
     def _renewed(self, hash: str) -> bool:
         """Whether an original is here; if so, it counts as put now."""
@@ -212,6 +220,11 @@ class Media(MediaFiles):
             return False
         self._write(path, data)
         return True
+
+
+def _thumbnails(side: int) -> str:
+    """The folder of thumbnails of a side; that of those that earlier versions made has no number."""
+    return "thumbnails" if side == THUMBNAIL_SIDE else f"thumbnails-{side}"
 
 
 def short(hash: str) -> int:

@@ -36,6 +36,7 @@ from services.images.limits import Limits
 from services.images.processes import Children
 from services.records import Pixels
 from services.signatures import READ, SIGNATURES
+from services.thumbnails import SIDES
 
 # Pillow warns of broken metadata.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -381,6 +382,13 @@ def pixels_or_error(data: bytes) -> Pixels | None:
 
 
 # Thumbnails
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_a_thumbnail_has_the_side_that_is_asked_for(side: int) -> None:
+    for stored, shown in (((1280, 640), (side, side // 2)), ((10, 20), (10, 20))):
+        small = Image.open(BytesIO(thumbnail(saved(plain((10, 200, 30), size=stored), "JPEG"), LIMITS, side)))
+        assert (small.format, small.size) == ("WEBP", shown)
 
 
 @pytest.mark.parametrize(

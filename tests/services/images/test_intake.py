@@ -192,7 +192,7 @@ class ManualDecoder:
     def submit_hashed(self, data: bytes, form: Form) -> Future[Any]:
         return self._submit(data, (BLACK, "hash"))
 
-    def submit_thumbnail(self, data: bytes) -> Future[Any]:
+    def submit_thumbnail(self, data: bytes, side: int = 320) -> Future[Any]:
         return self._submit(data, b"thumbnail")
 
     def _submit(self, data: bytes, result: object) -> Future[Any]:

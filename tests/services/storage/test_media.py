@@ -17,6 +17,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from services.errors import FeaturesNotFound, InvalidInput, MediaNotFound
 from services.storage.media import Media, short
+from services.thumbnails import SIDES
 
 PICTURE = b"the bytes of a picture"
 HASH = hashlib.sha256(PICTURE).hexdigest()
@@ -109,7 +110,8 @@ def test_what_is_no_hash_reaches_no_file(media: Media, hash: str) -> None:
 
 def test_removing_takes_the_thumbnail_along_and_again_is_harmless(media: Media, tmp_path: Path) -> None:
     media.put(PICTURE)
-    media.thumbnail(HASH, bytes.upper)
+    for side in SIDES:
+        media.thumbnail(HASH, bytes.upper, side)
     media.remove(HASH)
     media.remove(HASH)
     assert files(tmp_path) == []
@@ -119,6 +121,13 @@ def test_a_thumbnail_is_made_once(media: Media) -> None:
     media.put(PICTURE)
     assert media.thumbnail(HASH, bytes.upper) == PICTURE.upper()
     assert media.thumbnail(HASH, no_thumbnail) == PICTURE.upper()
+
+
+def test_thumbnails_of_all_sides_are_kept_beside_each_other(media: Media) -> None:
+    media.put(PICTURE)
+    for side in SIDES:
+        assert media.thumbnail(HASH, lambda _, side=side: b"%d" % side, side) == b"%d" % side
+    assert [media.thumbnail(HASH, no_thumbnail, side) for side in SIDES] == [b"64", b"160", b"320", b"640"]
 
 
 def test_a_thumbnail_that_cannot_be_made_is_not_kept(media: Media) -> None:
@@ -268,7 +277,8 @@ def test_what_is_not_put_as_a_whole_is_renamed_when_it_is_whole(counted: None) -
 def test_what_nobody_keeps_is_collected_once_it_is_old(tmp_path: Path) -> None:
     media = Media(tmp_path)
     kept, old, new, again = (media.put(name.encode()) for name in ("kept", "old", "new", "again"))
-    media.thumbnail(old, lambda data: b"small")
+    for side in SIDES:
+        media.thumbnail(old, lambda data: b"small", side)
     for hash in (kept, old, again):
         os.utime(tmp_path / "originals" / hash[:2] / hash[2:4] / hash, (0, 0))
     media.put(b"again")
@@ -276,6 +286,7 @@ def test_what_nobody_keeps_is_collected_once_it_is_old(tmp_path: Path) -> None:
 
     assert media.collect(np.array([short(kept)], np.uint64), yesterday) == 1
     assert [media.exists(hash) for hash in (kept, old, new, again)] == [True, False, True, True]
+    assert [path for path in tmp_path.rglob("*") if path.name == old] == []
     with pytest.raises(MediaNotFound):
         media.thumbnail(old, lambda data: b"small")
     assert media.collect(np.array([], np.uint64), yesterday) == 1
