@@ -19,17 +19,17 @@ def with_waits(store: Store, found: Sequence[tuple[Job, Mapping[bytes, bytes]]])
     if not open:
         return [job for job, _ in found]
     with translated():
-        now = store.now()
         pipeline = store.redis.pipeline(transaction=False)
+        pipeline.time()
         pipeline.zrange("la:workers", 0, 0, desc=True, withscores=True)
         for job, fields in open:
             pipeline.hgetall(_key(fields[b"c"].decode(), job))
-        newest, *reasons = pipeline.execute()
-    ended = newest[0][1] if newest else 0
+        (seconds, microseconds), newest, *reasons = pipeline.execute()
+    ended = newest[0][1] / 1000 if newest else 0.0
     waits: dict[str, Waiting | None] = {}
     for (job, _), reason in zip(open, reasons, strict=True):
-        # What lasts longer is told: without a worker nobody knows whether the rest is still so.
-        waits[job.id] = _nobody(job, ended) if ended <= now else _waiting(reason)
+        # Without a worker nobody knows whether the rest is still so.
+        waits[job.id] = _nobody(job, ended) if ended <= seconds + microseconds / 1e6 else _waiting(reason)
     return [replace(job, waiting_for=waits.get(job.id)) for job, _ in found]
 
 
@@ -55,4 +55,4 @@ def _waiting(fields: Mapping[bytes, bytes]) -> Waiting | None:
 
 
 def _nobody(job: Job, ended: float) -> Waiting:
-    return Waiting(NO_WORKERS, NOBODY, max(job.created_at, ended / 1000))
+    return Waiting(NO_WORKERS, NOBODY, max(job.created_at, ended))
