@@ -5,6 +5,7 @@ import time
 import pytest
 from ledger_words import CATALOG, OTHER, Accept, End, Take, puts
 from redis import Redis
+from waiting import until
 
 from services.errors import IndexUnavailable, WeightsUnreachable
 from services.ledger import Claims, Ledger, Store, begin_task
@@ -108,6 +109,7 @@ def test_without_a_worker_it_waits_for_one_since_the_last_ended(
     assert code(ledger, job.id) == "no_workers"
     told = waiting(ledger, job.id)
     assert told and told.since == job.created_at
+    until(lambda: time.time() > job.created_at + 0.002)
     redis.zadd("la:workers", {"one 2": 1000 * (job.created_at + 0.001)})
     told = waiting(ledger, job.id)
     assert told and told.since == pytest.approx(job.created_at + 0.001, abs=1e-3)
