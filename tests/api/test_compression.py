@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 from backports import zstd
+from flask import Flask, Response
+
+from api.compression import compressed
 
 PRODUCTS = "/v1/catalogs/shoes/products"
 DECODED = {"gzip": gzip.decompress, "zstd": zstd.decompress, None: bytes}
@@ -55,6 +58,15 @@ def test_short_answers_and_pictures_are_as_they_are(many: Any) -> None:
     assert "Vary" not in many.get(f"{PRODUCTS}/p0/image", headers=takes).headers
     head = many.head(PRODUCTS, headers=takes)
     assert (head.status_code, head.data) == (200, b"")
+
+
+def test_a_strong_tag_becomes_weak_with_the_coding() -> None:
+    app = Flask("test")
+    for accepted, weak in (("gzip", True), ("identity", False)):
+        with app.test_request_context(headers={"Accept-Encoding": accepted}):
+            response = Response("x" * 2000, content_type="application/json")
+            response.set_etag("strong")
+            assert compressed(response).get_etag() == ("strong", weak)
 
 
 def test_the_tag_of_an_answer_is_weak_where_its_bytes_are_not_those_of_all_callers(many: Any, service: Any) -> None:

@@ -195,7 +195,7 @@ def test_an_error_that_a_retry_cannot_help_fails_at_once_what_needs_the_encoder(
     assert shop.catalog.count() == 1
 
 
-def test_what_needs_no_encoder_does_not_wait_for_one(make_shop: MakeShop) -> None:
+def test_what_needs_no_encoder_does_not_wait_for_one(make_shop: MakeShop, redis: Redis) -> None:
     load = Failing(*[WeightsUnreachable("The hub is away.")] * 3)
     shop = make_shop(load)
     job = shop.accept([*shop.puts(3), Change("gone", ChangeKind.DELETE)])
@@ -205,6 +205,12 @@ def test_what_needs_no_encoder_does_not_wait_for_one(make_shop: MakeShop) -> Non
     assert (shop.job(job).unchanged, shop.counts().waiting) == (1, 3)
     waits = shop.job(job).waiting_for
     assert waits and (waits.code, waits.message) == ("weights_unreachable", "The hub is away.")
+    redis.hset(f"la:waits:{shop.id}", "s", 1000)
+    redis.delete(f"la:paused:{shop.id}")
+    shop.accept([Change("gone too", ChangeKind.DELETE)])
+    worker.drain()
+    waits = shop.job(job).waiting_for
+    assert waits and waits.since == 1.0, "that something else has ended makes it no newer"
     finish(shop, worker, job)
     assert (shop.job(job).applied, shop.job(job).unchanged) == (3, 1)
     assert shop.ledger.waits() == {}
