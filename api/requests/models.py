@@ -113,6 +113,21 @@ class Page(QueryParameters):
     cursor: Annotated[Cursor | None, Field(description="The `next` of the page before.")] = None
 
 
+class Picture(QueryParameters):
+    """Of a URL of a picture as the service made it; a URL that is made by hand needs none of it."""
+
+    v: Annotated[
+        str | None,
+        Field(pattern=f"^{SHA256.pattern}$", description="SHA-256 of the original: this picture, and no later one."),
+    ] = None
+    expires: Annotated[
+        str | None, Field(pattern="^[0-9]{1,12}$", description="Of a signed URL: when it ends, as Unix time.")
+    ] = None
+    signature: Annotated[
+        str | None, Field(max_length=100, description="Of a signed URL: it opens this picture without a key.")
+    ] = None
+
+
 class JobsPage(Page):
     catalog: str | None = None
     state: JobState | None = None
@@ -273,6 +288,10 @@ class NewKey(JsonBody):
     catalogs: (
         Annotated[list[CatalogName], Field(min_length=1, max_length=1000, description="Left out: all of them.")] | None
     ) = None
+
+
+class NewSession(JsonBody):
+    key: Annotated[str, Field(min_length=1, max_length=512, description="An API key.")]
 
 
 class SearchOptions(JsonBody):

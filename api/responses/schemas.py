@@ -35,6 +35,11 @@ class MadeKey(Key):
     key: Annotated[str, Field(description="The secret; callers send it as `Authorization: Bearer KEY`.")]
 
 
+class Session(Key):
+    name: Annotated[str, Field(description="Of the key; empty where the service runs without keys.")]
+    expires_at: Annotated[Time | None, Field(description="When the session ends; null: none, a key was sent.")]
+
+
 class Catalog(JsonAnswer):
     name: str
     products: Count
