@@ -20,7 +20,7 @@ OPENED = frozenset(
     {"health.livez", "health.readyz", "docs.page", "docs.openapi", "problems.problem", "static"}
     | {"session.begin", "session.end"}
 )
-"""What answers without a key: what load balancers ask, how the API works, which is the same everywhere, and the door."""
+"""What answers without a key: what load balancers ask, how the API works, the same everywhere, and the door."""
 READ = frozenset(Scope)
 OPENED_BY: dict[str, tuple[frozenset[str], bool]] = {
     "catalogs.scroll": (READ, False),

@@ -36,11 +36,20 @@ def test_an_origin_is_written_as_browsers_write_it(text: str, origin: str, path:
         "https://a@shop.example",
         "https://shop.example?x",
         "//shop.example",
-    ]
-    + ["https://shop.example/a//b", "https://shop.example/../b", "https://shop.example/a%2Fb", "https://café.example"]
-    + ["https://shop.example/x#y", "https://*.example", "https://shop.example\n", "https://shop.example:x"],
+        "https://*",
+        "https://shop.example/a//b",
+        "https://shop.example/../b",
+        "https://shop.example/a%2Fb",
+        "https://café.example",
+        "https://shop.example/x#y",
+        "https://*.example",
+        "https://shop.example:x",
+        "https://-a",
+        "https://a-",
+        "https://[::1",
+    ],
 )
-def test_what_is_no_url_is_refused_by_name(make_service: Any, text: str) -> None:
+def test_what_is_no_url_is_refused_by_name(text: str) -> None:
     with pytest.raises(InvalidSetting, match="LOOKALIKE_PUBLIC_URL"):
         PublicUrl.parse(text)
     with pytest.raises(InvalidSetting, match="LOOKALIKE_ALLOW_ORIGINS"):
@@ -65,7 +74,8 @@ def test_all_that_leads_back_here_has_the_public_url(make_service: Any, mount: s
     assert ask.get(f"{mount}/openapi.json").json["servers"] == [{"url": SEEN}]
     page = ask.get(f"{mount}/docs").text
     assert f"{SEEN}/v1/catalogs" in page and 'href="/lookalike/static/docs.css"' in page
-    assert ask.get(f"{mount}/static/docs.css").status_code == 200
+    with ask.get(f"{mount}/static/docs.css") as style:
+        assert style.status_code == 200
     missing = ask.get(f"{mount}/v1/catalogs/none").json
     assert missing["type"] == "/lookalike/problems/catalog_not_found"
     assert ask.get(missing["type"]).json["code"] == "catalog_not_found"

@@ -1,7 +1,6 @@
 """The cookie of a session opens what its key opens, for twelve hours, and changes nothing for pages of others."""
 
 import io
-import os
 import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 from key_files import bearer
 
 from api.access.keyring import Keyring
@@ -39,32 +39,38 @@ def secrets(keys_file: Path) -> dict[str, str]:
 @pytest.fixture
 def service(make_service: Any, keys_file: Path, secrets: dict[str, str]) -> Any:
     service = make_service(keyring=Keyring.load(keys_file), public_url=f"{SITE}/lookalike")
-    assert service.client.put("/v1/catalogs/shoes", json={}, headers=bearer(secrets["root"])).status_code == 201
+    assert bare(service).put("/v1/catalogs/shoes", json={}, headers=bearer(secrets["root"])).status_code == 201
     return service
+
+
+def bare(service: Any) -> FlaskClient:
+    """A client that sends the cookies that it is told to send, and keeps none."""
+    client: FlaskClient = service.app.test_client(use_cookies=False)
+    return client
 
 
 def cookie(service: Any, secret: str) -> dict[str, str]:
     """The header that sends the cookie of a new session."""
-    begun = service.client.post("/v1/session", json={"key": secret}, headers=OWN)
+    begun = bare(service).post("/v1/session", json={"key": secret}, headers=OWN)
     assert begun.status_code == 200, begun.text
     return {"Cookie": begun.headers["Set-Cookie"].partition(";")[0]}
 
 
 def test_a_session_is_a_cookie_that_no_script_and_no_other_site_gets(service: Any, secrets: dict[str, str]) -> None:
-    begun = service.client.post("/v1/session", json={"key": secrets["finder"]}, headers=OWN)
+    begun = bare(service).post("/v1/session", json={"key": secrets["finder"]}, headers=OWN)
     told = begun.json
     assert (told["name"], told["scopes"], told["catalogs"]) == ("finder", ["search"], ["shoes"])
     pair, *attributes = begun.headers["Set-Cookie"].split("; ")
     assert pair.startswith(f"{COOKIE}=") and secrets["finder"] not in begun.headers["Set-Cookie"]
     kept = {each for each in attributes if not each.startswith("Expires=")}
     assert kept == {"Secure", "HttpOnly", "SameSite=Strict", "Path=/lookalike", f"Max-Age={SECONDS}"}
-    again = service.client.get("/v1/session", headers={"Cookie": pair})
+    again = bare(service).get("/v1/session", headers={"Cookie": pair})
     assert (again.status_code, again.json) == (200, told)
 
 
 def test_without_tls_a_cookie_is_not_kept_for_it(make_service: Any, keys_file: Path, secrets: dict[str, str]) -> None:
     service = make_service(keyring=Keyring.load(keys_file))
-    begun = service.client.post("/v1/session", json={"key": secrets["root"]})
+    begun = bare(service).post("/v1/session", json={"key": secrets["root"]})
     told = begun.headers["Set-Cookie"].split("; ")
     assert "Secure" not in told and {"HttpOnly", "SameSite=Strict", "Path=/"} <= {*told}
 
@@ -72,62 +78,50 @@ def test_without_tls_a_cookie_is_not_kept_for_it(make_service: Any, keys_file: P
 def test_a_session_goes_as_far_as_its_key(service: Any, secrets: dict[str, str]) -> None:
     finder, root = cookie(service, secrets["finder"]), cookie(service, secrets["root"])
     asked = [("GET", "/v1/catalogs/shoes"), ("GET", "/v1/catalogs/bags"), ("GET", "/v1/jobs"), ("GET", "/v1/keys")]
-    statuses = [service.client.open(path, method=method, headers=finder).status_code for method, path in asked]
+    statuses = [bare(service).open(path, method=method, headers=finder).status_code for method, path in asked]
     assert statuses == [200, 403, 403, 403]
-    assert [service.client.get(path, headers=root).status_code for _, path in asked] == [200, 404, 200, 200]
+    assert [bare(service).get(path, headers=root).status_code for _, path in asked] == [200, 404, 200, 200]
     picture = {"image": (io.BytesIO(service.picture()), "x.png")}
-    put = service.client.put("/v1/catalogs/shoes/products/a?wait=30", data=picture, headers=root | OWN)
+    put = bare(service).put("/v1/catalogs/shoes/products/a?wait=30", data=picture, headers=root | OWN)
     assert put.status_code == 200
-    assert service.client.get("/v1/catalogs/shoes/products/a/thumbnail", headers=finder).status_code == 200
+    assert bare(service).get("/v1/catalogs/shoes/products/a/thumbnail", headers=finder).status_code == 200
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"])
-@pytest.mark.parametrize(
-    "origin",
-    [
-        None,
-        "",
-        "null",
-        "https://evil.example",
-        "http://shop.example",
-        f"{SITE}:444",
-        "https://a.shop.example",
-        "http://localhost",
-    ],
-)
-def test_with_a_cookie_pages_of_others_change_nothing(
-    service: Any, secrets: dict[str, str], method: str, origin: str | None
-) -> None:
-    sent = cookie(service, secrets["root"]) | ({} if origin is None else {"Origin": origin})
-    refused = service.client.open("/v1/catalogs/shoes", method=method, headers=sent)
-    assert (refused.status_code, refused.json["code"]) == (403, "origin_refused")
-    assert service.client.get("/v1/catalogs/shoes", headers=sent).status_code == 200
-    own = service.client.open("/v1/catalogs/none", method=method, headers=sent | OWN)
-    assert own.status_code != 403
+def test_with_a_cookie_pages_of_others_change_nothing(service: Any, secrets: dict[str, str]) -> None:
+    sent = cookie(service, secrets["root"])
+    client = bare(service)
+    others = ["", "null", "https://evil.example", "http://shop.example", f"{SITE}:444", "https://a.shop.example"]
+    for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"):
+        for origin in ({}, *({"Origin": each} for each in [*others, "http://localhost"])):
+            refused = client.open("/v1/catalogs/shoes", method=method, headers=sent | origin)
+            assert (refused.status_code, refused.json["code"]) == (403, "origin_refused"), (method, origin)
+            assert client.get("/v1/catalogs/shoes", headers=sent | origin).status_code == 200, (method, origin)
+        own = client.open("/v1/catalogs/none", method=method, headers=sent | OWN)
+        assert own.status_code != 403, method
 
 
 def test_a_key_needs_no_origin(service: Any, secrets: dict[str, str]) -> None:
     """No browser sends it by itself. Where there is one, the cookie is not asked: a wrong key stays wrong."""
     sent = cookie(service, secrets["root"])
     for headers in (bearer(secrets["root"]), bearer(secrets["root"]) | {"Origin": "https://evil.example"} | sent):
-        assert service.client.put("/v1/catalogs/shoes", json={}, headers=headers).status_code == 200
-    assert service.client.get("/v1/session", headers=sent | bearer("wrong")).status_code == 401
+        assert bare(service).put("/v1/catalogs/shoes", json={}, headers=headers).status_code == 200
+    assert bare(service).get("/v1/session", headers=sent | bearer("wrong")).status_code == 401
 
 
 def test_pages_of_others_begin_and_end_no_session(service: Any, secrets: dict[str, str]) -> None:
     sent = cookie(service, secrets["root"])
     evil = {"Origin": "https://evil.example"}
-    begun = service.client.post("/v1/session", json={"key": secrets["finder"]}, headers=evil)
+    begun = bare(service).post("/v1/session", json={"key": secrets["finder"]}, headers=evil)
     assert (begun.status_code, begun.json["code"], "Set-Cookie" in begun.headers) == (403, "origin_refused", False)
     for headers in (sent, sent | evil):
-        ended = service.client.delete("/v1/session", headers=headers)
+        ended = bare(service).delete("/v1/session", headers=headers)
         assert (ended.status_code, ended.json["code"], "Set-Cookie" in ended.headers) == (403, "origin_refused", False)
 
 
 def test_ending_a_session_has_the_browser_forget_it(service: Any, secrets: dict[str, str]) -> None:
     """A copy of the cookie is good until it expires: nothing is kept of it here."""
     sent = cookie(service, secrets["root"])
-    client = service.client
+    client = bare(service)
     for headers in (sent | OWN, {}):
         ended = client.delete("/v1/session", headers=headers)
         assert ended.status_code == 204
@@ -142,9 +136,9 @@ def test_a_key_that_is_rotated_or_revoked_ends_its_sessions(
 ) -> None:
     finder, root = cookie(service, secrets["finder"]), cookie(service, secrets["root"])
     change(keys_file, "finder")
-    ended = service.client.get("/v1/session", headers=finder)
+    ended = bare(service).get("/v1/session", headers=finder)
     assert (ended.status_code, ended.json["code"], ended.json["errors"][0]["field"]) == (401, "unauthorized", "Cookie")
-    assert service.client.get("/v1/session", headers=root).status_code == 200
+    assert bare(service).get("/v1/session", headers=root).status_code == 200
 
 
 def test_a_name_that_is_given_anew_does_not_revive_sessions(
@@ -153,7 +147,7 @@ def test_a_name_that_is_given_anew_does_not_revive_sessions(
     finder = cookie(service, secrets["finder"])
     revoke(keys_file, "finder")
     add(keys_file, new_key("finder", ["admin"])[0])
-    assert service.client.get("/v1/session", headers=finder).status_code == 401
+    assert bare(service).get("/v1/session", headers=finder).status_code == 401
 
 
 def test_a_session_lasts_twelve_hours(keys_file: Path, secrets: dict[str, str]) -> None:
@@ -186,8 +180,8 @@ def test_a_cookie_that_was_not_signed_here_is_none(service: Any, keys_file: Path
         "",
         ".",
     ):
-        assert service.client.get("/v1/session", headers={"Cookie": f"{COOKIE}={each}"}).status_code == 401
-    assert service.client.get("/v1/session", headers={"Cookie": f"{COOKIE}={true}"}).status_code == 200
+        assert bare(service).get("/v1/session", headers={"Cookie": f"{COOKIE}={each}"}).status_code == 401
+    assert bare(service).get("/v1/session", headers={"Cookie": f"{COOKIE}={true}"}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -195,13 +189,13 @@ def test_a_cookie_that_was_not_signed_here_is_none(service: Any, keys_file: Path
     [({"key": "wrong"}, 401), ({"key": ""}, 422), ({}, 422), ({"key": 1}, 422), ({"key": "a", "name": "b"}, 422)],
 )
 def test_only_a_key_begins_a_session(service: Any, body: Any, status: int) -> None:
-    refused = service.client.post("/v1/session", json=body, headers=OWN)
+    refused = bare(service).post("/v1/session", json=body, headers=OWN)
     assert refused.status_code == status and "Set-Cookie" not in refused.headers
-    assert service.client.post("/v1/session", data={"key": "x"}, headers=OWN).status_code == 415
+    assert bare(service).post("/v1/session", data={"key": "x"}, headers=OWN).status_code == 415
 
 
 def test_without_keys_the_session_is_that_of_this_machine(make_service: Any) -> None:
-    client = make_service().client
+    client = bare(make_service())
     told = {"name": "", "scopes": ["admin"], "catalogs": None, "expires_at": None}
     assert client.get("/v1/session").json == told
     assert client.get("/v1/session", headers={"Host": "evil.example"}).status_code == 403
@@ -209,7 +203,7 @@ def test_without_keys_the_session_is_that_of_this_machine(make_service: Any) -> 
 
 
 def test_a_key_tells_what_it_opens(service: Any, secrets: dict[str, str]) -> None:
-    told = service.client.get("/v1/session", headers=bearer(secrets["finder"])).json
+    told = bare(service).get("/v1/session", headers=bearer(secrets["finder"])).json
     assert told == {"name": "finder", "scopes": ["search"], "catalogs": ["shoes"], "expires_at": None}
 
 
@@ -218,7 +212,7 @@ def test_processes_share_one_secret_that_only_their_owner_reads(keys_file: Path,
     for _ in range(20):
         together = threading.Barrier(4)
 
-        def made() -> bytes:
+        def made(together: threading.Barrier = together) -> bytes:
             together.wait(10)
             return kept_secret(file)
 
@@ -249,7 +243,7 @@ def test_where_no_secret_can_be_kept_keys_still_open(
 ) -> None:
     # A folder in its place cannot be written whoever runs this.
     beside(keys_file).mkdir()
-    client = make_service(keyring=Keyring.load(keys_file)).client
+    client = bare(make_service(keyring=Keyring.load(keys_file)))
     assert client.get("/v1/session", headers=bearer(secrets["root"])).status_code == 200
     refused = client.post("/v1/session", json={"key": secrets["root"]})
     assert (refused.status_code, refused.json["code"]) == (409, "conflict")
@@ -260,7 +254,7 @@ def test_another_process_knows_a_session(
     make_service: Any, service: Any, keys_file: Path, secrets: dict[str, str]
 ) -> None:
     other = make_service(keyring=Keyring.load(keys_file))
-    assert other.client.get("/v1/session", headers=cookie(service, secrets["root"])).status_code == 200
-    os.unlink(beside(keys_file))
+    assert bare(other).get("/v1/session", headers=cookie(service, secrets["root"])).status_code == 200
+    beside(keys_file).unlink()
     third = make_service(keyring=Keyring.load(keys_file))
-    assert third.client.get("/v1/session", headers=cookie(service, secrets["root"])).status_code == 401
+    assert bare(third).get("/v1/session", headers=cookie(service, secrets["root"])).status_code == 401
