@@ -113,6 +113,23 @@ class Page(QueryParameters):
     cursor: Annotated[Cursor | None, Field(description="The `next` of the page before.")] = None
 
 
+MAX_SIGNED = 7 * 24 * 3600
+Signed = Annotated[
+    int,
+    Field(
+        ge=60,
+        le=MAX_SIGNED,
+        description="Answer with URLs of pictures that open without a key for so many seconds, and for twice as long at "
+        "most: they are the same for a while, so that caches know them.",
+    ),
+    BeforeValidator(_whole),
+]
+
+
+class Signs(QueryParameters):
+    sign: Signed | None = None
+
+
 class Picture(QueryParameters):
     """Of a URL of a picture as the service made it; a URL that is made by hand needs none of it."""
 
@@ -147,6 +164,7 @@ class NeighborsPage(QueryParameters):
     min_score: Score | None = None
     color_weight: ColorWeight | None = None
     rerank: Rerank = False
+    sign: Signed | None = None
 
 
 _TOLD = "refuse: a put of a new image fails as `duplicate` where it is that of another product, or nearly."

@@ -1,10 +1,12 @@
 """URLs of the service in its answers: as others reach it, which LOOKALIKE_PUBLIC_URL says; else their paths."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Response, request, url_for
 
 from api.context import context
+from api.responses import schemas
 from services.errors import Conflict
 
 
@@ -13,34 +15,39 @@ def link(endpoint: str, **values: Any) -> str:
     return _as_seen(url_for(endpoint, **values))
 
 
-def picture_links(catalog: str, product_id: str, image: str, sign: int | None) -> tuple[str, str]:
-    """The URLs of a product's picture and of its thumbnail.
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """Signs the URLs of pictures of a catalog; `seconds`: for how long they open without a key, None: none is told."""
 
-    Args:
-        catalog: The catalog's name.
-        product_id: The product.
-        image: SHA-256 of its picture: the URLs are of this one, and of none that it gets later.
-        sign: Seconds for which they are to open the picture without a key; None: they do not.
+    catalog: str
+    seconds: int | None
 
-    Raises:
-        Conflict: Nothing can be signed here.
-    """
-    values = {"catalog": catalog, "product_id": product_id, "v": image}
-    picture, thumbnail = (link(name, **_signed(name, values, sign)) for name in ("images.image", "images.thumbnail"))
-    return picture, thumbnail
+    def urls(self, product_id: str, image: str | None) -> schemas.SignedUrls | None:
+        """Those of a product whose picture has this SHA-256: they are of this one, and of none that it gets later.
+
+        Raises:
+            Conflict: Nothing can be signed here.
+        """
+        if self.seconds is None or image is None:
+            return None
+        values = {"catalog": self.catalog, "product_id": product_id, "v": image}
+        url, small = (
+            link(name, **_signed(name, values, self.seconds)) for name in ("images.image", "images.thumbnail")
+        )
+        return schemas.SignedUrls(url=url, thumbnail_url=small)
 
 
-def _signed(endpoint: str, values: dict[str, str], sign: int | None) -> dict[str, str]:
+def _signed(endpoint: str, values: dict[str, str], seconds: int) -> dict[str, str]:
     entrance = context().entrance
     # Without keys a URL opens as it is, to whom the service answers at all.
-    if sign is None or entrance.keyring is None:
+    if entrance.keyring is None:
         return values
     if entrance.pictures is None:
         raise Conflict(
             "URLs cannot be signed here: the secret for it cannot be kept beside the keys file (the log of the service "
             "says why). Leave out sign."
         )
-    return entrance.pictures.signed(endpoint, values, sign)
+    return entrance.pictures.signed(endpoint, values, seconds)
 
 
 def base() -> str:

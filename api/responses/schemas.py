@@ -79,11 +79,26 @@ class Catalogs(JsonAnswer):
     catalogs: list[Catalog]
 
 
+class SignedUrls(JsonAnswer):
+    url: Annotated[str, Field(description="Of the original.")]
+    thumbnail_url: str
+
+
+Signed = Annotated[
+    SignedUrls | None,
+    Field(
+        exclude_if=lambda found: found is None,
+        description="URLs that open the picture without a key, if asked for with `sign`.",
+    ),
+]
+
+
 class Product(JsonAnswer):
     product_id: str
     attributes: Attributes
     image: Annotated[str | None, Field(description="SHA-256 of the original.")]
     version: Count
+    signed: Signed = None
 
 
 class Uploaded(JsonAnswer):
@@ -150,6 +165,7 @@ class Neighbor(JsonAnswer):
     percentile: Percentile
     likeness: LikenessOf
     attributes: Attributes
+    signed: Signed = None
 
 
 Good = Annotated[

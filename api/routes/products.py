@@ -23,6 +23,7 @@ from api.requests.images import missing
 from api.requests.single_change import one_change
 from api.responses import schemas
 from api.responses.facets import to_schemas
+from api.responses.links import Signing
 from api.responses.warnings import warned
 from services.catalog.removal import LINES_WITHOUT_ID, MAX_REMOVED, checked_filter
 from services.kinds import Kinds
@@ -55,10 +56,11 @@ def scroll(catalog: str, page: lists.ProductsPage) -> schemas.Products:
     found = context().catalog(catalog)
     keys = lists.between_commas(request.args.getlist("facets"))
     products, cursor = found.scroll(after=page.cursor, limit=page.limit, filter=page.filter, sort=page.sort)
+    signing = Signing(catalog, page.sign)
     # A later page is empty only because the products of the page before were the last ones.
     warnings = warned(found, page.filter) if not products and page.cursor is None else []
     return schemas.Products(
-        products=[to_schema(product) for product in products],
+        products=[to_schema(product, signing) for product in products],
         next=cursor,
         total=found.count(page.filter) if page.total else None,
         facets=to_schemas(found.attribute_facets(keys, filter=page.filter)) if keys else None,
@@ -152,10 +154,11 @@ def delete_many(catalog: str) -> Answer | Response:
 @bp.get("/<segment:product_id>")
 @opened_by(*Scope)
 @bp.doc(operation_id="get_product", extensions=more(404, 503))
+@bp.input(models.Signs, location="query", arg_name="options")
 @bp.output(schemas.Product)
-def read(catalog: str, product_id: str) -> schemas.Product:
+def read(catalog: str, product_id: str, options: models.Signs) -> schemas.Product:
     """Read a product"""
-    return to_schema(context().catalog(catalog).get(product_id))
+    return to_schema(context().catalog(catalog).get(product_id), Signing(catalog, options.sign))
 
 
 @bp.put("/<segment:product_id>")
@@ -262,12 +265,13 @@ def _read(body: Body, options: models.FeedOptions, kinds: Kinds) -> tuple[feed.F
     return csv_feed.read(body, skip=skip, replace=replace, kinds=kinds, columns=columns, charset=charset)
 
 
-def to_schema(product: Product) -> schemas.Product:
+def to_schema(product: Product, signing: Signing) -> schemas.Product:
     return schemas.Product(
         product_id=product.product_id,
         attributes=dict(product.attributes),
         image=product.image,
         version=product.version,
+        signed=signing.urls(product.product_id, product.image),
     )
 
 
