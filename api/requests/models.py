@@ -119,8 +119,8 @@ Signed = Annotated[
     Field(
         ge=60,
         le=MAX_SIGNED,
-        description="Answer with URLs of pictures that open without a key for so many seconds, and for twice as long at "
-        "most: they are the same for a while, so that caches know them.",
+        description="Answer with URLs of pictures that open without a key for so many seconds, or up to twice as long: "
+        "they are the same for a while, so that caches know them.",
     ),
     BeforeValidator(_whole),
 ]
