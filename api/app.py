@@ -12,6 +12,8 @@ from flask.json.provider import DefaultJSONProvider
 from prometheus_client import CollectorRegistry
 
 from api.access.auth import check_routes, guard, opened_by
+from api.access.cross_origin import CrossOrigin
+from api.access.entrance import Entrance
 from api.access.keyring import Keyring
 from api.access.quota import Quota
 from api.compression import compressed
@@ -19,6 +21,7 @@ from api.context import Context, keep
 from api.errors import Fault, RequestInvalid
 from api.openapi.document import Document
 from api.requests.paths import RawPaths, Segment, unquoted
+from api.responses.links import located
 from api.responses.problems import register
 from api.routes import (
     backup,
@@ -38,12 +41,14 @@ from api.routes import (
     products,
     queries,
     search,
+    session,
     tasks,
     uploads,
 )
 from api.routes import catalogs as catalog_routes
 from api.telemetry import Telemetry, Timers
 from api.waits import WaitsCollector
+from services.errors import InvalidSetting
 from services.settings import Settings
 
 if TYPE_CHECKING:
@@ -76,19 +81,24 @@ def create_app(
 
     Without `keyring` it answers to this machine only: whoever binds it to another address must give one.
     """
-    app = _app()
+    entrance = Entrance.of(settings, keyring)
+    app = _app("" if entrance.public is None else entrance.public.path)
     timers = Timers(metrics)
-    keep(app, Context(settings, catalogs, ledger, media, fetch, wake, keyring, metrics, timers, check_weights))
+    keep(app, Context(settings, catalogs, ledger, media, fetch, wake, entrance, metrics, timers, check_weights))
     metrics.register(WaitsCollector(ledger, catalogs))
     register(app)
     telemetry = Telemetry(timers)
     app.before_request(telemetry.begin)
-    app.before_request(guard(keyring, Quota(settings.rate_limit).admit))
+    cross_origin = CrossOrigin(entrance.origins)
+    app.before_request(lambda: cross_origin.preflight(request))
+    app.before_request(guard(entrance, Quota(settings.rate_limit).admit))
     app.before_request(_check_query)
     app.after_request(_protect)
     app.after_request(compressed)
+    app.after_request(lambda response: cross_origin.told(request, response))
+    app.after_request(located)
     app.after_request(telemetry.end)
-    app.spec_processor(cast(Any, Document(keys=keyring is not None).complete))
+    app.spec_processor(cast(Any, Document(keys=keyring is not None, public=entrance.public).complete))
     for module in (
         catalog_routes,
         products,
@@ -106,6 +116,7 @@ def create_app(
         evaluations,
         maps,
         keys,
+        session,
         backup,
         health,
         problems,
@@ -114,11 +125,12 @@ def create_app(
         app.register_blueprint(module.bp)
     app.view_functions["static"] = opened_by()(app.view_functions["static"])
     check_routes(app)
+    _check_mount(app, entrance)
     return app
 
 
-def _app() -> APIFlask:
-    """An app without routes: how it documents itself, writes JSON and reads paths."""
+def _app(mount: str) -> APIFlask:
+    """An app without routes: how it documents itself, writes JSON and reads paths, also below `mount`."""
     app = APIFlask(
         "api",
         title="Lookalike",
@@ -138,8 +150,19 @@ def _app() -> APIFlask:
     app.json = _Json(app)
     app.url_map.converters["segment"] = Segment
     app.url_map.merge_slashes = False
-    app.wsgi_app = RawPaths(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = RawPaths(app.wsgi_app, mount)  # type: ignore[method-assign]
     return app
+
+
+def _check_mount(app: Flask, entrance: Entrance) -> None:
+    """Raises `InvalidSetting` where the path of the public URL begins as one of ours: which is meant, nobody could
+    tell."""
+    taken = {rule.rule.split("/")[1] for rule in app.url_map.iter_rules()}
+    if entrance.public and entrance.public.path and entrance.public.path.split("/")[1] in taken:
+        raise InvalidSetting(
+            f"LOOKALIKE_PUBLIC_URL={entrance.public} is refused: its path begins as paths of the service do "
+            f"({', '.join(sorted(taken))}), which follow after it. Take another, such as /lookalike."
+        )
 
 
 class _Json(DefaultJSONProvider):

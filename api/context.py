@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from flask import Flask, current_app
 from prometheus_client import CollectorRegistry
 
+from api.access.entrance import Entrance
 from api.access.keyring import Keyring
 from api.telemetry import Timers
 from services.errors import CatalogNotFound
@@ -36,11 +37,16 @@ class Context:
     media: "Media"
     fetch: Callable[[str], bytes]
     wake: Callable[[int], None]
-    keyring: Keyring | None
+    entrance: Entrance
     metrics: CollectorRegistry
     timers: Timers
     check_weights: Callable[[str, str], None]
     waits: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(48))
+
+    @property
+    def keyring(self) -> Keyring | None:
+        """The API keys; None: the service runs without."""
+        return self.entrance.keyring
 
     def catalog(self, name: str) -> "Catalog":
         """Raises `CatalogNotFound`, `InvalidCatalog`."""

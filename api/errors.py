@@ -45,6 +45,18 @@ class Forbidden(RequestError):
     status = 403
 
 
+class OriginRefused(Forbidden):
+    """A page of another site sent it."""
+
+    code = "origin_refused"
+
+
+class SignatureRefused(Forbidden):
+    """A URL that is not signed, or no longer."""
+
+    code = "signature_refused"
+
+
 class BodyTooLarge(RequestError):
     code = "body_too_large"
     status = 413

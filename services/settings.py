@@ -135,6 +135,16 @@ class Settings(BaseSettings):
     api_keys_file: Path | None = Field(
         None, description="File of hashed API keys; required to listen on any address but loopback."
     )
+    public_url: str = Field(
+        "",
+        description="URL that others reach the service at, where a proxy is in front of it: scheme, host, and the path "
+        "below which it stands, such as https://shop.example/lookalike; empty: the address that it listens on.",
+    )
+    allow_origins: str = Field(
+        "",
+        description="Origins of pages that may call the service with an API key, such as https://shop.example, "
+        "separated by commas; empty: none.",
+    )
     rate_limit: int = Field(
         0, ge=0, description="Requests per minute that one API key may send to each API process; 0: no limit."
     )

@@ -1,4 +1,7 @@
-"""Who may come in: every route says which keys open it; without keys only this machine, and no page of another site."""
+"""Who may come in: every route says which keys open it; without keys only this machine, and no page of another site.
+
+What a browser sends by itself, a cookie, changes nothing unless a page of our own asks for it.
+"""
 
 import re
 from collections.abc import Callable, Iterable
@@ -10,11 +13,15 @@ import structlog
 from flask import Flask, current_app, g, request
 from werkzeug.exceptions import MethodNotAllowed
 
-from api.access.keyring import Keyring
+from api.access.entrance import Caller, Entrance
 from api.access.keys import Key, Scope
-from api.errors import Forbidden, Unauthorized
+from api.access.public_url import PublicUrl
+from api.access.sessions import COOKIE
+from api.access.signed_pictures import SIGNATURE
+from api.errors import Forbidden, OriginRefused, SignatureRefused, Unauthorized
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+READING = frozenset({"GET", "HEAD"})
 HERE = Key("", frozenset({Scope.ADMIN}), None, "")
 """Who asks where there are no keys: the person at this machine."""
 
@@ -27,17 +34,18 @@ View = TypeVar("View", bound=Callable[..., object])
 @dataclass(frozen=True, slots=True)
 class Access:
     """What opens a route: a key with one of these scopes, none of them: no key is asked for. `everywhere`: only a key
-    that is for all catalogs."""
+    that is for all catalogs. `signed`: a signed URL does, too."""
 
     scopes: frozenset[Scope]
     everywhere: bool = False
+    signed: bool = False
 
 
-def opened_by(*scopes: Scope, everywhere: bool = False) -> Callable[[View], View]:
+def opened_by(*scopes: Scope, everywhere: bool = False, signed: bool = False) -> Callable[[View], View]:
     """Says of a route which keys open it; without a scope, that anybody may ask."""
 
     def mark(view: View) -> View:
-        setattr(view, _ATTRIBUTE, Access(frozenset(scopes), everywhere))
+        setattr(view, _ATTRIBUTE, Access(frozenset(scopes), everywhere, signed))
         return view
 
     return mark
@@ -58,7 +66,7 @@ def check_routes(app: Flask) -> None:
         )
 
 
-def guard(keyring: Keyring | None, admit: Callable[[Key], None]) -> Callable[[], None]:
+def guard(entrance: Entrance, admit: Callable[[Key], None]) -> Callable[[], None]:
     """What every request passes first. Raises `Unauthorized`, `Forbidden`, and what `admit` raises for a known key."""
 
     def enter() -> None:
@@ -66,15 +74,17 @@ def guard(keyring: Keyring | None, admit: Callable[[Key], None]) -> Callable[[],
         wanted = access(current_app, endpoint) if endpoint else None
         if wanted and not wanted.scopes:
             return
-        if keyring is None:
-            _from_here()
-            g.key = HERE
+        if entrance.keyring is None:
+            _from_here(entrance.public)
+            g.caller = Caller(HERE)
             return
-        g.key = _known(keyring)
-        structlog.contextvars.bind_contextvars(api_key=g.key.name)
-        admit(g.key)
+        if wanted and wanted.signed and _is_signed(entrance):
+            return
+        g.caller = _known(entrance)
+        structlog.contextvars.bind_contextvars(api_key=asking().name)
+        admit(asking())
         if wanted:
-            _check(g.key, wanted)
+            _check(asking(), wanted)
 
     return enter
 
@@ -92,8 +102,19 @@ def _endpoint() -> str | None:
 
 def asking() -> Key:
     """The key of the current request."""
-    key: Key = g.key
-    return key
+    return caller().key
+
+
+def caller() -> Caller:
+    """Who sent the current request."""
+    found: Caller = g.caller
+    return found
+
+
+def opened_for() -> int | None:
+    """The seconds for which the signed URL that opened the current request is still good; None: it was another way."""
+    left: int | None = g.get("seconds_left")
+    return left
 
 
 def check_catalog(name: str) -> None:
@@ -117,24 +138,55 @@ def _listed(names: Iterable[str]) -> str:
     return " and ".join(sorted(names))
 
 
-def bearer(keyring: Keyring, authorization: str) -> Key | None:
-    """The key that a header `Authorization` sends; None: it is none of ours."""
-    scheme, _, secret = authorization.partition(" ")
-    return keyring.find(secret.strip()) if scheme.lower() == "bearer" else None
-
-
-def _known(keyring: Keyring) -> Key:
-    key = bearer(keyring, request.headers.get("Authorization", ""))
-    if key is None:
+def _known(entrance: Entrance) -> Caller:
+    cookie = request.cookies.get(COOKIE)
+    found = entrance.caller(sent := request.headers.get("Authorization", ""), cookie)
+    if found is None:
+        has_ended = cookie and not sent
         raise Unauthorized(
-            "This needs an API key that is known here: send the header Authorization: Bearer KEY.",
-            "Authorization",
+            "This session has ended, or its key is no longer valid: log in again."
+            if has_ended
+            else "This needs an API key that is known here: send the header Authorization: Bearer KEY.",
+            "Cookie" if has_ended else "Authorization",
             {"WWW-Authenticate": "Bearer"},
         )
-    return key
+    if found.ends is not None and request.method not in READING:
+        check_origin(entrance.public, is_needed=True)
+    return found
 
 
-def _from_here() -> None:
+def _is_signed(entrance: Entrance) -> bool:
+    """Whether it is the URL that opens, and no key. Raises `SignatureRefused`."""
+    if SIGNATURE not in request.args or "Authorization" in request.headers:
+        return False
+    values = request.args.to_dict() | (request.view_args or {})
+    g.seconds_left = entrance.pictures and entrance.pictures.seconds_left(request.endpoint or "", values)
+    if g.seconds_left is None:
+        raise SignatureRefused(
+            "This URL was not signed here as it is, or its time is over: read the product again with ?sign=.", SIGNATURE
+        )
+    return True
+
+
+def check_origin(public: PublicUrl | None, *, is_needed: bool) -> None:
+    """Raises `OriginRefused` where the current request comes from a page that is not ours, or, where it `is_needed`,
+    from none."""
+    origin = request.headers.get("Origin")
+    if origin is None and not is_needed:
+        return
+    if origin != (public.origin if public else _own_origin()):
+        raise OriginRefused(
+            f"The origin {(origin or 'none')[:80]!r} is refused: with a session, only pages of this service may change "
+            "something (LOOKALIKE_PUBLIC_URL says where they are). Programs send a key.",
+            "Origin",
+        )
+
+
+def _own_origin() -> str:
+    return f"{request.scheme}://{request.environ.get('HTTP_HOST', '')}"
+
+
+def _from_here(public: PublicUrl | None) -> None:
     """A name that leads here by DNS, or a page of another site, must not speak for the person at this machine."""
     host = request.environ.get("HTTP_HOST", "")
     if not _loopback(host):
@@ -143,8 +195,10 @@ def _from_here() -> None:
             "Host",
         )
     origin = request.headers.get("Origin")
-    if request.method not in SAFE and origin not in (None, f"{request.scheme}://{host}"):
-        raise Forbidden(f"The origin {origin[:80]!r} is refused: pages of other sites may change nothing.", "Origin")
+    if request.method not in SAFE and origin not in (None, _own_origin(), public and public.origin):
+        raise OriginRefused(
+            f"The origin {origin[:80]!r} is refused: pages of other sites may change nothing.", "Origin"
+        )
 
 
 def _loopback(host: str) -> bool:

@@ -51,6 +51,10 @@ class Keyring:
                 found = key
         return found
 
+    def named(self, name: str) -> Key | None:
+        """The key of this name; None: there is none."""
+        return next((key for key in self.entries() if key.name == name), None)
+
     def _refresh(self) -> None:
         with self._lock:
             seen = stamp(self.path)

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from api.access.public_url import PublicUrl
 from api.openapi.handwritten import COMPONENTS, CONTENT_ENCODING, IDEMPOTENCY_KEY, PATH
 from api.responses.problems import MEDIA_TYPE, RETRY_AFTER
 
@@ -59,10 +60,11 @@ def more(
 
 
 class Document:
-    """Completes the document that APIFlask makes; `keys`: whether API keys are needed."""
+    """Completes the document that APIFlask makes; `keys`: whether API keys are needed; `public`: where it is."""
 
-    def __init__(self, *, keys: bool) -> None:
+    def __init__(self, *, keys: bool, public: PublicUrl | None = None) -> None:
         self._keys = keys
+        self._public = public
         self._models: dict[str, Any] = {}
 
     def complete(self, spec: dict[str, Any]) -> dict[str, Any]:
@@ -76,6 +78,8 @@ class Document:
         components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         # Where none is needed, one may be sent: a generated client is the same for both.
         spec["security"] = [{"key": []}] if self._keys else [{}, {"key": []}]
+        # Without a public URL, paths are below the root of wherever the document was read.
+        spec["servers"] = [{"url": str(self._public or "/")}]
         spec["jsonSchemaDialect"] = "https://json-schema.org/draft/2020-12/schema"
         cleaned: dict[str, Any] = _cleaned(spec)
         return cleaned
@@ -106,7 +110,8 @@ class Document:
         for response in responses.values():
             response["headers"] = {"X-Request-Id": _header("Names the request in the logs."), **headers}
         inside = () if added.is_open else (401 if self._keys else 403,)
-        for status in sorted({400, *inside, *added.problems, 422, 500}):
+        problems = {400, *inside, *added.problems, 422, 500}
+        for status in sorted(problems if self._keys else problems - {401}):
             responses.setdefault(str(status), _problem(status))
 
     def _content(self, content: Mapping[str, Schema]) -> dict[str, Any]:

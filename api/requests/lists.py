@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.errors import Fault, RequestInvalid
-from api.requests.models import FilterObject, FilterText, Flag, Listed, Page
+from api.requests.models import FilterObject, FilterText, Flag, Listed, Page, Signed
 from services.catalog.facets import MAX_FACETED
 from services.query.filters import MAX_KEY
 from services.query.query import MAX_LIMIT
@@ -35,6 +35,7 @@ class ProductsPage(Page):
             "commas, and may be repeated.",
         ),
     ] = Field(default=[])
+    sign: Signed | None = None
     repeatable = frozenset({"facets"})
 
 

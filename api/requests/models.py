@@ -125,6 +125,38 @@ class Page(QueryParameters):
     cursor: Annotated[Cursor | None, Field(description="The `next` of the page before.")] = None
 
 
+MAX_SIGNED = 7 * 24 * 3600
+Signed = Annotated[
+    int,
+    Field(
+        ge=60,
+        le=MAX_SIGNED,
+        description="Answer with URLs of pictures that open without a key for so many seconds, or up to twice as long: "
+        "they are the same for a while, so that caches know them.",
+    ),
+    BeforeValidator(_whole),
+]
+
+
+class Signs(QueryParameters):
+    sign: Signed | None = None
+
+
+class Picture(QueryParameters):
+    """Of a URL of a picture as the service made it; a URL that is made by hand needs none of it."""
+
+    v: Annotated[
+        str | None,
+        Field(pattern=f"^{SHA256.pattern}$", description="SHA-256 of the original: this picture, and no later one."),
+    ] = None
+    expires: Annotated[
+        str | None, Field(pattern="^[0-9]{1,12}$", description="Of a signed URL: when it ends, as Unix time.")
+    ] = None
+    signature: Annotated[
+        str | None, Field(max_length=100, description="Of a signed URL: it opens this picture without a key.")
+    ] = None
+
+
 class JobsPage(Page):
     catalog: str | None = None
     state: JobState | None = None
@@ -147,6 +179,7 @@ class NeighborsPage(QueryParameters):
     min_score: Score | None = None
     color_weight: ColorWeight | None = None
     rerank: Rerank = False
+    sign: Signed | None = None
 
 
 _TOLD = "refuse: a put of a new image fails as `duplicate` where it is that of another product, or nearly."
@@ -206,7 +239,7 @@ class FeedOptions(QueryParameters):
         return self
 
 
-class ProductOptions(QueryParameters):
+class ProductOptions(Signs):
     with_vector: Annotated[Flag, Field(description=VECTOR_TOLD)] = False
 
 
@@ -307,6 +340,10 @@ class NewKey(JsonBody):
     catalogs: (
         Annotated[list[CatalogName], Field(min_length=1, max_length=1000, description="Left out: all of them.")] | None
     ) = None
+
+
+class NewSession(JsonBody):
+    key: Annotated[str, Field(min_length=1, max_length=512, description="An API key.")]
 
 
 class SearchOptions(JsonBody):

@@ -21,14 +21,18 @@ _BROKEN = re.compile(r"%(?![0-9A-Fa-f]{2})")
 class RawPaths:
     """WSGI: gives an app the path as it came, still percent-encoded, in PATH_INFO.
 
-    Bytes that are not ASCII, which some servers let through, are percent-encoded there and in the query.
+    Bytes that are not ASCII, which some servers let through, are percent-encoded there and in the query. `mount` is the
+    path below which others see the app: URLs begin with it, and requests may, as a proxy passes them on or cuts it off.
     """
 
-    def __init__(self, app: "WSGIApplication") -> None:
+    def __init__(self, app: "WSGIApplication", mount: str = "") -> None:
         self._app = app
+        self._mount = mount
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        environ["PATH_INFO"] = raw_path(environ)
+        environ["PATH_INFO"] = below(self._mount, raw_path(environ))
+        if self._mount:
+            environ["SCRIPT_NAME"] = self._mount
         environ["QUERY_STRING"] = quote(environ.get("QUERY_STRING", "").encode("latin-1"), safe=printable)
         return self._app(environ, start_response)
 
@@ -44,8 +48,16 @@ def raw_path(environ: "WSGIEnvironment") -> str:
     # An absolute target, as a proxy gets it, begins with scheme and host.
     path = re.split(r"[?#]", _ORIGIN.sub("", target, count=1), maxsplit=1)[0]
     path = quote(path.encode("latin-1"), safe=printable)
-    path = path.removeprefix(quote(environ.get("SCRIPT_NAME", "").encode("latin-1")))
+    path = below(quote(environ.get("SCRIPT_NAME", "").encode("latin-1")), path)
     return path if path.startswith("/") else f"/{path}"
+
+
+def below(mount: str, path: str) -> str:
+    """The path without the mount point, where it is below it."""
+    rest = path.removeprefix(mount)
+    if rest and not rest.startswith("/"):
+        return path
+    return rest or "/"
 
 
 def unquoted(text: str, field: str) -> str:

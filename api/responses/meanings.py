@@ -41,6 +41,16 @@ _OF_REQUESTS = {
         "The API key may not do this, or not with this catalog; without keys, this machine alone is answered.",
         "Use a key whose scopes and catalogs include it.",
     ),
+    "origin_refused": Meaning(
+        "A page of another site sent the request, or nobody said which page did. What a browser sends by itself, a "
+        "session or being on this machine, changes something for pages of this service only.",
+        "Programs send an API key. Behind a proxy, LOOKALIKE_PUBLIC_URL says where the pages of the service are; pages "
+        "of other sites that LOOKALIKE_ALLOW_ORIGINS names send a key, too.",
+    ),
+    "signature_refused": Meaning(
+        "The URL of a picture is signed, but not by this service, not as it is now, or its time is over.",
+        "Read the product again with `?sign=SECONDS`, and use the URL as it is.",
+    ),
     "rate_limited": Meaning(
         "The key has sent more requests than it may at this moment.",
         "Wait for the seconds of Retry-After, or have LOOKALIKE_RATE_LIMIT raised.",

@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 from apiflask import HTTPError
-from flask import Flask, Response, current_app, g
+from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from api.errors import BodyTooLarge, Fault, FeedInvalid, Malformed, RequestError, RequestInvalid, said
@@ -117,7 +117,13 @@ def answer(
     **more: Any,
 ) -> Response:
     """A problem."""
-    body = {"type": f"/problems/{code}", "title": titled(code), "status": status, "detail": _text(detail), "code": code}
+    body = {
+        "type": f"{request.script_root}/problems/{code}",
+        "title": titled(code),
+        "status": status,
+        "detail": _text(detail),
+        "code": code,
+    }
     body |= {"retryable": retryable, "instance": g.get("request_id", "")}
     response = Response(current_app.json.dumps(body | more), status, content_type=MEDIA_TYPE)
     if status in RETRY_AFTER:

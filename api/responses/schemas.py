@@ -35,6 +35,11 @@ class MadeKey(Key):
     key: Annotated[str, Field(description="The secret; callers send it as `Authorization: Bearer KEY`.")]
 
 
+class Session(Key):
+    name: Annotated[str, Field(description="Of the key; empty where the service runs without keys.")]
+    expires_at: Annotated[Time | None, Field(description="When the session ends; null: none, a key was sent.")]
+
+
 class Catalog(JsonAnswer):
     name: str
     products: Count
@@ -74,6 +79,20 @@ class Catalogs(JsonAnswer):
     catalogs: list[Catalog]
 
 
+class SignedUrls(JsonAnswer):
+    url: Annotated[str, Field(description="Of the original.")]
+    thumbnail_url: str
+
+
+Signed = Annotated[
+    SignedUrls | None,
+    Field(
+        exclude_if=lambda found: found is None,
+        description="URLs that open the picture without a key, if asked for with `sign`.",
+    ),
+]
+
+
 class Product(JsonAnswer):
     product_id: str
     attributes: Attributes
@@ -86,6 +105,7 @@ class Product(JsonAnswer):
         list[float] | None,
         Field(exclude_if=lambda found: found is None, description="Of length one, if asked for."),
     ] = None
+    signed: Signed = None
 
 
 class FoundProducts(JsonAnswer):
@@ -157,6 +177,7 @@ class Neighbor(JsonAnswer):
     percentile: Percentile
     likeness: LikenessOf
     attributes: Attributes
+    signed: Signed = None
 
 
 Good = Annotated[

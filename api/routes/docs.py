@@ -5,11 +5,12 @@ from http import HTTPStatus
 from typing import Any, cast
 
 from apiflask import APIBlueprint, APIFlask
-from flask import Response, current_app, jsonify, render_template, request
+from flask import Response, current_app, jsonify, render_template
 from markupsafe import Markup, escape
 
 from api.access.auth import opened_by
 from api.openapi.document import PREFIX
+from api.responses.links import base
 from api.responses.meanings import MEANINGS
 from api.responses.problems import statuses
 
@@ -114,4 +115,4 @@ def _curl(method: str, path: str, operation: dict[str, Any]) -> str:
     options = operation.get("x-curl", {"post": "-X POST", "delete": "-X DELETE"}.get(method, ""))
     key = "-H 'Authorization: Bearer KEY'" if _needs_key(document()) and operation.get("security") != [] else ""
     query = operation.get("x-query", "")
-    return " ".join(part for part in ("curl", key, options, f"'{request.host_url.rstrip('/')}{path}{query}'") if part)
+    return " ".join(part for part in ("curl", key, options, f"'{base()}{path}{query}'") if part)

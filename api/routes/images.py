@@ -5,11 +5,12 @@ from collections.abc import Callable
 from apiflask import APIBlueprint
 from flask import Response, request
 
-from api.access.auth import opened_by
+from api.access.auth import opened_by, opened_for
 from api.access.keys import Scope
 from api.context import context
 from api.openapi import handwritten
 from api.openapi.document import more
+from api.requests import models
 from services.errors import MediaNotFound
 from services.records import Product
 from services.signatures import media_type
@@ -18,27 +19,29 @@ bp = APIBlueprint("images", __name__, url_prefix="/v1/catalogs/<segment:catalog>
 
 
 @bp.get("/<segment:product_id>/image")
-@opened_by(*Scope)
+@opened_by(*Scope, signed=True)
 @bp.doc(
     operation_id="get_image",
-    extensions=more(404, 503, answers=handwritten.PICTURES, headers={"ETag": "Names the bytes."}),
+    extensions=more(403, 404, 503, answers=handwritten.PICTURES, headers={"ETag": "Names the bytes."}),
 )
-def image(catalog: str, product_id: str) -> Response:
+@bp.input(models.Picture, location="query", arg_name="wanted")
+def image(catalog: str, product_id: str, wanted: models.Picture) -> Response:
     """Read the original image of a product"""
-    found = _image(context().catalog(catalog).get(product_id))
+    found = _image(context().catalog(catalog).get(product_id), wanted)
     return _served(found, lambda: context().media.get(found))
 
 
 @bp.get("/<segment:product_id>/thumbnail")
-@opened_by(*Scope)
+@opened_by(*Scope, signed=True)
 @bp.doc(
     operation_id="get_thumbnail",
-    extensions=more(404, 503, answers=handwritten.THUMBNAIL, headers={"ETag": "Names the bytes."}),
+    extensions=more(403, 404, 503, answers=handwritten.THUMBNAIL, headers={"ETag": "Names the bytes."}),
 )
-def thumbnail(catalog: str, product_id: str) -> Response:
+@bp.input(models.Picture, location="query", arg_name="wanted")
+def thumbnail(catalog: str, product_id: str, wanted: models.Picture) -> Response:
     """Read the image of a product as a WebP whose longer side has 320 pixels"""
     here = context().catalog(catalog)
-    found = _image(here.get(product_id))
+    found = _image(here.get(product_id), wanted)
     return _served(f"{found}-320", lambda: context().media.thumbnail(found, here.thumbnail_of))
 
 
@@ -51,12 +54,17 @@ def _served(tag: str, read: Callable[[], bytes]) -> Response:
         response = Response(data, content_type=media_type(data) or "application/octet-stream")
         response.headers["Content-Disposition"] = "inline"
     response.set_etag(tag)
-    response.headers["Cache-Control"] = "private, no-cache"
+    left = opened_for()
+    response.headers["Cache-Control"] = "private, no-cache" if left is None else f"public, max-age={left}, immutable"
     response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
     return response
 
 
-def _image(product: Product) -> str:
+def _image(product: Product, wanted: models.Picture) -> str:
     if product.image is None:
         raise MediaNotFound(f"Product {product.product_id!r} was imported without its image; put it with one.")
+    if wanted.v not in (None, product.image):
+        raise MediaNotFound(
+            f"The picture that this URL names is no longer that of product {product.product_id!r}: read the product."
+        )
     return product.image

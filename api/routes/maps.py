@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from apiflask import APIBlueprint
-from flask import Response, request, url_for
+from flask import Response, request
 
 from api.access.auth import opened_by
 from api.access.keys import Scope
@@ -14,6 +14,7 @@ from api.openapi.document import more
 from api.requests import navigation
 from api.requests.body import target_sha
 from api.responses import maps, schemas
+from api.responses.links import link
 from services.catalog.map_bytes import points_bytes
 from services.query.filters import checked_keys
 
@@ -52,7 +53,7 @@ def read(catalog: str) -> maps.CatalogMap:
     found = context().catalog(catalog).map
     told = dict(found.told())
     clusters = [maps.Cluster(**each) for each in told.pop("clusters")]
-    points, ids = (url_for(f"maps.{name}", catalog=catalog) for name in ("points", "ids"))
+    points, ids = (link(f"maps.{name}", catalog=catalog) for name in ("points", "ids"))
     return maps.CatalogMap(**told, clusters=clusters, points_url=points, ids_url=ids)
 
 

@@ -23,6 +23,7 @@ from api.requests.images import missing
 from api.requests.single_change import one_change
 from api.responses import schemas
 from api.responses.facets import to_schemas
+from api.responses.links import Signing
 from api.responses.warnings import warned
 from services.catalog.removal import LINES_WITHOUT_ID, MAX_REMOVED, checked_filter
 from services.kinds import Kinds
@@ -55,10 +56,11 @@ def scroll(catalog: str, page: lists.ProductsPage) -> schemas.Products:
     found = context().catalog(catalog)
     keys = lists.between_commas(request.args.getlist("facets"))
     products, cursor = found.scroll(after=page.cursor, limit=page.limit, filter=page.filter, sort=page.sort)
+    signing = Signing(catalog, page.sign)
     # A later page is empty only because the products of the page before were the last ones.
     warnings = warned(found, page.filter) if not products and page.cursor is None else []
     return schemas.Products(
-        products=[to_schema(product) for product in products],
+        products=[to_schema(product, signing) for product in products],
         next=cursor,
         total=found.count(page.filter) if page.total else None,
         facets=to_schemas(found.attribute_facets(keys, filter=page.filter)) if keys else None,
@@ -122,16 +124,18 @@ def post(catalog: str, options: models.FeedOptions) -> Answer:
         curl="""-H 'Content-Type: application/json' -d '{"ids": ["SKU-1", "SKU-2"]}'""",
     ),
 )
+@bp.input(models.Signs, location="query", arg_name="options")
 @bp.output(schemas.FoundProducts)
-def read_many(catalog: str) -> schemas.FoundProducts:
+def read_many(catalog: str, options: models.Signs) -> schemas.FoundProducts:
     """Read products by their IDs, up to 1,000
 
     An ID that is there twice is answered twice.
     """
     wanted = json_body(models.ReadProducts)
     found = context().catalog(catalog).read(wanted.ids, vectors=wanted.with_vector)
+    signing = Signing(catalog, options.sign)
     return schemas.FoundProducts(
-        products=[to_schema(product) for product in found if product],
+        products=[to_schema(product, signing) for product in found if product],
         missing=[id for id, product in zip(wanted.ids, found, strict=True) if product is None],
     )
 
@@ -180,7 +184,8 @@ def delete_many(catalog: str) -> Answer | Response:
 @bp.output(schemas.Product)
 def read(catalog: str, product_id: str, options: models.ProductOptions) -> schemas.Product:
     """Read a product"""
-    return to_schema(context().catalog(catalog).get(product_id, vector=options.with_vector))
+    found = context().catalog(catalog).get(product_id, vector=options.with_vector)
+    return to_schema(found, Signing(catalog, options.sign))
 
 
 @bp.put("/<segment:product_id>")
@@ -287,7 +292,7 @@ def _read(body: Body, options: models.FeedOptions, kinds: Kinds) -> tuple[feed.F
     return csv_feed.read(body, skip=skip, replace=replace, kinds=kinds, columns=columns, charset=charset)
 
 
-def to_schema(product: Product) -> schemas.Product:
+def to_schema(product: Product, signing: Signing) -> schemas.Product:
     return schemas.Product(
         product_id=product.product_id,
         attributes=dict(product.attributes),
@@ -295,6 +300,7 @@ def to_schema(product: Product) -> schemas.Product:
         image_url=product.url,
         version=product.version,
         vector=None if product.vector is None else product.vector.tolist(),
+        signed=signing.urls(product.product_id, product.image),
     )
 
 

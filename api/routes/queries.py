@@ -9,9 +9,10 @@ from api.access.keys import Scope
 from api.context import context
 from api.openapi import handwritten
 from api.openapi.document import more
-from api.requests import navigation
+from api.requests import models, navigation
 from api.requests.query import asked, refused, to_query
 from api.responses import navigation as shown
+from api.responses.links import Signing
 from api.responses.neighbors import to_answer
 from api.responses.pages import ground_of, mark_of, offset_of, page_of
 from api.routes.pictures import fetched
@@ -32,8 +33,9 @@ bp = APIBlueprint("queries", __name__, url_prefix="/v1/catalogs/<segment:catalog
         """-d '{"near": [{"product_id": "sneaker-12"}, {"product_id": "mug-3", "weight": -1}]}'""",
     ),
 )
+@bp.input(models.Signs, location="query", arg_name="options")
 @bp.output(shown.Answers)
-def query(catalog: str) -> shown.Answers:
+def query(catalog: str, options: models.Signs) -> shown.Answers:
     """Find what is near several things at once, and away from others
 
     Terms are products, pictures, vectors and directions that the catalog has learned. `like` and `unlike` take
@@ -54,7 +56,7 @@ def query(catalog: str) -> shown.Answers:
     question = to_query(wanted, pictures, fetched([*wanted.near, *wanted.like, *wanted.unlike]), offset)
     with context().timers.searches.labels("query").time():
         page = page_of(found, question, mark, directions)
-    return to_answer(*page)
+    return to_answer(*page, Signing(catalog, options.sign))
 
 
 def _mark(wanted: navigation.Query, pictures: Mapping[str, bytes]) -> str:

@@ -15,6 +15,7 @@ from api.requests import models, strict_json
 from api.requests.body import MAX_JSON, checked, json_body, unsupported
 from api.requests.images import is_picture, picture_body, picture_form
 from api.responses import schemas
+from api.responses.links import Signing
 from api.responses.neighbors import to_schemas
 from api.responses.pages import offset_of, page_of
 from services.catalog.catalog import Catalog
@@ -37,7 +38,7 @@ def neighbors(catalog: str, product_id: str, page: models.NeighborsPage) -> sche
 
     Best first, without the product itself. `next` is null on the last page.
     """
-    return _page("product_id", context().catalog(catalog), page, ProductTerm(product_id))
+    return _page("product_id", context().catalog(catalog), page, ProductTerm(product_id), page.sign)
 
 
 @bp.post("/search")
@@ -68,36 +69,36 @@ def search(catalog: str, page: models.NeighborsPage) -> schemas.Neighbors:
     """
     found = context().catalog(catalog)
     if is_picture(request.mimetype):
-        return _page("image", found, page, ImageTerm(picture_body()[0]))
-    if request.args:
-        name = next(iter(request.args))
+        return _page("image", found, page, ImageTerm(picture_body()[0]), page.sign)
+    if others := [name for name in request.args if name != "sign"]:
+        name = others[0]
         raise _refused(name, "parameters of the URL go with an image as the body; write it into the JSON")
     if request.mimetype == "application/json":
-        return _by_json(found, json_body(models.Search))
+        return _by_json(found, json_body(models.Search), page.sign)
     if request.mimetype != "multipart/form-data":
         raise unsupported("application/json", "multipart/form-data", "image/*")
     parts, _ = picture_form({"query": MAX_JSON})
     if "image" not in parts:
         raise _refused("image", "the form needs this part, with the file")
     options = checked(models.SearchOptions, strict_json.parsed(parts.get("query", b"{}"), "query"))
-    return _page("image", found, options, ImageTerm(parts["image"]))
+    return _page("image", found, options, ImageTerm(parts["image"]), page.sign)
 
 
-def _by_json(catalog: Catalog, wanted: models.Search) -> schemas.Neighbors:
+def _by_json(catalog: Catalog, wanted: models.Search, sign: int | None) -> schemas.Neighbors:
     if len(ways := [way for way in WAYS if getattr(wanted, way) is not None]) != 1:
         raise _refused(ways[1] if ways else WAYS[0], f"give exactly one of {', '.join(WAYS)}")
     if wanted.product_id is not None:
-        return _page("product_id", catalog, wanted, ProductTerm(wanted.product_id))
+        return _page("product_id", catalog, wanted, ProductTerm(wanted.product_id), sign)
     if wanted.image_url is not None:
         with waiting(context(), "send the image itself, or this later"):
             picture = context().fetch(wanted.image_url)
-        return _page("image", catalog, wanted, ImageTerm(picture))
+        return _page("image", catalog, wanted, ImageTerm(picture), sign)
     with np.errstate(over="ignore"):
         vector = np.array(wanted.vector, np.float32)
-    return _page("vector", catalog, wanted, VectorTerm(vector))
+    return _page("vector", catalog, wanted, VectorTerm(vector), sign)
 
 
-def _page(by: str, catalog: Catalog, options: Options, operand: Operand) -> schemas.Neighbors:
+def _page(by: str, catalog: Catalog, options: Options, operand: Operand, sign: int | None) -> schemas.Neighbors:
     """What is near a product, a picture or a vector; `by` says which, for the metrics."""
     if options.cursor is not None and options.offset:
         raise _refused("cursor", "it stands in place of offset; give one of them")
@@ -112,7 +113,8 @@ def _page(by: str, catalog: Catalog, options: Options, operand: Operand) -> sche
     )
     with context().timers.searches.labels(by).time():
         answer, next, warnings = page_of(catalog, query)
-    return schemas.Neighbors(neighbors=to_schemas(answer.neighbors), good=answer.good, next=next, warnings=warnings)
+    shown = to_schemas(answer.neighbors, Signing(catalog.spec.name, sign))
+    return schemas.Neighbors(neighbors=shown, good=answer.good, next=next, warnings=warnings)
 
 
 def _refused(field: str, why: str) -> RequestInvalid:

@@ -8,11 +8,12 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.task import ErrorTask
 
+from api.access.entrance import Head
 from api.responses.problems import MEDIA_TYPE
 from api.servers.refusals import refusal
 
-Admits = Callable[[str], bool]
-"""Whether the value of a header `Authorization` lets a caller in."""
+Admits = Callable[[Head], bool]
+"""Whether the sender of a head may send the body, too."""
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]
@@ -36,11 +37,16 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
 
     def parse_header(self, head: bytes) -> None:
         super().parse_header(head)
-        if self.body_rcv is not None and not self._admits(self.headers.get("AUTHORIZATION", "")):
+        if self.body_rcv is not None and not self._admits(self._head()):
             self.headers.pop("CONTENT_LENGTH", None)
             self.body_rcv, self.content_length, self.chunked, self.expect_continue = None, 0, False, False
             # What follows is the body, and must not be read as another request.
             self.headers["CONNECTION"] = "close"
+
+    def _head(self) -> Head:
+        size = None if self.chunked else self.content_length
+        told = self.headers.get("AUTHORIZATION", ""), self.headers.get("COOKIE", "")
+        return Head(self.command, self.path, *told, size)
 
 
 class _ErrorTask(ErrorTask):  # type: ignore[misc]

@@ -7,7 +7,7 @@ from typing import Any
 import waitress
 from waitress import wasyncore
 
-from api.access.auth import bearer
+from api.access.entrance import Entrance
 from api.access.keyring import Keyring
 from api.servers.assembly import LONGEST_HEADER, THREADS
 from api.servers.channel import Channel
@@ -42,12 +42,13 @@ class EmbeddedServer:
             InvalidSetting: The address cannot be listened on.
         """
         self._host = host
+        admits = Entrance.of(configured, keyring).takes_body
         # All that the server's loop waits for, by file descriptor.
         self._sockets: dict[int, Any] = {}
         self._server = _listening(app, host, port, configured, self._sockets)
         self._listeners = [each for each in self._sockets.values() if hasattr(each, "channel_class")]
         for each in self._listeners:
-            each.channel_class = _channel_class(keyring)
+            each.channel_class = partial(Channel, admits=admits)
         self._thread = threading.Thread(target=self._serve, name="http", daemon=True)
         self._hung_up = threading.Event()
 
@@ -121,7 +122,3 @@ def _listening(app: Any, host: str, port: int, configured: Settings, sockets: di
         raise InvalidSetting(
             f"{host}:{port} cannot be listened on ({reason}): take another with --port (make run PORT=8081)."
         ) from error
-
-
-def _channel_class(keyring: Keyring | None) -> Any:
-    return partial(Channel, admits=lambda authorization: keyring is None or bearer(keyring, authorization) is not None)

@@ -16,8 +16,11 @@ from api.access.keyring import Keyring
 from api.access.keys import Scope, hashed, new_key
 from api.access.keys_file import add, rotate
 
-OPENED = frozenset({"health.livez", "health.readyz", "docs.page", "docs.openapi", "problems.problem", "static"})
-"""What answers without a key: what load balancers ask, and how the API works, which is the same everywhere."""
+OPENED = frozenset(
+    {"health.livez", "health.readyz", "docs.page", "docs.openapi", "problems.problem", "static"}
+    | {"session.begin", "session.end"}
+)
+"""What answers without a key: what load balancers ask, how the API works, the same everywhere, and the door."""
 READ = frozenset(Scope)
 OPENED_BY: dict[str, tuple[frozenset[str], bool]] = {
     "catalogs.scroll": (READ, False),
@@ -72,6 +75,7 @@ OPENED_BY: dict[str, tuple[frozenset[str], bool]] = {
     "duplicates.undo": (frozenset({"admin"}), False),
     "duplicates.forget": (frozenset({"admin"}), False),
     "duplicates.of": (frozenset({"search", "admin"}), False),
+    "session.read": (READ, False),
     "keys.scroll": (frozenset({"admin"}), True),
     "backup.post": (frozenset({"admin"}), True),
     "keys.post": (frozenset({"admin"}), True),

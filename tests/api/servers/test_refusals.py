@@ -17,6 +17,7 @@ from services import settings
 
 Address = tuple[str, int]
 
+SEEN = "https://shop.example/lookalike"
 HEAD = b"POST /v1/catalogs/shoes/products HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"
 LINE = b'{"product_id": "a", "image_url": "https://images.example.com/1.jpg"}\n'
 
@@ -50,8 +51,9 @@ def test_what_is_no_request_is_a_problem(server: Any, case: str) -> None:
 def locked(make_service: Any, tmp_path: Path) -> Iterator[Address]:
     """A service with one key, `right`, behind waitress as `up` has it."""
     ring = Keyring.load(write(tmp_path / "keys", f"shop:ingest:*:{hashed('right')}"))
-    service = make_service(keyring=ring)
-    server = EmbeddedServer(service.app, "127.0.0.1", 0, settings.load(data=tmp_path), ring)
+    service = make_service(keyring=ring, public_url=SEEN)
+    given = settings.load(data=tmp_path, public_url=SEEN)
+    server = EmbeddedServer(service.app, "127.0.0.1", 0, given, ring)
     server.start()
     yield "127.0.0.1", int(server.url.rpartition(":")[2])
     server.hang_up()
@@ -79,6 +81,27 @@ def test_what_follows_a_head_without_a_key_is_no_request(locked: Address) -> Non
             while piece := line.recv(1 << 16):
                 answer += piece
     assert answer.count(b"HTTP/1.1 ") == 1 and answer.startswith(b"HTTP/1.1 401 ")
+
+
+@pytest.mark.parametrize("path", ["/v1/session", "/lookalike/v1/session"])
+def test_who_logs_in_is_heard_and_then_known_by_the_cookie(locked: Address, path: str) -> None:
+    def ask(head: str, body: bytes) -> bytes:
+        with socket.create_connection(locked, timeout=10) as line:
+            line.sendall(f"{head}\r\nHost: localhost\r\n".encode() + b"Connection: close\r\n\r\n" + body)
+            return b"".join(iter(lambda: line.recv(1 << 16), b""))
+
+    key = b'{"key": "right"}'
+    json = f"POST {path} HTTP/1.1\r\nContent-Type: application/json\r\n"
+    begun = ask(f"{json}Content-Length: {len(key)}", key)
+    assert begun.startswith(b"HTTP/1.1 200 ")
+    cookie = begun.partition(b"Set-Cookie: ")[2].partition(b";")[0].decode()
+    feed = f"POST /v1/catalogs/shoes/products HTTP/1.1\r\nContent-Type: application/x-ndjson\r\nCookie: {cookie}\r\n"
+    feed += f"Origin: https://shop.example\r\nContent-Length: {len(LINE)}"
+    assert ask(feed, LINE).startswith(b"HTTP/1.1 404 "), "the catalog is not there"
+    assert ask(feed.replace(cookie, cookie[:-1]), LINE).startswith(b"HTTP/1.1 401 ")
+    # What is no log-in is not kept of those who are not known, however it says its size.
+    assert ask(f"{json}Content-Length: 5000", b"").startswith(b"HTTP/1.1 4")
+    assert ask(f"{json}Transfer-Encoding: chunked", b"").startswith(b"HTTP/1.1 4")
 
 
 def test_who_has_a_key_is_heard(locked: Address) -> None:
