@@ -34,6 +34,10 @@ MAX_WAIT = 60
 
 # Pydantic resolves every $ref itself; api.openapi.document makes one of this.
 _FILTER = WithJsonSchema({"x-schema": "Filter"})
+# Generators know no parameters that are JSON: what they send of an object is no JSON.
+_FILTER_TEXT = WithJsonSchema(
+    {"type": "string", "contentMediaType": "application/json", "contentSchema": {"x-schema": "Filter"}}
+)
 
 
 def _whole(text: str) -> int:
@@ -102,7 +106,7 @@ Flag = Annotated[bool, BeforeValidator(_flag)]
 Listed = BeforeValidator(_listed)
 Share = Annotated[float, Field(ge=0, le=1), BeforeValidator(_number)]
 Seconds = Annotated[float, Field(ge=0, le=MAX_WAIT), BeforeValidator(_number)]
-FilterText = Annotated[Filter, PlainValidator(_filter_text), _FILTER]
+FilterText = Annotated[Filter, PlainValidator(_filter_text), _FILTER_TEXT]
 FilterObject = Annotated[Filter, PlainValidator(_filter), _FILTER]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Cursor = Annotated[str, Field(min_length=1, max_length=200)]
@@ -128,7 +132,7 @@ class NeighborsPage(QueryParameters):
     limit: Limit = 10
     offset: Offset = 0
     cursor: Annotated[Cursor | None, Field(description="The `next` of the page before, in place of `offset`.")] = None
-    filter: Annotated[FilterText | None, Field(description="Qdrant's JSON over attributes.")] = None
+    filter: Annotated[FilterText | None, Field(description="A filter, as JSON text.")] = None
     min_score: Score | None = None
     color_weight: ColorWeight | None = None
     rerank: Rerank = False
@@ -184,7 +188,7 @@ class FeedOptions(QueryParameters):
         return self
 
 
-class RemovedProducts(JsonBody):
+class ProductsToRemove(JsonBody):
     filter: Annotated[FilterObject, Field(description="Which products; it needs a condition.")]
     dry_run: Annotated[bool, Field(description="Remove nothing; answer how many match.")] = False
 

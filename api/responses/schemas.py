@@ -11,7 +11,9 @@ from services.records import JobState, Likeness
 
 Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 Count = Annotated[int, Field(ge=0)]
-Attributes = dict[str, Any]
+# Pydantic resolves every $ref itself; api.openapi.document makes some of these.
+Attributes = Annotated[dict[str, Any], WithJsonSchema({"x-schema": "Attributes"})]
+FilterTold = Annotated[dict[str, Any], WithJsonSchema({"x-schema": "Filter"})]
 
 
 class JsonAnswer(BaseModel):

@@ -22,7 +22,10 @@ bp = APIBlueprint("health", __name__, tag="Service")
 @bp.doc(operation_id="get_liveness", extensions=more(is_open=True))
 @bp.output(schemas.Liveness)
 def livez() -> schemas.Liveness:
-    """Report that this process answers; checks nothing else"""
+    """Report that this process answers; checks nothing else
+
+    For who restarts it: an answer is all there is to know.
+    """
     return schemas.Liveness(status="ok")
 
 
@@ -34,7 +37,10 @@ def livez() -> schemas.Liveness:
 )
 @bp.output(schemas.Readiness)
 def readyz() -> tuple[schemas.Readiness, int]:
-    """Report whether ledger and index answer"""
+    """Report whether ledger and index answer
+
+    For who sends requests to it: 503 where one of them is away.
+    """
     here = context()
     ledger, index = _state(here.ledger.ping), _state(here.catalogs.registry.check)
     is_ready = ledger == index == "ok"
@@ -71,7 +77,10 @@ def stats() -> schemas.Stats:
     extensions=more(answers={200: ("Prometheus' text format.", {"text/plain": {"type": "string"}})}),
 )
 def metrics() -> Response:
-    """Read the metrics of this process"""
+    """Read the metrics of this process
+
+    For Prometheus: requests, searches, changes, workers, and the process's own.
+    """
     return Response(generate_latest(context().metrics), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 

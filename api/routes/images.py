@@ -24,7 +24,10 @@ bp = APIBlueprint("images", __name__, url_prefix="/v1/catalogs/<segment:catalog>
     extensions=more(404, 503, answers=handwritten.PICTURES, headers={"ETag": "Names the bytes."}),
 )
 def image(catalog: str, product_id: str) -> Response:
-    """Read the original image of a product"""
+    """Read the original image of a product
+
+    The bytes as they were sent or fetched, where originals are kept.
+    """
     found = _image(context().catalog(catalog).get(product_id))
     return _served(found, lambda: context().media.get(found))
 
@@ -36,7 +39,10 @@ def image(catalog: str, product_id: str) -> Response:
     extensions=more(404, 503, answers=handwritten.THUMBNAIL, headers={"ETag": "Names the bytes."}),
 )
 def thumbnail(catalog: str, product_id: str) -> Response:
-    """Read the image of a product as a WebP whose longer side has 320 pixels"""
+    """Read the image of a product as a WebP whose longer side has 320 pixels
+
+    It is made when it is first asked for, and kept.
+    """
     here = context().catalog(catalog)
     found = _image(here.get(product_id))
     return _served(f"{found}-320", lambda: context().media.thumbnail(found, here.thumbnail_of))
