@@ -65,16 +65,17 @@ class Document:
 
     def __init__(self, *, keys: bool) -> None:
         self._keys = keys
-        self._models: dict[str, Any] = {}
+        self._models: list[tuple[str, Any]] = []
+        self._statuses: set[int] = set()
 
     def complete(self, spec: dict[str, Any]) -> dict[str, Any]:
         for operations in spec["paths"].values():
             for operation in operations.values():
                 self._operation(operation, operation.pop("x-more", More()))
         components = spec.setdefault("components", {})
-        made = {**components.get("schemas", {}), **self._models, **COMPONENTS}
-        components["schemas"] = _plainly_named(made)
-        components["responses"] = problems.answers()
+        of_answers = components.get("schemas", {})
+        components["schemas"] = _plainly_named([*of_answers.items(), *self._models, *COMPONENTS.items()])
+        components["responses"] = problems.answers(self._statuses)
         spec["servers"] = SERVERS
         spec["tags"] = [{"name": name} for name in dict.fromkeys(tag["name"] for tag in spec["tags"])]
         components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
@@ -115,7 +116,9 @@ class Document:
             for media, content in response.get("content", {}).items():
                 content |= _example(media, content["schema"])
         inside = () if added.is_open else (401 if self._keys else 403,)
-        for status in sorted({400, *inside, *added.problems, 422, 500}):
+        statuses = {400, *inside, *added.problems, 422, 500}
+        self._statuses |= statuses
+        for status in sorted(statuses):
             responses.setdefault(str(status), problems.answer(status))
 
     def _content(self, content: Mapping[str, Schema]) -> dict[str, Any]:
@@ -126,8 +129,7 @@ class Document:
             return schema
         name = schema.__name__
         made = schema.model_json_schema(ref_template=f"{PREFIX}{name}.{{model}}")
-        self._models |= {f"{name}.{inner}": each for inner, each in made.pop("$defs", {}).items()}
-        self._models[name] = made
+        self._models += [*made.pop("$defs", {}).items(), (name, made)]
         return reference(name)
 
 
@@ -149,11 +151,11 @@ def _example(media: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"example": ANSWERS[name]} if name in ANSWERS else {}
 
 
-def _plainly_named(models: dict[str, Any]) -> dict[str, Any]:
+def _plainly_named(models: list[tuple[str, Any]]) -> dict[str, Any]:
     """Models by their own names, which pydantic puts others before. Raises `ValueError` where two that are not the same
     share one: a client would take one for the other."""
     found: dict[str, Any] = {}
-    for long_name, model in models.items():
+    for long_name, model in models:
         name = long_name.rpartition(".")[2]
         cleaned = _cleaned(_worded(name, model))
         if found.setdefault(name, cleaned) != cleaned:

@@ -228,7 +228,7 @@ def patch(catalog: str, product_id: str, options: models.Wait) -> Answer | Respo
 def delete(catalog: str, product_id: str, options: models.Wait) -> Answer | Response:
     """Remove a product
 
-    It goes when the changes accepted before have ended. Removing one that is not there is harmless. `wait` is as of a put.
+    Changes of it that were accepted before are applied first. `wait` is as of a put.
     """
     return _changed(catalog, product_id, ChangeKind.DELETE, options.wait)
 
