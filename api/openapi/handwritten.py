@@ -1,11 +1,13 @@
 """Schemas of OpenAPI that are written by hand: what is no model, or is judged elsewhere."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, get_args
 
 from api.openapi.filters import FILTERS
 from api.openapi.references import object_of, reference
 from api.requests import navigation
 from api.requests.codings import DECODERS
+from services import descriptions
 from services.hashes import SHA256
 from services.names import MAX_PRODUCT_ID_BYTES
 from services.outbound.urls import MAX_URL
@@ -79,6 +81,11 @@ _OP = {
     "description": "What to do with the product; put if left out. keep: with mode=replace.",
 }
 
+
+def _one_of(values: Iterable[str], description: str) -> dict[str, Any]:
+    return {"type": "string", "enum": [str(each) for each in values], "description": description}
+
+
 COMPONENTS: dict[str, dict[str, Any]] = {
     "Attributes": {
         "type": "object",
@@ -86,6 +93,10 @@ COMPONENTS: dict[str, dict[str, Any]] = {
         "description": "Whatever is known of the product, as JSON.",
         "examples": [{"color": "red", "price": 19.9}],
     },
+    "Resample": _one_of(get_args(descriptions.Resample), "How an image is brought to the size that the encoder takes."),
+    "Features": _one_of(get_args(descriptions.Features), "Which layers of the encoder the vectors are made of."),
+    "Quantization": _one_of(get_args(descriptions.Quantization), "How vectors are compressed beside the whole ones."),
+    "AttributeKind": _one_of(list(descriptions.AttributeKind), "What an indexed attribute holds."),
     "Problem": object_of(
         *("type", "title", "status", "detail", "code", "retryable", "instance"),
         type={"type": "string", "description": "The path of its page: /problems/ and the code; stable."},

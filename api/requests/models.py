@@ -14,13 +14,12 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
-    WithJsonSchema,
     model_validator,
 )
 
 from api.requests import strict_json
+from api.requests.kinds import FILTER, FILTER_TEXT, AttributeKind, Features, Quantization, Resample
 from services.catalog.question import MAX_GENERATIONS, MAX_LABELS, MAX_SAMPLE, MIN_SAMPLE, SAMPLE
-from services.descriptions import Features, Quantization, Resample
 from services.errors import InvalidFilter
 from services.hashes import SHA256
 from services.outbound.urls import MAX_URL
@@ -31,13 +30,6 @@ from services.records import JobState
 MAX_OFFSET = 100_000
 MAX_WAIT = 60
 """Seconds."""
-
-# Pydantic resolves every $ref itself; api.openapi.document makes one of this.
-_FILTER = WithJsonSchema({"x-schema": "Filter"})
-# Generators know no parameters that are JSON: what they send of an object is no JSON.
-_FILTER_TEXT = WithJsonSchema(
-    {"type": "string", "contentMediaType": "application/json", "contentSchema": {"x-schema": "Filter"}}
-)
 
 
 def _whole(text: str) -> int:
@@ -106,8 +98,8 @@ Flag = Annotated[bool, BeforeValidator(_flag)]
 Listed = BeforeValidator(_listed)
 Share = Annotated[float, Field(ge=0, le=1), BeforeValidator(_number)]
 Seconds = Annotated[float, Field(ge=0, le=MAX_WAIT), BeforeValidator(_number)]
-FilterText = Annotated[Filter, PlainValidator(_filter_text), _FILTER_TEXT]
-FilterObject = Annotated[Filter, PlainValidator(_filter), _FILTER]
+FilterText = Annotated[Filter, PlainValidator(_filter_text), FILTER_TEXT]
+FilterObject = Annotated[Filter, PlainValidator(_filter), FILTER]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Cursor = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -214,8 +206,8 @@ class NewCatalog(JsonBody):
     resample: Resample | None = None
     features: Features | None = None
     quantization: Quantization | None = None
-    indexed_attributes: Annotated[dict[str, Literal["keyword", "integer", "float", "bool"]], Field(max_length=64)] = (
-        Field(default={}, examples=[{"color": "keyword", "price": "float"}])
+    indexed_attributes: Annotated[dict[str, AttributeKind], Field(max_length=64)] = Field(
+        default={}, examples=[{"color": "keyword", "price": "float"}]
     )
 
 

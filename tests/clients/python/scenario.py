@@ -19,9 +19,9 @@ from generated.types import File
 
 Answer = TypeVar("Answer")
 URL, PICTURES, CATALOG = sys.argv[1:]
-SECONDS = 120.0
+SECONDS = 400.0
 
-client = Client(base_url=URL, raise_on_unexpected_status=True, timeout=60.0)
+client = Client(base_url=URL, raise_on_unexpected_status=True, timeout=120.0)
 
 
 def of(kind: type[Answer], answer: object) -> Answer:
@@ -61,11 +61,11 @@ saw["catalog"] = of(models.DeclaredCatalog, put_catalog.sync(CATALOG, client=cli
 with urllib.request.urlopen(picture(1)) as answer:
     file = File(io.BytesIO(answer.read()), "1.png", "image/png")
 form = models.NewProductForm(image=file, attributes=attributes(color="red", price=10, size={"width": 3}))
-put = put_product.sync(CATALOG, "red/1", client=client, body=form, wait=60)
-saw["put"] = of(models.Job, put).applied
+put = put_product.sync(CATALOG, "red/1", client=client, body=form, wait=30)
+saw["put"] = ended(of(models.Job, put)).applied
 by_url = models.NewProductOfUrl(image_url=picture(2), attributes=attributes(color="red", price=20))
-put = put_product.sync(CATALOG, "red/2", client=client, body=by_url, wait=60)
-saw["put_by_url"] = of(models.Job, put).applied
+put = put_product.sync(CATALOG, "red/2", client=client, body=by_url, wait=30)
+saw["put_by_url"] = ended(of(models.Job, put)).applied
 product = of(models.Product, get_product.sync(CATALOG, "red/1", client=client))
 saw["attributes"] = product.attributes.to_dict()
 
@@ -111,7 +111,8 @@ while True:
 saw["listed"] = sorted(listed)
 
 # Delete, and what is then said of the product.
-saw["deleted"] = of(models.Job, delete_product.sync(CATALOG, "red/1", client=client, wait=60)).applied
+gone = of(models.Job, delete_product.sync(CATALOG, "red/1", client=client, wait=30))
+saw["deleted"] = ended(gone).applied
 problem = of(models.Problem, get_product.sync(CATALOG, "red/1", client=client))
 saw["problem"] = [problem.status, problem.code, problem.type_]
 jobs = of(models.Jobs, list_jobs.sync(client=client, catalog=CATALOG)).jobs

@@ -20,7 +20,7 @@ function got<Data>(answer: { data?: Data; error?: unknown }): NonNullable<Data> 
 }
 
 async function ended(job: Schemas["Job"]): Promise<Schemas["Job"]> {
-  const until = Date.now() + 120_000;
+  const until = Date.now() + 400_000;
   while (job.finished_at === null && Date.now() < until) {
     await new Promise((done) => setTimeout(done, 200));
     job = got(await client.GET("/v1/jobs/{job}", { params: { path: { job: job.id } } }));
@@ -41,7 +41,7 @@ saw.catalog = got(made).name;
 // Put: a file in a form, and a URL as JSON.
 const file = await (await fetch(picture(1))).blob();
 const formed = await client.PUT("/v1/catalogs/{catalog}/products/{product_id}", {
-  params: { path: of("red/1"), query: { wait: 60 } },
+  params: { path: of("red/1"), query: { wait: 30 } },
   body: { image: "1.png", attributes: { color: "red", price: 10, size: { width: 3 } } },
   bodySerializer: (body) => {
     const form = new FormData();
@@ -50,12 +50,12 @@ const formed = await client.PUT("/v1/catalogs/{catalog}/products/{product_id}", 
     return form;
   },
 });
-saw.put = got(formed).applied;
+saw.put = (await ended(got(formed))).applied;
 const byUrl = await client.PUT("/v1/catalogs/{catalog}/products/{product_id}", {
-  params: { path: of("red/2"), query: { wait: 60 } },
+  params: { path: of("red/2"), query: { wait: 30 } },
   body: { image_url: picture(2), attributes: { color: "red", price: 20 } },
 });
-saw.put_by_url = got(byUrl).applied;
+saw.put_by_url = (await ended(got(byUrl))).applied;
 const product = got(await client.GET("/v1/catalogs/{catalog}/products/{product_id}", { params: { path: of("red/1") } }));
 saw.attributes = product.attributes;
 
@@ -111,9 +111,9 @@ saw.listed = listed.sort();
 
 // Delete, and what is then said of the product.
 const deleted = await client.DELETE("/v1/catalogs/{catalog}/products/{product_id}", {
-  params: { path: of("red/1"), query: { wait: 60 } },
+  params: { path: of("red/1"), query: { wait: 30 } },
 });
-saw.deleted = got(deleted).applied;
+saw.deleted = (await ended(got(deleted))).applied;
 const gone = await client.GET("/v1/catalogs/{catalog}/products/{product_id}", { params: { path: of("red/1") } });
 saw.problem = [gone.error?.status, gone.error?.code, gone.error?.type];
 const jobs = await client.GET("/v1/jobs", { params: { query: { catalog } } });
