@@ -1,17 +1,20 @@
-"""Generates the reference pages docs/cli.md and docs/configuration.md from the code.
+"""Generates the reference pages docs/cli.md and docs/configuration.md, and docs/openapi.json, from the code.
 
     python docs/reference.py
 
-A test fails if a page differs from what this generates.
+A test fails if one of them differs from what this generates.
 """
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
+from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
+from api.app import create_app
 from api.cli.main import COMMANDS, cli
 from services.settings import Settings
 
@@ -101,6 +104,16 @@ def _shown(default: Any) -> str:
     return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
 
 
+def openapi_document() -> str:
+    """The text of docs/openapi.json: the OpenAPI document of a service without API keys."""
+    nothing: Any = None  # routes are described, none is asked
+    parts = dict.fromkeys(("catalogs", "ledger", "media", "fetch", "wake"), nothing)
+    app = create_app(settings=Settings(), keyring=None, metrics=CollectorRegistry(), **parts)
+    described = app.test_client().get("/openapi.json").json
+    return json.dumps(described, ensure_ascii=False, indent=1) + "\n"
+
+
 if __name__ == "__main__":
     (DOCS / "cli.md").write_text(cli_page())
     (DOCS / "configuration.md").write_text(configuration_page())
+    (DOCS / "openapi.json").write_text(openapi_document())

@@ -56,6 +56,7 @@ def test_the_reference_pages_are_what_the_code_says(reference: ModuleType) -> No
     again = "write them anew with: python docs/reference.py"
     assert (ROOT / "docs" / "cli.md").read_text() == reference.cli_page(), again
     assert (ROOT / "docs" / "configuration.md").read_text() == reference.configuration_page(), again
+    assert (ROOT / "docs" / "openapi.json").read_text() == reference.openapi_document(), again
 
 
 def test_every_command_is_in_the_readme_or_the_quickstart() -> None:

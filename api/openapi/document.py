@@ -3,18 +3,20 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel
 
 from api.access.public_url import PublicUrl
+from api.openapi import problems, words
+from api.openapi.answers import ANSWERS, TEXTS
 from api.openapi.handwritten import COMPONENTS, CONTENT_ENCODING, IDEMPOTENCY_KEY, PATH
-from api.responses.problems import MEDIA_TYPE, RETRY_AFTER
+from api.openapi.references import PREFIX, reference
+from api.openapi.requests import REQUESTS
 
 Schema = type[BaseModel] | dict[str, Any]
-PREFIX = "#/components/schemas/"
 BINARY = {"type": "string", "format": "binary"}
+SERVERS = [{"url": "/", "description": "The service that this document came from."}]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +67,18 @@ class Document:
     def __init__(self, *, keys: bool, public: PublicUrl | None = None) -> None:
         self._keys = keys
         self._public = public
-        self._models: dict[str, Any] = {}
+        self._models: list[tuple[str, Any]] = []
+        self._statuses: set[int] = set()
 
     def complete(self, spec: dict[str, Any]) -> dict[str, Any]:
         for operations in spec["paths"].values():
             for operation in operations.values():
                 self._operation(operation, operation.pop("x-more", More()))
         components = spec.setdefault("components", {})
-        made = {**components.get("schemas", {}), **self._models}
-        components["schemas"] = {name.rpartition(".")[2]: each for name, each in made.items()} | COMPONENTS
+        of_answers = components.get("schemas", {})
+        components["schemas"] = _plainly_named([*of_answers.items(), *self._models, *COMPONENTS.items()])
+        components["responses"] = problems.answers(self._statuses)
+        spec["servers"] = SERVERS
         spec["tags"] = [{"name": name} for name in dict.fromkeys(tag["name"] for tag in spec["tags"])]
         components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         # Where none is needed, one may be sent: a generated client is the same for both.
@@ -92,7 +97,10 @@ class Document:
             parameters.append(IDEMPOTENCY_KEY)
         if added.body:
             parameters.append(CONTENT_ENCODING)
-            operation["requestBody"] = {"required": True, "content": self._content(added.body)}
+            examples = REQUESTS.get(operation["operationId"], {})
+            content = self._content(added.body)
+            content |= {media: content[media] | {"example": example} for media, example in examples.items()}
+            operation["requestBody"] = {"required": True, "content": content}
         if added.is_open:
             operation["security"] = []
         for model in added.models:
@@ -108,11 +116,16 @@ class Document:
             responses[str(status)] = {"description": description, "content": self._content(content)}
         headers = {name: _header(description) for name, description in added.headers.items()}
         for response in responses.values():
-            response["headers"] = {"X-Request-Id": _header("Names the request in the logs."), **headers}
+            response["headers"] = {**problems.REQUEST_ID, **headers}
+            for media, content in response.get("content", {}).items():
+                content |= _example(media, content["schema"])
         inside = () if added.is_open else (401 if self._keys else 403,)
-        problems = {400, *inside, *added.problems, 422, 500}
-        for status in sorted(problems if self._keys else problems - {401}):
-            responses.setdefault(str(status), _problem(status))
+        statuses = {400, *inside, *added.problems, 422, 500}
+        if not self._keys:
+            statuses.discard(401)
+        self._statuses |= statuses
+        for status in sorted(statuses):
+            responses.setdefault(str(status), problems.answer(status))
 
     def _content(self, content: Mapping[str, Schema]) -> dict[str, Any]:
         return {media: {"schema": self._schema(schema)} for media, schema in content.items()}
@@ -122,36 +135,53 @@ class Document:
             return schema
         name = schema.__name__
         made = schema.model_json_schema(ref_template=f"{PREFIX}{name}.{{model}}")
-        self._models |= {f"{name}.{inner}": each for inner, each in made.pop("$defs", {}).items()}
-        self._models[name] = made
-        return {"$ref": PREFIX + name}
+        self._models += [*made.pop("$defs", {}).items(), (name, made)]
+        return reference(name)
 
 
 def _parameter(parameter: dict[str, Any]) -> None:
+    name = parameter["name"]
     if parameter["in"] == "path":
-        parameter |= {"required": True, "schema": PATH[parameter["name"]]}
-        return
-    schema = parameter["schema"] = _default_told(parameter["schema"])
-    if "description" in schema:
-        parameter["description"] = schema.pop("description")
-    if "x-schema" in str(schema):
-        # Its text is JSON.
-        parameter["content"] = {"application/json": {"schema": parameter.pop("schema")}}
+        parameter |= {"required": True, "schema": dict(PATH[name])}
+    else:
+        parameter["schema"] = _cleaned(_told(parameter["schema"], words.of_parameter(name)))
+    if "description" in parameter["schema"]:
+        parameter["description"] = parameter["schema"].pop("description")
 
 
-def _problem(status: int) -> dict[str, Any]:
-    headers = {"X-Request-Id": _header("Names the request in the logs.")}
-    if status in RETRY_AFTER:
-        headers["Retry-After"] = _header("Seconds.")
-    if status == 415:
-        headers["Accept-Encoding"] = _header("Those that are taken, where it is the content coding that is not.")
-    if status == 401:
-        headers["WWW-Authenticate"] = _header("Bearer")
-    return {
-        "description": HTTPStatus(status).phrase,
-        "headers": headers,
-        "content": {MEDIA_TYPE: {"schema": {"$ref": PREFIX + "Problem"}}},
-    }
+def _example(media: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """What an answer of that media type may be; nothing of what is bytes."""
+    if media in TEXTS:
+        return {"example": TEXTS[media]}
+    name = schema.get("$ref", "").removeprefix(PREFIX).rpartition(".")[2]
+    return {"example": ANSWERS[name]} if name in ANSWERS else {}
+
+
+def _plainly_named(models: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Models by their own names, which pydantic puts others before. Raises `ValueError` where two that are not the same
+    share one: a client would take one for the other."""
+    found: dict[str, Any] = {}
+    for long_name, model in models:
+        name = long_name.rpartition(".")[2]
+        cleaned = _cleaned(_worded(name, model))
+        if found.setdefault(name, cleaned) != cleaned:
+            raise ValueError(f"Two schemas of the OpenAPI document are called {name}; rename one of the models.")
+    return found
+
+
+def _worded(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """With a description of the schema and of each field that has none."""
+    schema = _told(schema, words.SCHEMAS.get(name))
+    if "properties" not in schema:
+        return schema
+    properties = {field: _told(each, words.of_field(name, field)) for field, each in schema["properties"].items()}
+    return schema | {"properties": properties}
+
+
+def _told(schema: dict[str, Any], words: str | None) -> dict[str, Any]:
+    """With these words, where it has none of its own."""
+    has_own = any("description" in each for each in (schema, *schema.get("anyOf", ())))
+    return schema if has_own or words is None else {"description": words, **schema}
 
 
 def _header(description: str) -> dict[str, Any]:
@@ -169,12 +199,17 @@ def _cleaned(value: Any) -> Any:
         value = _not_null(value)
     value = _default_told(value)
     if "x-schema" in value:
-        return {"$ref": PREFIX + value["x-schema"]}
+        told = {"description": value["description"]} if "description" in value else {}
+        return reference(value["x-schema"]) | told
     if str(value.get("$ref", "")).startswith(PREFIX):
         value = value | {"$ref": PREFIX + value["$ref"].removeprefix(PREFIX).rpartition(".")[2]}
     is_schema = "type" in value or "$ref" in value or "anyOf" in value
     drop = {"title"} if is_schema and isinstance(value.get("title"), str) else set()
-    return {key: _cleaned(each) for key, each in value.items() if key not in drop}
+    # An example is no schema, whatever its names are; a field may be called examples.
+    is_example = {
+        key for key, each in value.items() if key == "example" or (key == "examples" and isinstance(each, list))
+    }
+    return {key: each if key in is_example else _cleaned(each) for key, each in value.items() if key not in drop}
 
 
 def _default_told(schema: dict[str, Any]) -> dict[str, Any]:
@@ -184,9 +219,10 @@ def _default_told(schema: dict[str, Any]) -> dict[str, Any]:
     fields that have one.
     """
     default = schema.get("default")
-    if default is None or isinstance(default, dict):
+    # A response that is called default, or a property.
+    if default is None or (isinstance(default, dict) and default):
         return schema
-    told = f"If left out: {json.dumps(default) if default != [] else 'none'}."
+    told = f"If left out: {json.dumps(default) if default not in ([], {}) else 'none'}."
     rest = {key: each for key, each in schema.items() if key != "default"}
     return rest | {"description": f"{schema['description']} {told}" if "description" in schema else told}
 

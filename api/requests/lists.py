@@ -15,7 +15,7 @@ _BETWEEN_COMMAS = re.compile(r'(?:[^,"]|"[^"]*"?)+')
 
 
 class ProductsPage(Page):
-    filter: Annotated[FilterText | None, Field(description="Qdrant's JSON over attributes.")] = None
+    filter: Annotated[FilterText | None, Field(description="A filter, as JSON text.")] = None
     sort: Annotated[
         str | None,
         Field(

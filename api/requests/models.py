@@ -15,13 +15,12 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
-    WithJsonSchema,
     model_validator,
 )
 
 from api.requests import strict_json
+from api.requests.kinds import FILTER, FILTER_TEXT, AttributeKind, Features, Quantization, Resample
 from services.catalog.question import MAX_GENERATIONS, MAX_LABELS, MAX_SAMPLE, MIN_SAMPLE, SAMPLE
-from services.descriptions import Features, Quantization, Resample
 from services.errors import InvalidFilter
 from services.hashes import SHA256
 from services.outbound.urls import MAX_URL
@@ -34,9 +33,6 @@ MAX_WAIT = 60
 """Seconds."""
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
-
-# Pydantic resolves every $ref itself; api.openapi.document makes one of this.
-_FILTER = WithJsonSchema({"x-schema": "Filter"})
 
 
 def _whole(text: str) -> int:
@@ -113,8 +109,8 @@ Flag = Annotated[bool, BeforeValidator(_flag)]
 Listed = BeforeValidator(_listed)
 Share = Annotated[float, Field(ge=0, le=1), BeforeValidator(_number)]
 Seconds = Annotated[float, Field(ge=0, le=MAX_WAIT), BeforeValidator(_number)]
-FilterText = Annotated[Filter, PlainValidator(_filter_text), _FILTER]
-FilterObject = Annotated[Filter, PlainValidator(_filter), _FILTER]
+FilterText = Annotated[Filter, PlainValidator(_filter_text), FILTER_TEXT]
+FilterObject = Annotated[Filter, PlainValidator(_filter), FILTER]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339)]
 Cursor = Annotated[str, Field(min_length=1, max_length=200)]
@@ -175,7 +171,7 @@ class NeighborsPage(QueryParameters):
     limit: Limit = 10
     offset: Offset = 0
     cursor: Annotated[Cursor | None, Field(description="The `next` of the page before, in place of `offset`.")] = None
-    filter: Annotated[FilterText | None, Field(description="Qdrant's JSON over attributes.")] = None
+    filter: Annotated[FilterText | None, Field(description="A filter, as JSON text.")] = None
     min_score: Score | None = None
     color_weight: ColorWeight | None = None
     rerank: Rerank = False
@@ -251,7 +247,7 @@ class ReadProducts(JsonBody):
     with_vector: Annotated[bool, Field(description=VECTOR_TOLD)] = False
 
 
-class RemovedProducts(JsonBody):
+class ProductsToRemove(JsonBody):
     filter: Annotated[FilterObject, Field(description="Which products; it needs a condition.")]
     dry_run: Annotated[bool, Field(description="Remove nothing; answer how many match.")] = False
 
@@ -277,8 +273,8 @@ class NewCatalog(JsonBody):
     resample: Resample | None = None
     features: Features | None = None
     quantization: Quantization | None = None
-    indexed_attributes: Annotated[dict[str, Literal["keyword", "integer", "float", "bool"]], Field(max_length=64)] = (
-        Field(default={}, examples=[{"color": "keyword", "price": "float"}])
+    indexed_attributes: Annotated[dict[str, AttributeKind], Field(max_length=64)] = Field(
+        default={}, examples=[{"color": "keyword", "price": "float"}]
     )
 
 

@@ -137,7 +137,7 @@ class NewDirection(JsonBody):
 class AxisPage(QueryParameters):
     limit: Limit = 10
     cursor: Annotated[Cursor | None, Field(description="The `next` of the page before.")] = None
-    filter: Annotated[FilterText | None, Field(description="Qdrant's JSON over attributes.")] = None
+    filter: Annotated[FilterText | None, Field(description="A filter, as JSON text.")] = None
     reverse: Annotated[Flag, Field(description="Begin with what it leads away from.")] = False
 
 

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from api.requests.models import Cursor, Flag, JsonBody, Key, Limit, QueryParameters
 
 
-class Wanted(JsonBody):
+class WantedOutliers(JsonBody):
     """Exactly one of its fields says what is looked for."""
 
     label: (

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.requests.kinds import AttributeKind
 from services.catalog import facets
 
 Count = Annotated[int, Field(ge=0)]
@@ -35,7 +36,7 @@ class Numbers(_Response):
 
 class AttributeFacets(_Response):
     key: str
-    kind: Literal["keyword", "integer", "float", "bool"]
+    kind: AttributeKind
     values: Annotated[
         list[FacetValue] | None, Field(description="The most frequent first, then by value; null for float.")
     ]

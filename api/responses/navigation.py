@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from api.responses.schemas import Attributes, Count, Good, JsonAnswer, Neighbor, Time, Warnings
+from api.responses.schemas import Attributes, Count, FilterTold, Good, JsonAnswer, Neighbor, Time, Warnings
 
 
 class TermShare(JsonAnswer):
@@ -67,12 +67,12 @@ class Directions(JsonAnswer):
     directions: list[Direction]
 
 
-class Side(JsonAnswer):
-    filter: Annotated[Attributes | None, Field(exclude_if=lambda found: found is None)] = None
+class DirectionSide(JsonAnswer):
+    filter: Annotated[FilterTold | None, Field(exclude_if=lambda found: found is None)] = None
     product_ids: Annotated[list[str] | None, Field(exclude_if=lambda found: found is None)] = None
 
 
 class DefinedDirection(Direction):
-    toward: Side
-    away_from: Annotated[Side | None, Field(description="null: all other products.")]
+    toward: DirectionSide
+    away_from: Annotated[DirectionSide | None, Field(description="null: all other products.")]
     within: str | None

@@ -4,14 +4,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from api.requests.kinds import AttributeKind, Features, Quantization, Resample
 from api.requests.models import Scopes
 from api.responses.facets import AttributeFacets
-from services.descriptions import Features, Quantization, Resample
 from services.records import JobState, Likeness
 
 Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 Count = Annotated[int, Field(ge=0)]
-Attributes = dict[str, Any]
+# Pydantic resolves every $ref itself; api.openapi.document makes some of these.
+Attributes = Annotated[dict[str, Any], WithJsonSchema({"x-schema": "Attributes"})]
+FilterTold = Annotated[dict[str, Any], WithJsonSchema({"x-schema": "Filter"})]
 
 
 class JsonAnswer(BaseModel):
@@ -53,12 +55,12 @@ class Catalog(JsonAnswer):
         str | None, Field(description="Names encoder, weights and preprocessing; null until loaded.")
     ]
     trained: Annotated[bool, Field(description="False: random weights, whose neighbors mean nothing.")]
-    indexed_attributes: dict[str, Literal["keyword", "integer", "float", "bool"]]
+    indexed_attributes: dict[str, AttributeKind]
     created_at: Time
 
 
 class OtherKinds(JsonAnswer):
-    kind: Annotated[Literal["keyword", "integer", "float", "bool"], Field(description="What is declared.")]
+    kind: Annotated[AttributeKind, Field(description="What is declared.")]
     products: Annotated[Count, Field(description="How many have a value of another kind.")]
     examples: Annotated[
         dict[str, str], Field(description="Up to ten of them: such a value by product ID, as JSON, shortened.")

@@ -25,7 +25,10 @@ bp = APIBlueprint("catalogs", __name__, url_prefix="/v1/catalogs", tag="Catalogs
 @bp.doc(operation_id="list_catalogs", extensions=more(503))
 @bp.output(schemas.Catalogs)
 def scroll() -> schemas.Catalogs:
-    """List catalogs, by name"""
+    """List catalogs, by name
+
+    Those that the key is for, all on one page.
+    """
     found = []
     for spec in context().catalogs.specs():
         if not asking().reaches(spec.name):
@@ -42,7 +45,10 @@ def scroll() -> schemas.Catalogs:
 @bp.doc(operation_id="get_catalog", extensions=more(404, 503))
 @bp.output(schemas.Catalog)
 def read(catalog: str) -> schemas.Catalog:
-    """Read a catalog"""
+    """Read a catalog
+
+    What it is made with, and how many products it has now.
+    """
     return to_schema(context().catalog(catalog))
 
 
@@ -98,7 +104,10 @@ def put(catalog: str) -> tuple[schemas.DeclaredCatalog, int, dict[str, str]]:
 @bp.doc(operation_id="delete_catalog", extensions=more(404, 503))
 @bp.output({}, status_code=204, description="It is gone.")
 def delete(catalog: str) -> Response:
-    """Remove a catalog with its products; its waiting changes are canceled"""
+    """Remove a catalog with its products; its waiting changes are canceled
+
+    There is no way back, but a backup. A new one of this name begins empty.
+    """
     here = context()
     spec = here.catalog(catalog).spec
     here.ledger.drop(spec.id, lambda: here.catalogs.remove(spec.name, spec.id))

@@ -33,7 +33,10 @@ bp = APIBlueprint("directions", __name__, url_prefix="/v1/catalogs/<segment:cata
 @bp.doc(operation_id="list_directions", extensions=more(404, 503))
 @bp.output(shown.Directions)
 def scroll(catalog: str) -> shown.Directions:
-    """List the directions of a catalog"""
+    """List the directions of a catalog
+
+    By name, all on one page, with how good each is.
+    """
     found = context().catalog(catalog).directions.all()
     return shown.Directions(directions=[shown.Direction(**told(each)) for each in found])
 
@@ -80,12 +83,15 @@ def put(catalog: str, name: str) -> Answer:
 @bp.doc(operation_id="get_direction", extensions=more(404, 503))
 @bp.output(shown.DefinedDirection)
 def read(catalog: str, name: str) -> shown.DefinedDirection:
-    """Read a direction, and what it is learned from"""
+    """Read a direction, and what it is learned from
+
+    The two sides are told as they were given.
+    """
     kept, definition = context().catalog(catalog).directions.get(name)
     return shown.DefinedDirection(
         **told(kept),
-        toward=shown.Side(**definition.toward.json()),
-        away_from=None if definition.away_from is None else shown.Side(**definition.away_from.json()),
+        toward=shown.DirectionSide(**definition.toward.json()),
+        away_from=None if definition.away_from is None else shown.DirectionSide(**definition.away_from.json()),
         within=definition.within,
     )
 
@@ -95,7 +101,10 @@ def read(catalog: str, name: str) -> shown.DefinedDirection:
 @bp.doc(operation_id="delete_direction", extensions=more(404, 503))
 @bp.output({}, status_code=204)
 def remove(catalog: str, name: str) -> Response:
-    """Forget a direction"""
+    """Forget a direction
+
+    Queries that name it are refused from now on.
+    """
     context().catalog(catalog).directions.remove(name)
     return Response(status=204)
 

@@ -9,7 +9,7 @@ from flask import Response, current_app, jsonify, render_template
 from markupsafe import Markup, escape
 
 from api.access.auth import opened_by
-from api.openapi.document import PREFIX
+from api.openapi.references import PREFIX
 from api.responses.links import base
 from api.responses.meanings import MEANINGS
 from api.responses.problems import statuses
@@ -75,8 +75,8 @@ def kind(schema: dict[str, Any]) -> Markup:
     if "$ref" in schema:
         name = schema["$ref"].removeprefix(PREFIX)
         return Markup('<a href="#schema-{0}">{0}</a>').format(name)
-    if "anyOf" in schema:
-        return Markup(" or ").join(kind(each) for each in schema["anyOf"])
+    if variants := schema.get("anyOf", schema.get("oneOf")):
+        return Markup(" or ").join(kind(each) for each in variants)
     if "enum" in schema:
         return Markup(", ").join(Markup("<code>{}</code>").format(each) for each in schema["enum"])
     if schema.get("type") == "array":

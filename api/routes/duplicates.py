@@ -85,7 +85,10 @@ def decide(catalog: str, group: str) -> shown.DuplicateGroup:
 @bp.doc(operation_id="undo_decision", extensions=more(404, 503))
 @bp.output({}, status_code=204)
 def undo(catalog: str, group: str) -> Response:
-    """Forget what was decided about a group of duplicates"""
+    """Forget what was decided about a group of duplicates
+
+    It is listed as open again.
+    """
     context().catalog(catalog).duplicates.undo(group)
     return Response(status=204)
 

@@ -24,7 +24,10 @@ bp = APIBlueprint("health", __name__, tag="Service")
 @bp.doc(operation_id="get_liveness", extensions=more(is_open=True))
 @bp.output(schemas.Liveness)
 def livez() -> schemas.Liveness:
-    """Report that this process answers; checks nothing else"""
+    """Report that this process answers; checks nothing else
+
+    For who restarts it: an answer is all there is to know.
+    """
     return schemas.Liveness(status="ok")
 
 
@@ -38,8 +41,8 @@ def livez() -> schemas.Liveness:
 def readyz() -> tuple[schemas.Readiness, int]:
     """Report whether ledger and index answer
 
-    Where changes of a catalog wait for what is away, such as the weights of its encoder, it is ready and `degraded`:
-    searches go on.
+    503 where one of them is away. Where changes of a catalog wait for what is away, such as the weights of its encoder,
+    it is ready and `degraded`: searches go on.
     """
     here = context()
     ledger, index = _state(here.ledger.ping), _state(here.catalogs.registry.check)
@@ -82,7 +85,10 @@ def stats() -> schemas.Stats:
     extensions=more(answers={200: ("Prometheus' text format.", {"text/plain": {"type": "string"}})}),
 )
 def metrics() -> Response:
-    """Read the metrics of this process"""
+    """Read the metrics of this process
+
+    For Prometheus: requests, searches, changes, workers, and the process's own.
+    """
     return Response(generate_latest(context().metrics), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 

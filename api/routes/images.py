@@ -26,7 +26,10 @@ bp = APIBlueprint("images", __name__, url_prefix="/v1/catalogs/<segment:catalog>
 )
 @bp.input(models.Picture, location="query", arg_name="wanted")
 def image(catalog: str, product_id: str, wanted: models.Picture) -> Response:
-    """Read the original image of a product"""
+    """Read the original image of a product
+
+    The bytes as they were sent or fetched, where originals are kept.
+    """
     found = _image(context().catalog(catalog).get(product_id), wanted)
     return _served(found, lambda: context().media.get(found))
 
@@ -39,7 +42,10 @@ def image(catalog: str, product_id: str, wanted: models.Picture) -> Response:
 )
 @bp.input(models.Picture, location="query", arg_name="wanted")
 def thumbnail(catalog: str, product_id: str, wanted: models.Picture) -> Response:
-    """Read the image of a product as a WebP whose longer side has 320 pixels"""
+    """Read the image of a product as a WebP whose longer side has 320 pixels
+
+    It is made when it is first asked for, and kept.
+    """
     here = context().catalog(catalog)
     found = _image(here.get(product_id), wanted)
     return _served(f"{found}-320", lambda: context().media.thumbnail(found, here.thumbnail_of))

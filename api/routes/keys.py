@@ -64,7 +64,10 @@ def post() -> tuple[schemas.MadeKey, int]:
 @bp.doc(operation_id="rotate_key", extensions=more(404, 409))
 @bp.output(schemas.MadeKey, description="The old secret is no longer valid; `key` is shown only this once.")
 def rotate(name: str) -> schemas.MadeKey:
-    """Replace the secret of an API key"""
+    """Replace the secret of an API key
+
+    Name, scopes and catalogs stay what they are.
+    """
     key, secret = _changed(lambda file: keys_file.rotate(file, name))
     return schemas.MadeKey(**key.to_json(), key=secret)
 
@@ -74,7 +77,10 @@ def rotate(name: str) -> schemas.MadeKey:
 @bp.doc(operation_id="delete_key", extensions=more(404, 409))
 @bp.output({}, status_code=204, description="It opens nothing any more.")
 def delete(name: str) -> Response:
-    """Revoke an API key"""
+    """Revoke an API key
+
+    Requests with it are refused from now on.
+    """
     _changed(lambda file: keys_file.revoke(file, name))
     return Response(status=204)
 

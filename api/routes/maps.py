@@ -49,7 +49,10 @@ def put(catalog: str, options: navigation.MapOptions) -> Answer:
 @bp.doc(operation_id="get_map", extensions=more(404, 503))
 @bp.output(maps.CatalogMap)
 def read(catalog: str) -> maps.CatalogMap:
-    """Read what the map is, and its clusters"""
+    """Read what the map is, and its clusters
+
+    Points, IDs and attributes are read beside it. Where no map was made yet, the answer is 404.
+    """
     found = context().catalog(catalog).map
     told = dict(found.told())
     clusters = [maps.Cluster(**each) for each in told.pop("clusters")]
@@ -80,7 +83,10 @@ def points(catalog: str) -> Response:
 @bp.doc(operation_id="get_map_ids", extensions=more(404, 503, answers={304: handwritten.SEEN}, headers=ETAG))
 @bp.output(maps.MapIds)
 def ids(catalog: str) -> Response:
-    """Read the IDs of the products, in the order of the points"""
+    """Read the IDs of the products, in the order of the points
+
+    With the ETag of the points, they are of the same map.
+    """
     kept = context().catalog(catalog).map
     found = kept.found()
 

@@ -8,7 +8,7 @@ from api.context import context
 from api.ingest import Answer, begun_task
 from api.openapi.document import more
 from api.requests.body import json_body, target_sha
-from api.requests.outliers import OutliersPage, Wanted
+from api.requests.outliers import OutliersPage, WantedOutliers
 from api.responses import outliers as shown
 from api.responses import schemas
 from services.errors import InvalidInput
@@ -22,7 +22,7 @@ bp = APIBlueprint("outliers", __name__, url_prefix="/v1/catalogs/<segment:catalo
     operation_id="find_outliers",
     extensions=more(
         *(404, 409, 413, 415, 429, 503),
-        body={"application/json": Wanted},
+        body={"application/json": WantedOutliers},
         headers={"Location": "The job."},
         accepts=True,
         curl="""-X PUT -H 'Content-Type: application/json' -d '{"label": "category"}'""",
@@ -36,7 +36,7 @@ def put(catalog: str) -> Answer:
     job that is a task; `GET` shows what it found, which takes the place of the list before.
     """
     digest = target_sha()
-    wanted = json_body(Wanted)
+    wanted = json_body(WantedOutliers)
     digest.update(repr(wanted.label).encode())
     found = context().catalog(catalog)
     kind = "outliers" if wanted.label is None else f"outliers:{wanted.label}"

@@ -146,7 +146,7 @@ def read_many(catalog: str, options: models.Signs) -> schemas.FoundProducts:
     operation_id="delete_products",
     extensions=more(
         *(404, 409, 413, 415, 429, 503),
-        body={"application/json": models.RemovedProducts},
+        body={"application/json": models.ProductsToRemove},
         answers={200: ("With `dry_run`: what would be removed.", {"application/json": schemas.RemovedProducts})},
         headers=LOCATION,
         accepts=True,
@@ -165,7 +165,7 @@ def delete_many(catalog: str) -> Answer | Response:
     if request.mimetype != "application/json":
         raise unsupported("application/json")
     body = Body(MAX_JSON)
-    wanted = checked(models.RemovedProducts, strict_json.parsed(body.all()))
+    wanted = checked(models.ProductsToRemove, strict_json.parsed(body.all()))
     filter = checked_filter(wanted.filter)
     if wanted.dry_run:
         products, _ = found.scroll(limit=10, filter=filter)
@@ -183,7 +183,10 @@ def delete_many(catalog: str) -> Answer | Response:
 @bp.input(models.ProductOptions, location="query", arg_name="options")
 @bp.output(schemas.Product)
 def read(catalog: str, product_id: str, options: models.ProductOptions) -> schemas.Product:
-    """Read a product"""
+    """Read a product
+
+    Its attributes, its image and its version, as they are stored now.
+    """
     found = context().catalog(catalog).get(product_id, vector=options.with_vector)
     return to_schema(found, Signing(catalog, options.sign))
 
@@ -253,7 +256,10 @@ def patch(catalog: str, product_id: str, options: models.Wait) -> Answer | Respo
 @bp.input(models.Wait, location="query", arg_name="options")
 @bp.output(schemas.Job, status_code=202, description=JOB)
 def delete(catalog: str, product_id: str, options: models.Wait) -> Answer | Response:
-    """Remove a product"""
+    """Remove a product
+
+    Changes of it that were accepted before are applied first. `wait` is as of a put.
+    """
     return _changed(catalog, product_id, ChangeKind.DELETE, options.wait)
 
 

@@ -1,5 +1,7 @@
 """Routes of search: products that look like a product, an image or a vector."""
 
+from typing import TypeVar
+
 import numpy as np
 from apiflask import APIBlueprint
 from flask import request
@@ -25,6 +27,7 @@ from services.query.terms import ImageTerm, Operand, ProductTerm, Term, VectorTe
 bp = APIBlueprint("search", __name__, url_prefix="/v1/catalogs/<segment:catalog>", tag="Search")
 
 Options = models.NeighborsPage | models.SearchOptions
+SearchJson = TypeVar("SearchJson", bound=models.SearchOptions)
 WAYS = ("product_id", "image_url", "vector")
 
 
@@ -64,24 +67,30 @@ def search(catalog: str, page: models.NeighborsPage) -> schemas.Neighbors:
     """Find what looks like a product, a picture or a vector
 
     As JSON with one of `product_id`, `image_url` and `vector`; as a form with the part `image` and, in the part
-    `query`, the same JSON without these; or with the image as the body, and then only the parameters of the URL say
-    more. An image that cannot be fetched or read is a 422 whose `code` says why.
+    `query`, the same JSON without these; or with the image as the body. Parameters of the URL say the rest, with each
+    of these; what the JSON says already, they may not say. An image that cannot be fetched or read is a 422 whose
+    `code` says why.
     """
     found = context().catalog(catalog)
     if is_picture(request.mimetype):
         return _page("image", found, page, ImageTerm(picture_body()[0]), page.sign)
-    if others := [name for name in request.args if name != "sign"]:
-        name = others[0]
-        raise _refused(name, "parameters of the URL go with an image as the body; write it into the JSON")
     if request.mimetype == "application/json":
-        return _by_json(found, json_body(models.Search), page.sign)
+        return _by_json(found, _with(page, json_body(models.Search)), page.sign)
     if request.mimetype != "multipart/form-data":
         raise unsupported("application/json", "multipart/form-data", "image/*")
     parts, _ = picture_form({"query": MAX_JSON})
     if "image" not in parts:
         raise _refused("image", "the form needs this part, with the file")
     options = checked(models.SearchOptions, strict_json.parsed(parts.get("query", b"{}"), "query"))
-    return _page("image", found, options, ImageTerm(parts["image"]), page.sign)
+    return _page("image", found, _with(page, options), ImageTerm(parts["image"]), page.sign)
+
+
+def _with(page: models.NeighborsPage, options: SearchJson) -> SearchJson:
+    """The options with those of the URL. Raises `RequestInvalid` for one that both have."""
+    given = page.model_fields_set - {"sign"}
+    for name in sorted(given & options.model_fields_set):
+        raise _refused(name, "it is in the URL and in the JSON; leave one of them out")
+    return options.model_copy(update={name: getattr(page, name) for name in given})
 
 
 def _by_json(catalog: Catalog, wanted: models.Search, sign: int | None) -> schemas.Neighbors:

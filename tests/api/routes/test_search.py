@@ -179,9 +179,22 @@ def test_numbers_beyond_all_numbers_are_refused(shop: Any) -> None:
     assert (answer.status_code, answer.json["errors"][0]["field"]) == (422, "vector.0")
 
 
-def test_parameters_go_with_an_image_only(shop: Any) -> None:
-    for given in ({"json": {"product_id": "red-1"}}, {"data": {"image": (io.BytesIO(shop.picture()), "x.png")}}):
-        answer = shop.client.post(f"{SEARCH}?limit=2", **given)
+def test_parameters_of_the_url_go_with_every_body(shop: Any) -> None:
+    """Generated clients know of parameters, but not with which body they go."""
+    asked = {"limit": 2, "offset": 1, "min_score": -1, "filter": '{"must": {"is_empty": {"key": "none"}}}'}
+    for given in (
+        {"json": {"product_id": "red-1"}},
+        {"data": {"image": (io.BytesIO(shop.picture()), "x.png")}},
+        {"data": shop.picture(), "content_type": "image/png"},
+    ):
+        answer = shop.client.post(SEARCH, query_string=asked, **given)
+        assert len(ids(answer)) == 2
+
+
+def test_what_the_url_and_the_json_both_say_is_refused(shop: Any) -> None:
+    picture = (io.BytesIO(shop.picture()), "x.png")
+    for given in ({"json": {"product_id": "red-1", "limit": 2}}, {"data": {"image": picture, "query": '{"limit": 2}'}}):
+        answer = shop.client.post(f"{SEARCH}?limit=2&offset=1", **given)
         assert (answer.status_code, answer.json["errors"][0]["field"]) == (422, "limit")
 
 
