@@ -24,7 +24,13 @@ _CATALOG = {
     "products": 1200,
     "indexed_attributes": {"color": "keyword", "price": "float"},
 } | _RECIPE
-_PRODUCT = {"product_id": "sneaker-12", "attributes": _RED, "image": _HASH, "version": 12}
+_PRODUCT = {
+    "product_id": "sneaker-12",
+    "attributes": _RED,
+    "image": _HASH,
+    "image_url": "https://shop.example/12.jpg",
+    "version": 12,
+}
 _NEIGHBOR = {
     "product_id": "sneaker-7",
     "score": 0.912,
@@ -60,6 +66,7 @@ _JOB = {
     "columns": None,
     "notes": None,
     "task": None,
+    "waiting_for": None,
 }
 _KEY = {"name": "shop", "scopes": ["search"], "catalogs": ["shoes"]}
 _FACETS = [
@@ -223,7 +230,8 @@ ANSWERS: Mapping[str, Any] = {
     },
     "Product": _PRODUCT,
     "Products": {"products": [_PRODUCT], "next": None},
-    "Readiness": {"status": "ok", "ledger": "ok", "index": "ok"},
+    "FoundProducts": {"products": [_PRODUCT], "missing": ["mug-3"]},
+    "Readiness": {"status": "degraded", "ledger": "ok", "index": "ok", "catalogs": {"shoes": "weights_unreachable"}},
     "RemovedProducts": {"products": 310, "examples": ["sneaker-12", "sneaker-7"]},
     "Stats": {
         "waiting": 120,
@@ -232,7 +240,16 @@ ANSWERS: Mapping[str, Any] = {
         "drain_seconds": 5.8,
         "workers": 2,
         "slots": 4,
+        "waiting_for": [
+            {
+                "catalog": "shoes",
+                "code": "weights_unreachable",
+                "message": "The ImageNet weights of inception_v3 could not be fetched: give a file.",
+                "since": _TIME,
+            }
+        ],
     },
+    "Session": _KEY | {"expires_at": "2026-03-02T21:15:04.512Z"},
     "Uploaded": {"image": _HASH},
 }
 """By the name of the schema."""

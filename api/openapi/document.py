@@ -78,13 +78,14 @@ class Document:
         of_answers = components.get("schemas", {})
         components["schemas"] = _plainly_named([*of_answers.items(), *self._models, *COMPONENTS.items()])
         components["responses"] = problems.answers(self._statuses)
-        spec["servers"] = SERVERS
         spec["tags"] = [{"name": name} for name in dict.fromkeys(tag["name"] for tag in spec["tags"])]
         components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         # Where none is needed, one may be sent: a generated client is the same for both.
         spec["security"] = [{"key": []}] if self._keys else [{}, {"key": []}]
         # Without a public URL, paths are below the root of wherever the document was read.
-        spec["servers"] = [{"url": str(self._public or "/")}]
+        spec["servers"] = (
+            [{"url": str(self._public), "description": "Where others reach it."}] if self._public else SERVERS
+        )
         spec["jsonSchemaDialect"] = "https://json-schema.org/draft/2020-12/schema"
         cleaned: dict[str, Any] = _cleaned(spec)
         return cleaned

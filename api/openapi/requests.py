@@ -45,6 +45,8 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
         ],
         "text/csv": _TABLE,
     },
+    "read_products": {"application/json": {"ids": ["sneaker-12", "mug-3"]}},
+    "begin_session": {"application/json": {"key": "lk_5N0uV3m8Qw2rT7yZ1xC4"}},
     "delete_products": {"application/json": {"filter": _RED, "dry_run": True}},
     "list_missing_images": {"application/json": {"images": [_HASH]}},
     "count_facets": {"application/json": {"attributes": ["color", "price"], "filter": _RED}},

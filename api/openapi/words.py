@@ -63,6 +63,13 @@ SCHEMAS: Mapping[str, str] = {
     "Task": "What a job does that is no changes.",
     "TermShare": "What one term adds to a score.",
     "Uploaded": "The name of an uploaded image.",
+    "CatalogWaiting": "A catalog whose changes workers put off.",
+    "FoundProducts": "Products that were asked for by their IDs.",
+    "NewSession": "A key, for which the browser gets a cookie.",
+    "ReadProducts": "Which products to read.",
+    "Session": "What the caller may do.",
+    "SignedUrls": "URLs of a picture that open without a key, for a while.",
+    "Waiting": "What work waits for.",
 }
 """By name."""
 
@@ -143,11 +150,13 @@ FIELDS: Mapping[str, str] = {
     "role": "Where the term stands in the query.",
     "rows": "How many rows there are.",
     "score": "The cosine, -1 to 1.",
+    "since": "Since when.",
     "share": "What it adds to the score.",
     "start": "Where it begins.",
     "started_at": "When work on it began; null: it waits.",
     "state": "Where it is.",
     "status": "Whether it answers.",
+    "thumbnail_url": "Of its thumbnail.",
     "superseded": "How many changes a newer one has replaced.",
     "term": "The term, in words.",
     "terms": "The terms of the query.",

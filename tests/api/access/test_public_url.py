@@ -63,7 +63,7 @@ def test_all_that_leads_back_here_has_the_public_url(make_service: Any, mount: s
     put = ask.put(f"{mount}/v1/catalogs/shoes/products/a%2Fb", data={"image": (io.BytesIO(service.picture()), "x.png")})
     assert put.location == f"{SEEN}/v1/jobs/{put.json['id']}"
     assert ask.get(f"{mount}/v1/catalogs/shoes/products/a%2Fb").json["product_id"] == "a/b"
-    assert ask.get(f"{mount}/openapi.json").json["servers"] == [{"url": SEEN}]
+    assert [each["url"] for each in ask.get(f"{mount}/openapi.json").json["servers"]] == [SEEN]
     page = ask.get(f"{mount}/docs").text
     assert f"{SEEN}/v1/catalogs" in page and 'href="/lookalike/static/docs.css"' in page
     with ask.get(f"{mount}/static/docs.css") as style:
@@ -83,7 +83,7 @@ def test_a_path_that_only_begins_alike_is_another(make_service: Any) -> None:
 def test_without_one_urls_are_paths(service: Any) -> None:
     put = service.client.put("/v1/catalogs/bags", json={})
     assert put.location == "/v1/catalogs/bags"
-    assert service.client.get("/openapi.json").json["servers"] == [{"url": "/"}]
+    assert [each["url"] for each in service.client.get("/openapi.json").json["servers"]] == ["/"]
     assert service.client.get("/lookalike/v1/catalogs").status_code == 404
 
 
