@@ -35,6 +35,10 @@ class ProductsPage(Page):
             "commas, and may be repeated.",
         ),
     ] = Field(default=[])
+    with_vector: Annotated[
+        Flag,
+        Field(description="Tell the vectors of the products. A number takes 20 bytes: ask for few products a page."),
+    ] = False
     repeatable = frozenset({"facets"})
 
 

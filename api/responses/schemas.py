@@ -79,6 +79,10 @@ class Product(JsonAnswer):
     attributes: Attributes
     image: Annotated[str | None, Field(description="SHA-256 of the original.")]
     version: Count
+    vector: Annotated[
+        list[float] | None,
+        Field(exclude_if=lambda found: found is None, description="With `with_vector`: of length one."),
+    ] = None
 
 
 class Uploaded(JsonAnswer):

@@ -28,7 +28,7 @@ from services.catalog.removal import LINES_WITHOUT_ID, MAX_REMOVED, checked_filt
 from services.kinds import Kinds
 from services.ledger import Named, Refusal, Removal
 from services.query.filters import written
-from services.records import Change, ChangeKind, Product
+from services.records import Change, ChangeKind, Product, Vector
 
 bp = APIBlueprint("products", __name__, url_prefix="/v1/catalogs/<segment:catalog>/products", tag="Products")
 
@@ -57,8 +57,9 @@ def scroll(catalog: str, page: lists.ProductsPage) -> schemas.Products:
     products, cursor = found.scroll(after=page.cursor, limit=page.limit, filter=page.filter, sort=page.sort)
     # A later page is empty only because the products of the page before were the last ones.
     warnings = warned(found, page.filter) if not products and page.cursor is None else []
+    vectors = found.vectors([product.product_id for product in products]) if page.with_vector else {}
     return schemas.Products(
-        products=[to_schema(product) for product in products],
+        products=[to_schema(product, vectors.get(product.product_id)) for product in products],
         next=cursor,
         total=found.count(page.filter) if page.total else None,
         facets=to_schemas(found.attribute_facets(keys, filter=page.filter)) if keys else None,
@@ -262,12 +263,13 @@ def _read(body: Body, options: models.FeedOptions, kinds: Kinds) -> tuple[feed.F
     return csv_feed.read(body, skip=skip, replace=replace, kinds=kinds, columns=columns, charset=charset)
 
 
-def to_schema(product: Product) -> schemas.Product:
+def to_schema(product: Product, vector: Vector | None = None) -> schemas.Product:
     return schemas.Product(
         product_id=product.product_id,
         attributes=dict(product.attributes),
         image=product.image,
         version=product.version,
+        vector=None if vector is None else vector.tolist(),
     )
 
 

@@ -16,7 +16,7 @@ from services.kinds import Kinds
 from services.names import checked_product_id
 from services.query.filters import Filter
 from services.query.query import MAX_LIMIT, checked_limit
-from services.records import Facet, FilterWarning, Point, Product
+from services.records import Facet, FilterWarning, Point, Product, Vector
 
 
 class Reading:
@@ -71,6 +71,11 @@ class Reading:
         check_unsorted(after)
         points, cursor = self._index.scroll(after=after, limit=checked_limit(limit), filter=filter)
         return [_product(point) for point in points], cursor
+
+    def vectors(self, product_ids: Sequence[str]) -> dict[str, Vector]:
+        """The vectors of those of these products that there are, as they are compared: of length one."""
+        points = self._index.get(product_ids, vectors=True)
+        return {each.product_id: each.vector for each in points if each and each.vector is not None}
 
     def image(self, product_id: str) -> bytes:
         """The original image. Raises `ProductNotFound`, and `MediaNotFound` where it was not kept."""
