@@ -9,7 +9,7 @@ from lookalike.feeds import PIECE, Feed
 from lookalike.filters import FilterLike
 from lookalike.jobs import Sent
 from lookalike.pages import AsyncPages, Page, page_of
-from lookalike.products import Products, rows_of
+from lookalike.products import Products, rows_at_once, rows_of
 from lookalike.records import Answer, CatalogInfo, Facets, Job, Product, product_of
 from lookalike.searching import QueryOptions, Searches, SearchOptions
 from lookalike.steps import Steps
@@ -134,9 +134,10 @@ class AsyncCatalog:
         return AsyncPages(self._run, ask)
 
     async def vectors(
-        self, *, filter: FilterLike | None = None, limit: int = 1000
+        self, *, filter: FilterLike | None = None, limit: int | None = None
     ) -> AsyncIterator[tuple[list[str], Vectors]]:
         """As `Catalog.vectors`."""
+        limit = limit or rows_at_once((await self.describe()).dim)
         async for page in self.products(filter=filter, with_vector=True, limit=limit).pages():
             yield rows_of(page.items)
 

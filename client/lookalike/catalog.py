@@ -9,7 +9,7 @@ from lookalike.feeds import PIECE, Feed
 from lookalike.filters import FilterLike
 from lookalike.jobs import Sent
 from lookalike.pages import Page, Pages, page_of
-from lookalike.products import Products, rows_of
+from lookalike.products import Products, rows_at_once, rows_of
 from lookalike.records import Answer, CatalogInfo, Facets, Job, Product, product_of
 from lookalike.searching import QueryOptions, Searches, SearchOptions
 from lookalike.steps import Steps
@@ -165,11 +165,14 @@ class Catalog:
 
         return Pages(self._run, ask)
 
-    def vectors(self, *, filter: FilterLike | None = None, limit: int = 1000) -> Iterator[tuple[list[str], Vectors]]:
-        """The vectors of all products, up to `limit` at a time: their IDs, and float32 of shape (n, dim).
+    def vectors(
+        self, *, filter: FilterLike | None = None, limit: int | None = None
+    ) -> Iterator[tuple[list[str], Vectors]]:
+        """The vectors of all products, `limit` at a time: their IDs, and float32 of shape (n, dim), of length one.
 
-        Imports numpy.
+        Without `limit` as many as a few megabytes hold. Imports numpy.
         """
+        limit = limit or rows_at_once(self.describe().dim)
         for page in self.products(filter=filter, with_vector=True, limit=limit).pages():
             yield rows_of(page.items)
 

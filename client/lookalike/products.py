@@ -13,6 +13,10 @@ from lookalike.steps import ANSWER_SECONDS, Call, Request, Steps
 from lookalike.vectors import Vectors, to_numpy
 from lookalike.wire import dumped, form, given, keyed, params_of, product_path, read, with_json
 
+NUMBERS_AT_ONCE = 1 << 18
+"""Of vectors that are read at a time: JSON and what is made of it take some 60 bytes for each."""
+MOST_AT_ONCE = 1000
+
 
 class Products:
     """Changes and reads the products of one catalog; each method makes the steps of one.
@@ -92,3 +96,8 @@ class Products:
 def rows_of(products: Sequence[Product]) -> tuple[list[str], Vectors]:
     """The IDs of products that have their vectors, and these: shape (n, dim)."""
     return [each.product_id for each in products], to_numpy(each.vector for each in products)
+
+
+def rows_at_once(dim: int) -> int:
+    """How many vectors are read at a time."""
+    return max(1, min(MOST_AT_ONCE, NUMBERS_AT_ONCE // dim))

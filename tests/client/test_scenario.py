@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from beside import Beside, beside
 from both_clients import carry_out
@@ -89,6 +90,15 @@ def test_a_shop_is_filled_searched_and_emptied(kind: str, service: Beside, pictu
             {"color": "green", "price": 30.0},
             Image(lookalike.changes.hash_of(picture(2))),
         )
+        rows = [row async for row in shop.vectors(limit=3)]
+        assert [len(names) for names, _ in rows] == [3, 1]
+        vectors = {name: vector for names, matrix in rows for name, vector in zip(names, matrix, strict=True)}
+        dim = (await shop.describe()).dim
+        assert {(each.shape, each.dtype.name) for each in vectors.values()} == {((dim,), "float32")}
+        assert np.allclose([np.linalg.norm(each) for each in vectors.values()], 1)
+        assert next(iter(await shop.search(vector=vectors["web"], limit=1))).product_id == "web"
+        [with_vector] = [each async for each in shop.products(filter=ids("web"), with_vector=True)]
+        assert (with_vector.to_numpy() == vectors["web"]).all()
         assert await shop.image("same") == picture(2) and (await shop.thumbnail(".."))[8:12] == b"WEBP"
 
         cheap = (where("color") != "blue") & (where("price") <= 20) | ids("nobody")

@@ -1,7 +1,7 @@
 """One way to speak with both clients: scenarios await, and a client that does not await is made one that does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 from lookalike import AsyncClient, Client
@@ -47,6 +47,8 @@ def _wrapped(result: Any) -> Any:
         return Awaited(result)
     if isinstance(result, Pages):
         return _Pages(result)
+    if isinstance(result, Iterator):
+        return _each(result)
     return result
 
 
