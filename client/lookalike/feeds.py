@@ -155,7 +155,6 @@ class Feed:
             headers={"Content-Type": "application/octet-stream"},
             body=image,
             is_safe=True,
-            seconds=ACCEPT_SECONDS,
         )
         try:
             response = yield from sent(request, self._patience)
