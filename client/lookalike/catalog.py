@@ -147,7 +147,7 @@ class Catalog:
         with_vector: bool | None = None,
         limit: int | None = None,
     ) -> Pages[Product]:
-        """All products, page by page: `for product in shop.products(): ...`.
+        """All products, page by page: `for each in shop.products(): ...`.
 
         Args:
             filter: Which ones.

@@ -30,7 +30,7 @@ ACCEPT_SECONDS = 1000.0
 """That a service may take to accept a piece: it looks at every line."""
 ROOM_SECONDS = 86_400.0
 """That a full queue is waited for."""
-ROOM_PAUSE = 10.0
+ROOM_PAUSE = 5.0
 NAMED = 1000
 
 
@@ -101,7 +101,11 @@ class Feed:
             if isinstance(hash, Failure):
                 self._fail(hash)
                 continue
-            line = dumped(line_of(change, hash)).encode() + b"\n"
+            try:
+                line = dumped(line_of(change, hash)).encode() + b"\n"
+            except (TypeError, ValueError) as error:
+                self._fail(Failure(change.product_id, "change_invalid", f"It cannot be written as JSON: {error}."))
+                continue
             if self._lines and (self._lines == self._piece or self._spool.tell() + len(line) > PIECE_BYTES):
                 yield from self._send()
             self._spool.write(line)

@@ -13,6 +13,8 @@ import pytest
 from harness import Service, picture
 from waiting import until
 
+from lookalike import Client
+
 ROOT = Path(__file__).parent.parent.parent
 GUIDE = (ROOT / "docs" / "client.md").read_text()
 URL = "http://127.0.0.1:8080"
@@ -44,9 +46,10 @@ def test_the_guide_is_run_as_it_is_written(folder: Path, service: Service) -> No
     [install] = blocks_of("sh")
     assert "--demo" in install, "its catalog is made here"
     first, *blocks = blocks_of("python")
-    seed = "from lookalike import Client\nfor name in ('mug-000', 'mug-001'):\n    "
-    seed += f"Client('{URL}').catalog('demo').put(name, b''.join([open('photos/SKU-17.jpg', 'rb').read()]), wait=60)\n"
-    code = "\n".join([seed, first, *blocks]).replace(URL, service.url)
+    with Client(service.url) as client:
+        for name in ("mug-000", "mug-001"):
+            client.wait(client.catalog("demo").put(name, folder / "photos" / "SKU-17.jpg"))
+    code = "\n".join([first, *blocks]).replace(URL, service.url)
     ran = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}\n{service.log[-2000:]}"
     said = ran.stdout.splitlines()
