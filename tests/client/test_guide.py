@@ -13,7 +13,7 @@ import pytest
 from harness import Service, picture
 from waiting import until
 
-from lookalike import Client
+from lookalike import Client, Put
 
 ROOT = Path(__file__).parent.parent.parent
 GUIDE = (ROOT / "docs" / "client.md").read_text()
@@ -42,26 +42,20 @@ def service(tmp_path: Path) -> Iterator[Service]:
 @pytest.mark.long
 def test_the_guide_is_run_as_it_is_written(folder: Path, service: Service) -> None:
     service.start()
-    service.create_catalog("demo")
-    [install] = blocks_of("sh")
-    assert "--demo" in install, "its catalog is made here"
-    first, *blocks = blocks_of("python")
     with Client(service.url) as client:
-        for name in ("mug-000", "mug-001"):
-            client.wait(client.catalog("demo").put(name, folder / "photos" / "SKU-17.jpg"))
-    code = "\n".join([first, *blocks]).replace(URL, service.url)
+        shop = client.create_catalog("shop", encoder="efficientnet_lite0")
+        client.wait(shop.put_many(Put(path.stem, path) for path in (folder / "photos").iterdir()))
+    code = "\n".join(blocks_of("python")).replace(URL, service.url)
     ran = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}\n{service.log[-2000:]}"
     said = ran.stdout.splitlines()
-    assert said[0].startswith("Neighbor(product_id='mug-001'") and said[1] == "succeeded 1"
+    assert said[0].startswith("Neighbor(product_id='SKU-2") and said[1] == "succeeded 1"
     assert "8 of 8, 0 failed" in said and "product_not_found " in ran.stdout
-    assert [line for line in said if line.endswith("applied")] != [] and any(
-        "(5, 1280) float32" in each for each in said
-    )
+    assert "SKU-24 applied" in said and any(each.startswith("5 (5, 1280) float32") for each in said)
 
 
 @pytest.mark.long
-def test_five_lines_lead_from_two_files_to_the_first_answer(tmp_path: Path) -> None:
+def test_five_lines_lead_from_two_files_to_the_first_answer(folder: Path, tmp_path: Path) -> None:
     """Packages that both stand on come out of this environment, since no index can be asked."""
     dist = tmp_path / "dist"
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", dist]
@@ -69,20 +63,20 @@ def test_five_lines_lead_from_two_files_to_the_first_answer(tmp_path: Path) -> N
     venv.create(tmp_path / "fresh", with_pip=True)
     binaries = tmp_path / "fresh" / "bin"
     paths = sysconfig.get_paths(vars={"base": str(tmp_path / "fresh"), "platbase": str(tmp_path / "fresh")})
-    (Path(paths["purelib"]) / "others.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
     offline = {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONPATH": ""}
     environment = os.environ | offline | {"PATH": f"{binaries}:{os.environ['PATH']}"}
-    [commands] = blocks_of("sh")
-    install, up = commands.splitlines()
-    assert up == "lookalike up --demo &"
-    subprocess.run(["bash", "-ec", install], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    install, index, up = blocks_of("sh")[0].splitlines()
     asked = blocks_of("python")[0]
-    assert len([install, up, *asked.splitlines()]) == 5
-
-    command = [*up.split()[:-1], "--port", "0", "--data", str(tmp_path / "data")]
+    lines = [install, index, up, *filter(None, asked.splitlines())]
+    assert up == "lookalike up &" and len(lines) == 5
+    subprocess.run(["bash", "-ec", install], cwd=folder, env=environment, check=True, capture_output=True)
+    (Path(paths["purelib"]) / "others.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    subprocess.run(["bash", "-ec", index], cwd=folder, env=environment, check=True, capture_output=True)
     with (
         (tmp_path / "log").open("w") as log,
-        subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log, text=True) as process,
+        subprocess.Popen(
+            ["lookalike", "up", "--port", "0"], cwd=folder, env=environment, stdout=log, stderr=log, text=True
+        ) as process,
     ):
         try:
 
@@ -94,10 +88,10 @@ def test_five_lines_lead_from_two_files_to_the_first_answer(tmp_path: Path) -> N
             assert found, said()
             code = asked.replace(URL, found[1]) + "import lookalike, api; print(lookalike.__file__, api.__file__)"
             ran = subprocess.run(
-                ["python", "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+                ["python", "-c", code], cwd=folder, env=environment, capture_output=True, text=True, check=True
             )
             answer, places = ran.stdout.splitlines()
-            assert answer.startswith("Neighbor(product_id='mug-")
+            assert answer.startswith("Neighbor(product_id='SKU-2")
             assert places.split() == [f"{paths['purelib']}/{name}/__init__.py" for name in ("lookalike", "api")]
         finally:
             process.terminate()
