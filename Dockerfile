@@ -12,7 +12,8 @@ COPY pyproject.toml README.md LICENSE ./
 COPY services services
 COPY workers workers
 COPY api api
-RUN pip wheel --no-deps --no-build-isolation --wheel-dir dist .
+COPY client client
+RUN pip wheel --no-deps --no-build-isolation --wheel-dir dist . ./client
 
 FROM python AS installed-cpu
 RUN python -m venv --without-pip /opt/lookalike

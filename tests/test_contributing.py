@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 TOUR = [ROOT / "CONTRIBUTING.md", ROOT / "docs" / "architecture.md"]
 PAGES = sorted({*TOUR, *ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "bench" / "README.md"})
 PACKAGES = ["services", "workers", "api"]
-TOP = ["services", "workers", "api", "tests", "bench", "docs", "deploy", r"\.ci"]
+TOP = ["services", "workers", "api", "client", "tests", "bench", "docs", "deploy", r"\.ci"]
 """What the path of a file of ours begins with."""
 PATH = re.compile(rf"(?<![\w./-])(?:{'|'.join(TOP)})/[\w./-]*\w|(?<![\w./-])(?:{'|'.join(TOP)})/(?![\w./-])")
 TREE_LINE = re.compile(r"^( *)([\w./, ]+?)(?:  |$)")

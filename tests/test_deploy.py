@@ -369,6 +369,7 @@ FAULTS: list[tuple[Check, str, str, str]] = [
     (copies, "Dockerfile", "COPY workers workers", "COPY worker worker"),
     (copies, "Dockerfile", "--from=wheel", "--from=build"),
     (copies, ".dockerignore", "!services\n", ""),
+    (copies, ".dockerignore", "!client\n", ""),
     (copies, ".dockerignore", "*\n!pyproject.toml", "!pyproject.toml"),
     (profiles, "compose.yaml", "profiles: [gpu]", "profiles: [cpu, gpu]"),
     (profiles, "compose.yaml", "    profiles: [monitoring]\n", ""),

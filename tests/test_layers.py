@@ -16,6 +16,7 @@ API = "The rooms of api form layers"
 CIRCLES = "Modules of one package do not import each other in circles"
 PICTURES = "Pillow, libvips and libheif live in services.images; demo and testing draw, too"
 CONCRETE = "Only bootstrap names concrete classes"
+CLIENT = "The client stands alone; numpy comes where vectors are asked for"
 
 PLANTED = {
     "services.query.imports_api": (STAND_ON, "import api.cli"),
@@ -43,6 +44,9 @@ PLANTED = {
     "services.query.imports_celery": ("Celery lives in workers; the API sends its messages", "import celery"),
     "api.routes.imports_a_concrete_class": (CONCRETE, "import services.index.edge"),
     "api.routes.imports_a_test_twin": (CONCRETE, "import services.testing"),
+    "lookalike.imports_numpy": (CLIENT, "import numpy"),
+    "lookalike.imports_tensorflow_late": (CLIENT, "def planted() -> None:\n    import tensorflow"),
+    "lookalike.imports_services": (CLIENT, "import services.records"),
 }
 """By module: the contract that forbids it, and its source text."""
 
@@ -87,6 +91,8 @@ def plant(tree: Path, modules: dict[str, str]) -> None:
 def copy_to(tree: Path) -> Path:
     for name in ("services", "workers", "api"):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+    client = ROOT / "client" / "lookalike"
+    shutil.copytree(client, tree / "lookalike", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tree)
     return tree
 
@@ -140,3 +146,24 @@ def test_nothing_heavy_is_imported_for_help() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == "[]\n"
+
+
+def heavy_of(client: Path) -> str:
+    """What of numpy, TensorFlow and a service is there once the client in a folder has been imported."""
+    code = (
+        "import sys\nimport lookalike\n"
+        f"assert lookalike.__file__ == {str(client / 'lookalike' / '__init__.py')!r}, lookalike.__file__\n"
+        "heavy = ('numpy', 'tensorflow', 'keras', 'flask', 'services', 'api')\n"
+        "print([name for name in heavy if name in sys.modules])\n"
+    )
+    environment = {"PYTHONPATH": str(client)}
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    return ran.stdout.strip()
+
+
+def test_importing_the_client_imports_neither_numpy_nor_anything_of_a_service(tree: Path) -> None:
+    assert heavy_of(tree) == "[]"
+    plant(tree, {"lookalike.planted": "import numpy"})
+    with (tree / "lookalike" / "__init__.py").open("a") as package:
+        package.write("import lookalike.planted\n")
+    assert heavy_of(tree) == "['numpy']"

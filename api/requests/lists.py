@@ -36,6 +36,10 @@ class ProductsPage(Page):
         ),
     ] = Field(default=[])
     sign: Signed | None = None
+    with_vector: Annotated[
+        Flag,
+        Field(description="Tell the vectors of the products. A number takes 20 bytes: ask for few products a page."),
+    ] = False
     repeatable = frozenset({"facets"})
 
 

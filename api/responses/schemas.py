@@ -105,7 +105,7 @@ class Product(JsonAnswer):
     version: Count
     vector: Annotated[
         list[float] | None,
-        Field(exclude_if=lambda found: found is None, description="Of length one, if asked for."),
+        Field(exclude_if=lambda found: found is None, description="With `with_vector`: of length one."),
     ] = None
     signed: Signed = None
 

@@ -59,6 +59,9 @@ def scroll(catalog: str, page: lists.ProductsPage) -> schemas.Products:
     signing = Signing(catalog, page.sign)
     # A later page is empty only because the products of the page before were the last ones.
     warnings = warned(found, page.filter) if not products and page.cursor is None else []
+    if page.with_vector:
+        read = found.read([product.product_id for product in products], vectors=True) if products else []
+        products = [product for product in read if product]  # what was removed meanwhile is on no page
     return schemas.Products(
         products=[to_schema(product, signing) for product in products],
         next=cursor,
