@@ -6,7 +6,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.errors import Fault, RequestInvalid
-from api.requests.models import FilterObject, FilterText, Flag, Listed, Page, Signed
+from api.requests.browsers import Signed
+from api.requests.models import FilterObject, FilterText, Flag, Listed, Page
 from services.catalog.facets import MAX_FACETED
 from services.query.filters import MAX_KEY
 from services.query.query import MAX_LIMIT

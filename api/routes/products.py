@@ -16,7 +16,7 @@ from api.errors import Fault, RequestInvalid
 from api.ingest import Answer, accepted, begun, ended
 from api.openapi import handwritten
 from api.openapi.document import more
-from api.requests import csv_feed, feed, lists, models, strict_json
+from api.requests import browsers, csv_feed, feed, lists, models, strict_json
 from api.requests.body import EXPANSION, MAX_JSON, Body, checked, unsupported
 from api.requests.csv_feed import TABLES
 from api.requests.images import missing
@@ -154,9 +154,9 @@ def delete_many(catalog: str) -> Answer | Response:
 @bp.get("/<segment:product_id>")
 @opened_by(*Scope)
 @bp.doc(operation_id="get_product", extensions=more(404, 503))
-@bp.input(models.Signs, location="query", arg_name="options")
+@bp.input(browsers.Signs, location="query", arg_name="options")
 @bp.output(schemas.Product)
-def read(catalog: str, product_id: str, options: models.Signs) -> schemas.Product:
+def read(catalog: str, product_id: str, options: browsers.Signs) -> schemas.Product:
     """Read a product"""
     return to_schema(context().catalog(catalog).get(product_id), Signing(catalog, options.sign))
 
