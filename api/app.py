@@ -48,7 +48,6 @@ from api.routes import (
 from api.routes import catalogs as catalog_routes
 from api.telemetry import Telemetry, Timers
 from api.waits import WaitsCollector
-from services.errors import InvalidSetting
 from services.settings import Settings
 
 if TYPE_CHECKING:
@@ -125,7 +124,6 @@ def create_app(
         app.register_blueprint(module.bp)
     app.view_functions["static"] = opened_by()(app.view_functions["static"])
     check_routes(app)
-    _check_mount(app, entrance)
     return app
 
 
@@ -152,17 +150,6 @@ def _app(mount: str) -> APIFlask:
     app.url_map.merge_slashes = False
     app.wsgi_app = RawPaths(app.wsgi_app, mount)  # type: ignore[method-assign]
     return app
-
-
-def _check_mount(app: Flask, entrance: Entrance) -> None:
-    """Raises `InvalidSetting` where the path of the public URL begins as one of ours: which is meant, nobody could
-    tell."""
-    taken = {rule.rule.split("/")[1] for rule in app.url_map.iter_rules()}
-    if entrance.public and entrance.public.path and entrance.public.path.split("/")[1] in taken:
-        raise InvalidSetting(
-            f"LOOKALIKE_PUBLIC_URL={entrance.public} is refused: its path begins as paths of the service do "
-            f"({', '.join(sorted(taken))}), which follow after it. Take another, such as /lookalike."
-        )
 
 
 class _Json(DefaultJSONProvider):

@@ -9,6 +9,8 @@ from services.errors import InvalidSetting
 _ORIGIN = re.compile(r"(https?)://([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.IGNORECASE)
 _SEGMENT = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+"
 _PATH = re.compile(rf"((?:/{_SEGMENT})*)/?")
+OWN = frozenset({"docs", "livez", "metrics", "openapi.json", "problems", "readyz", "static", "v1"})
+"""What paths of the service begin with."""
 _PORTS = {"http": "80", "https": "443"}
 
 
@@ -28,6 +30,11 @@ class PublicUrl:
             raise InvalidSetting(
                 f"LOOKALIKE_PUBLIC_URL={text} is refused: it takes http:// or https://, a host and perhaps a path, as "
                 "in https://shop.example/lookalike, without a query; a host of other letters is written in punycode."
+            )
+        if rest[1] and rest[1].split("/")[1] in OWN:
+            raise InvalidSetting(
+                f"LOOKALIKE_PUBLIC_URL={text} is refused: its path begins as paths of the service do "
+                f"({', '.join(sorted(OWN))}), which follow after it. Take another, such as /lookalike."
             )
         return cls(_written(found), rest[1])
 

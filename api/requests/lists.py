@@ -6,7 +6,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.errors import Fault, RequestInvalid
-from api.requests.models import FilterObject, FilterText, Flag, Listed, Page, Signed
+from api.requests.browsers import Signed, Signs
+from api.requests.models import VECTOR_TOLD, FilterObject, FilterText, Flag, Listed, Page
 from services.catalog.facets import MAX_FACETED
 from services.query.filters import MAX_KEY
 from services.query.query import MAX_LIMIT
@@ -41,6 +42,10 @@ class ProductsPage(Page):
         Field(description="Tell the vectors of the products. A number takes 20 bytes: ask for few products a page."),
     ] = False
     repeatable = frozenset({"facets"})
+
+
+class ProductOptions(Signs):
+    with_vector: Annotated[Flag, Field(description=VECTOR_TOLD)] = False
 
 
 class FacetsQuestion(BaseModel):

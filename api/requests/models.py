@@ -35,7 +35,7 @@ MAX_WAIT = 60
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 
 
-def _whole(text: str) -> int:
+def whole(text: str) -> int:
     if not re.fullmatch(r"-?[0-9]{1,18}", text):
         raise ValueError("must be a whole number")
     return int(text)
@@ -97,8 +97,8 @@ class JsonBody(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT), BeforeValidator(_whole)]
-Offset = Annotated[int, Field(ge=0, le=MAX_OFFSET), BeforeValidator(_whole)]
+Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT), BeforeValidator(whole)]
+Offset = Annotated[int, Field(ge=0, le=MAX_OFFSET), BeforeValidator(whole)]
 Score = Annotated[float, Field(ge=-1, le=1), BeforeValidator(_number)]
 VECTOR_TOLD = "Tell the vectors, too: numbers of length one, as `search` takes them."
 WEIGHT_TOLD = "Of tuned features: the colors of the query are multiplied by it. 0: no colors; 1: as stored."
@@ -119,38 +119,6 @@ Cursor = Annotated[str, Field(min_length=1, max_length=200)]
 class Page(QueryParameters):
     limit: Limit = 100
     cursor: Annotated[Cursor | None, Field(description="The `next` of the page before.")] = None
-
-
-MAX_SIGNED = 7 * 24 * 3600
-Signed = Annotated[
-    int,
-    Field(
-        ge=60,
-        le=MAX_SIGNED,
-        description="Answer with URLs of pictures that open without a key for so many seconds, or up to twice as long: "
-        "they are the same for a while, so that caches know them.",
-    ),
-    BeforeValidator(_whole),
-]
-
-
-class Signs(QueryParameters):
-    sign: Signed | None = None
-
-
-class Picture(QueryParameters):
-    """Of a URL of a picture as the service made it; a URL that is made by hand needs none of it."""
-
-    v: Annotated[
-        str | None,
-        Field(pattern=f"^{SHA256.pattern}$", description="SHA-256 of the original: this picture, and no later one."),
-    ] = None
-    expires: Annotated[
-        str | None, Field(pattern="^[0-9]{1,12}$", description="Of a signed URL: when it ends, as Unix time.")
-    ] = None
-    signature: Annotated[
-        str | None, Field(max_length=100, description="Of a signed URL: it opens this picture without a key.")
-    ] = None
 
 
 class JobsPage(Page):
@@ -175,7 +143,6 @@ class NeighborsPage(QueryParameters):
     min_score: Score | None = None
     color_weight: ColorWeight | None = None
     rerank: Rerank = False
-    sign: Signed | None = None
 
 
 _TOLD = "refuse: a put of a new image fails as `duplicate` where it is that of another product, or nearly."
@@ -233,10 +200,6 @@ class FeedOptions(QueryParameters):
         if self.max_removed is not None and self.mode != "replace":
             raise ValueError("max_removed takes mode=replace: without it no products are removed")
         return self
-
-
-class ProductOptions(Signs):
-    with_vector: Annotated[Flag, Field(description=VECTOR_TOLD)] = False
 
 
 class ReadProducts(JsonBody):
@@ -317,9 +280,9 @@ class Evaluation(_Recipe):
 
 
 class Sample(QueryParameters):
-    sample: Annotated[
-        int, Field(ge=1, le=1000, description="Products that are looked at."), BeforeValidator(_whole)
-    ] = 100
+    sample: Annotated[int, Field(ge=1, le=1000, description="Products that are looked at."), BeforeValidator(whole)] = (
+        100
+    )
 
 
 Scopes = Annotated[
@@ -336,10 +299,6 @@ class NewKey(JsonBody):
     catalogs: (
         Annotated[list[CatalogName], Field(min_length=1, max_length=1000, description="Left out: all of them.")] | None
     ) = None
-
-
-class NewSession(JsonBody):
-    key: Annotated[str, Field(min_length=1, max_length=512, description="An API key.")]
 
 
 class SearchOptions(JsonBody):

@@ -10,7 +10,7 @@ from api.access.keys import Scope
 from api.context import context
 from api.openapi import handwritten
 from api.openapi.document import more
-from api.requests import models
+from api.requests import browsers
 from services.errors import MediaNotFound
 from services.records import Product
 from services.signatures import media_type
@@ -24,8 +24,8 @@ bp = APIBlueprint("images", __name__, url_prefix="/v1/catalogs/<segment:catalog>
     operation_id="get_image",
     extensions=more(403, 404, 503, answers=handwritten.PICTURES, headers={"ETag": "Names the bytes."}),
 )
-@bp.input(models.Picture, location="query", arg_name="wanted")
-def image(catalog: str, product_id: str, wanted: models.Picture) -> Response:
+@bp.input(browsers.Picture, location="query", arg_name="wanted")
+def image(catalog: str, product_id: str, wanted: browsers.Picture) -> Response:
     """Read the original image of a product
 
     The bytes as they were sent or fetched, where originals are kept.
@@ -40,8 +40,8 @@ def image(catalog: str, product_id: str, wanted: models.Picture) -> Response:
     operation_id="get_thumbnail",
     extensions=more(403, 404, 503, answers=handwritten.THUMBNAIL, headers={"ETag": "Names the bytes."}),
 )
-@bp.input(models.Picture, location="query", arg_name="wanted")
-def thumbnail(catalog: str, product_id: str, wanted: models.Picture) -> Response:
+@bp.input(browsers.Picture, location="query", arg_name="wanted")
+def thumbnail(catalog: str, product_id: str, wanted: browsers.Picture) -> Response:
     """Read the image of a product as a WebP whose longer side has 320 pixels
 
     It is made when it is first asked for, and kept.
@@ -66,7 +66,7 @@ def _served(tag: str, read: Callable[[], bytes]) -> Response:
     return response
 
 
-def _image(product: Product, wanted: models.Picture) -> str:
+def _image(product: Product, wanted: browsers.Picture) -> str:
     if product.image is None:
         raise MediaNotFound(f"Product {product.product_id!r} was imported without its image; put it with one.")
     if wanted.v not in (None, product.image):

@@ -16,7 +16,7 @@ from api.errors import Fault, RequestInvalid
 from api.ingest import Answer, accepted, begun, ended
 from api.openapi import handwritten
 from api.openapi.document import more
-from api.requests import csv_feed, feed, lists, models, strict_json
+from api.requests import browsers, csv_feed, feed, lists, models, strict_json
 from api.requests.body import EXPANSION, MAX_JSON, Body, checked, json_body, unsupported
 from api.requests.csv_feed import TABLES
 from api.requests.images import missing
@@ -127,9 +127,9 @@ def post(catalog: str, options: models.FeedOptions) -> Answer:
         curl="""-H 'Content-Type: application/json' -d '{"ids": ["SKU-1", "SKU-2"]}'""",
     ),
 )
-@bp.input(models.Signs, location="query", arg_name="options")
+@bp.input(browsers.Signs, location="query", arg_name="options")
 @bp.output(schemas.FoundProducts)
-def read_many(catalog: str, options: models.Signs) -> schemas.FoundProducts:
+def read_many(catalog: str, options: browsers.Signs) -> schemas.FoundProducts:
     """Read products by their IDs, up to 1,000
 
     An ID that is there twice is answered twice.
@@ -183,9 +183,9 @@ def delete_many(catalog: str) -> Answer | Response:
 @bp.get("/<segment:product_id>")
 @opened_by(*Scope)
 @bp.doc(operation_id="get_product", extensions=more(404, 503))
-@bp.input(models.ProductOptions, location="query", arg_name="options")
+@bp.input(lists.ProductOptions, location="query", arg_name="options")
 @bp.output(schemas.Product)
-def read(catalog: str, product_id: str, options: models.ProductOptions) -> schemas.Product:
+def read(catalog: str, product_id: str, options: lists.ProductOptions) -> schemas.Product:
     """Read a product
 
     Its attributes, its image and its version, as they are stored now.

@@ -9,7 +9,7 @@ from api.access.keys import Scope
 from api.context import context
 from api.openapi import handwritten
 from api.openapi.document import more
-from api.requests import models, navigation
+from api.requests import browsers, navigation
 from api.requests.query import asked, refused, to_query
 from api.responses import navigation as shown
 from api.responses.links import Signing
@@ -33,9 +33,9 @@ bp = APIBlueprint("queries", __name__, url_prefix="/v1/catalogs/<segment:catalog
         """-d '{"near": [{"product_id": "sneaker-12"}, {"product_id": "mug-3", "weight": -1}]}'""",
     ),
 )
-@bp.input(models.Signs, location="query", arg_name="options")
+@bp.input(browsers.Signs, location="query", arg_name="options")
 @bp.output(shown.Answers)
-def query(catalog: str, options: models.Signs) -> shown.Answers:
+def query(catalog: str, options: browsers.Signs) -> shown.Answers:
     """Find what is near several things at once, and away from others
 
     Terms are products, pictures, vectors and directions that the catalog has learned. `like` and `unlike` take

@@ -13,7 +13,7 @@ from api.errors import Fault, RequestInvalid
 from api.ingest import waiting
 from api.openapi import handwritten
 from api.openapi.document import more
-from api.requests import models, strict_json
+from api.requests import browsers, models, strict_json
 from api.requests.body import MAX_JSON, checked, json_body, unsupported
 from api.requests.images import is_picture, picture_body, picture_form
 from api.responses import schemas
@@ -34,9 +34,9 @@ WAYS = ("product_id", "image_url", "vector")
 @bp.get("/products/<segment:product_id>/neighbors")
 @opened_by(Scope.SEARCH)
 @bp.doc(operation_id="get_neighbors", extensions=more(404, 503))
-@bp.input(models.NeighborsPage, location="query", arg_name="page")
+@bp.input(browsers.SignedNeighborsPage, location="query", arg_name="page")
 @bp.output(schemas.Neighbors)
-def neighbors(catalog: str, product_id: str, page: models.NeighborsPage) -> schemas.Neighbors:
+def neighbors(catalog: str, product_id: str, page: browsers.SignedNeighborsPage) -> schemas.Neighbors:
     """Find what looks like a product
 
     Best first, without the product itself. `next` is null on the last page.
@@ -61,9 +61,9 @@ def neighbors(catalog: str, product_id: str, page: models.NeighborsPage) -> sche
         query="?limit=5",
     ),
 )
-@bp.input(models.NeighborsPage, location="query", arg_name="page")
+@bp.input(browsers.SignedNeighborsPage, location="query", arg_name="page")
 @bp.output(schemas.Neighbors)
-def search(catalog: str, page: models.NeighborsPage) -> schemas.Neighbors:
+def search(catalog: str, page: browsers.SignedNeighborsPage) -> schemas.Neighbors:
     """Find what looks like a product, a picture or a vector
 
     As JSON with one of `product_id`, `image_url` and `vector`; as a form with the part `image` and, in the part

@@ -13,7 +13,7 @@ from api.access.sessions import COOKIE, SECONDS, Sessions
 from api.context import context
 from api.errors import Unauthorized
 from api.openapi.document import more
-from api.requests import models
+from api.requests import browsers
 from api.requests.body import json_body
 from api.responses import schemas
 from services.descriptions import rfc3339
@@ -40,7 +40,7 @@ def read() -> schemas.Session:
     operation_id="begin_session",
     extensions=more(
         *(401, 403, 409, 413, 415),
-        body={"application/json": models.NewSession},
+        body={"application/json": browsers.NewSession},
         headers={"Set-Cookie": "The session: `HttpOnly` and `SameSite=Strict`, for 12 hours."},
         is_open=True,
         curl="""-c cookies -H 'Content-Type: application/json' -d '{"key": "KEY"}'""",
@@ -55,7 +55,7 @@ def begin() -> Response:
     """
     check_origin(context().entrance.public, is_needed=False)
     keyring, sessions = _kept()
-    key = keyring.find(json_body(models.NewSession).key)
+    key = keyring.find(json_body(browsers.NewSession).key)
     if key is None:
         raise Unauthorized("This key is not known here.", "key", {"WWW-Authenticate": "Bearer"})
     cookie, ends = sessions.begun(key)

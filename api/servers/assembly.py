@@ -61,17 +61,19 @@ def upgrade_at_start(configured: Settings, ledger: "Ledger") -> None:
 
 
 def needed_keyring(configured: Settings, host: str) -> "Keyring | None":
-    """The API keys; none are needed on loopback. Raises `InvalidSetting`."""
+    """The API keys; none are needed on loopback. Raises `InvalidSetting`, also where settings do not go with them."""
+    from api.access.entrance import Entrance
     from api.access.keyring import Keyring
 
-    if configured.api_keys_file:
-        return Keyring.load(configured.api_keys_file)
-    if host not in LOOPBACK:
+    found = Keyring.load(configured.api_keys_file) if configured.api_keys_file else None
+    # Before anything is started: a server would only say that its process does not.
+    Entrance.of(configured, found)
+    if found is None and host not in LOOPBACK:
         raise InvalidSetting(
             f"--host {host} would let everybody in: name a file of API keys in LOOKALIKE_API_KEYS_FILE (make one with "
             "`lookalike keys create NAME --scope admin`), or listen on 127.0.0.1."
         )
-    return None
+    return found
 
 
 def assembled(
