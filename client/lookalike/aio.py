@@ -28,6 +28,7 @@ class AsyncClient:
         self.patience = patience
         self._http = httpx2.AsyncClient(**connection(url, api_key))
         self._jobs = Jobs(patience)
+        self._was_there = False
         self._places = asyncio.Semaphore(AT_ONCE)
 
     def __repr__(self) -> str:
@@ -155,9 +156,11 @@ class AsyncClient:
     async def _sent(self, request: Request) -> Response | Unanswered:
         with sending(request, is_async=True) as given:
             try:
-                return answer_of(await self._http.request(**given))
+                response = await self._http.request(**given)
             except httpx2.RequestError as error:
-                return unanswered(self.url, error)
+                return unanswered(self.url, error, was_there=self._was_there)
+        self._was_there = True
+        return answer_of(response)
 
     async def _together(self, effect: Together) -> list[Any]:
         async def placed(steps: Steps[Any]) -> Any:

@@ -41,6 +41,7 @@ class Client:
         self.patience = patience
         self._http = httpx2.Client(**connection(url, api_key))
         self._jobs = Jobs(patience)
+        self._was_there = False
         self._none = threading.Event()
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
@@ -188,9 +189,11 @@ class Client:
     def _sent(self, request: Request) -> Response | Unanswered:
         with sending(request, is_async=False) as given:
             try:
-                return answer_of(self._http.request(**given))
+                response = self._http.request(**given)
             except httpx2.RequestError as error:
-                return unanswered(self.url, error)
+                return unanswered(self.url, error, was_there=self._was_there)
+        self._was_there = True
+        return answer_of(response)
 
     def _together(self, effect: Together) -> list[Any]:
         with self._lock:

@@ -69,7 +69,8 @@ class Unavailable(ServiceError):
 
 
 class Unanswered(Unavailable):
-    """There was no answer at all. `never_sent`: no connection was made, so nothing was done."""
+    """There was no answer at all. `never_sent`: no connection was made, so nothing was done. `was_there`: others were
+    answered before."""
 
     default_code = "unanswered"
 
@@ -80,9 +81,11 @@ class Unanswered(Unavailable):
         status: int = 0,
         problem: Mapping[str, Any] | None = None,
         never_sent: bool = False,
+        was_there: bool = False,
     ) -> None:
         super().__init__(detail, status=status, problem=problem)
         self.never_sent = never_sent
+        self.was_there = was_there
         self.retryable = True
 
 

@@ -15,7 +15,9 @@ PATIENCE = 150.0
 """Seconds in which a request is sent again: a service may be restarting, and takes a request that was begun before that
 for one in progress for half a minute."""
 AWAY_SECONDS = 60.0
-"""That a service is waited for which does not answer at all."""
+"""That a service is waited for to which no connection can be made, since it may be restarting."""
+NEVER_THERE_SECONDS = 5.0
+"""The same where it has never answered: perhaps it is not running, or somewhere else."""
 
 
 def asked(request: Request, patience: float) -> Steps[Any]:
@@ -43,7 +45,7 @@ def sent(request: Request, patience: float) -> Steps[Response]:
     Args:
         request: What is sent.
         patience: Seconds in which it is sent again where that can help, after the pause that Retry-After names. A
-            service that does not answer at all is waited for no longer than `AWAY_SECONDS`.
+            service to which no connection can be made is waited for no longer than `AWAY_SECONDS`.
 
     Raises:
         Unanswered: There is no answer.
@@ -55,11 +57,13 @@ def sent(request: Request, patience: float) -> Steps[Response]:
         if not may_succeed_later(request, answer):
             break
         now = time.monotonic()
+        if isinstance(answer, Unanswered) and answer.never_sent:
+            away = AWAY_SECONDS if answer.was_there else NEVER_THERE_SECONDS
+            back_until = back_until or min(until, now + away)
+        else:
+            back_until = None
         if isinstance(answer, Response):
             pause += _retry_after(answer)
-            back_until = None
-        else:
-            back_until = back_until or min(until, now + AWAY_SECONDS)
         if now + pause > (back_until or until):
             break
         yield Pause(pause)

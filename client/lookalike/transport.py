@@ -32,7 +32,9 @@ class Connection(TypedDict):
 
 
 def connection(url: str, api_key: str | None) -> Connection:
-    """Raises `ValueError` where this is no key, which it does not tell."""
+    """Raises `ValueError` where this is no URL, or no key, which it does not tell."""
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"{url!r} is no URL of a service: write it as http://127.0.0.1:8080")
     key = (os.environ.get(API_KEY, "") if api_key is None else api_key).strip()
     if not all("!" <= character <= "~" for character in key):
         raise ValueError("the API key holds characters that no key has; copy it as `lookalike keys create` printed it")
@@ -84,11 +86,12 @@ def answer_of(response: httpx2.Response) -> Response:
     )
 
 
-def unanswered(url: str, error: httpx2.RequestError) -> Unanswered:
+def unanswered(url: str, error: httpx2.RequestError, *, was_there: bool) -> Unanswered:
     """That there is no answer. What httpx2 says may hold what was sent, the key included, so it is not told."""
     match error:
         case httpx2.ConnectError() | httpx2.ConnectTimeout():
-            return Unanswered(f"The service at {url} cannot be reached: is it running?", never_sent=True)
+            why = f"The service at {url} cannot be reached: is it running?"
+            return Unanswered(why, never_sent=True, was_there=was_there)
         case httpx2.TimeoutException():
             return Unanswered(f"The service at {url} does not answer in time.")
         case _:

@@ -41,7 +41,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 @pytest.mark.long
 def test_the_guide_is_run_as_it_is_written(folder: Path, service: Service) -> None:
-    service.start()
+    service.start(deadline=600)
     with Client(service.url) as client:
         shop = client.create_catalog("shop", encoder="efficientnet_lite0")
         client.wait(shop.put_many(Put(path.stem, path) for path in (folder / "photos").iterdir()))

@@ -211,6 +211,11 @@ def test_the_key_is_sent_and_never_told(httpserver: HTTPServer, monkeypatch: pyt
         assert client.request("GET", "/x") == {}
 
 
+def test_what_is_no_url_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="write it as http://"):
+        Client("127.0.0.1:8080")
+
+
 @pytest.mark.parametrize("key", [f"{KEY}\r\nX: y", f"{KEY} x", f"{KEY}é", f"{KEY}\0"])
 def test_a_key_that_is_none_is_refused_and_not_told(key: str) -> None:
     with pytest.raises(ValueError) as raised:
