@@ -34,7 +34,7 @@ PATH: dict[str, dict[str, Any]] = {
     "product_id": PRODUCT_ID | {"description": "The ID of the product; a slash in it is written %2F."},
     "job": {"type": "string", "pattern": "^[0-9]{1,18}$", "description": "The `id` of the job."},
     "generation": {"type": "string", "pattern": "^[0-9a-f]{1,64}$", "description": "The `id` of the generation."},
-    "name": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$", "description": "The name of the key, or of the direction."},
+    "name": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$", "description": "Of the key, or of the direction."},
     "group": {"type": "string", "pattern": "^[0-9a-f]{16}$", "description": "The `id` of the group."},
     "code": {"type": "string", "minLength": 1, "description": "The `code` of a problem."},
     "key": {"type": "string", "minLength": 1, "description": "An attribute, as in filters, such as color."},
