@@ -142,10 +142,13 @@ def test_pages_of_other_sites_get_nowhere_with_the_cookie(shop: Shop) -> None:
     blog.run(POST.format(shop.url() + CHANGE))
     noted = shop.told_of("POST", CHANGE, before + 2)
     assert noted.startswith(f"403 origin={shop.url('blog.shop.example')} cookie=") and not noted.endswith("cookie=-")
-    # The same as a form that a person sends by a click, and what needs a question before.
-    blog.run(f"document.body.innerHTML = '<form method=post action={shop.url()}{CHANGE}>'; document.forms[0].submit()")
-    assert shop.told_of("POST", CHANGE, before + 3).startswith(f"403 origin={shop.url('blog.shop.example')} cookie=")
-    for page in (evil, shop.page("blog.shop.example")):
+    # The same as forms that a person sends by a click, after which the page is the answer.
+    form = f"document.body.innerHTML = '<form method=post action={shop.url()}{CHANGE}>'; document.forms[0].submit()"
+    shop.page("evil.example").run(form)
+    assert shop.told_of("POST", CHANGE, before + 3) == f"401 origin={shop.url('evil.example')} cookie=-"
+    shop.page("blog.shop.example").run(form)
+    assert shop.told_of("POST", CHANGE, before + 4).startswith(f"403 origin={shop.url('blog.shop.example')} cookie=")
+    for page in (evil, blog):
         for script in (
             f"fetch('{shop.url()}{CATALOG}', {{method: 'DELETE', credentials: 'include'}})",
             f"fetch('{shop.url()}/lookalike/v1/keys', {{credentials: 'include'}})",
@@ -155,7 +158,7 @@ def test_pages_of_other_sites_get_nowhere_with_the_cookie(shop: Shop) -> None:
                 page.run(script)
     # The very same request of our own page is taken.
     own.run(POST.format(CHANGE))
-    assert shop.told_of("POST", CHANGE, before + 4).startswith(f"202 origin={shop.url()} cookie=")
+    assert shop.told_of("POST", CHANGE, before + 5).startswith(f"202 origin={shop.url()} cookie=")
     assert asked(own, CATALOG)["status"] == 200
 
 
@@ -170,8 +173,11 @@ def test_a_page_of_a_named_origin_works_with_a_key_and_reads_what_it_needs(shop:
     assert (refused["status"], refused["json"]["code"]) == (401, "unauthorized")
     with pytest.raises(PageError, match="Failed to fetch"):
         partner.run(f"fetch('{shop.url()}/lookalike/v1/session', {{credentials: 'include'}})")
-    with pytest.raises(PageError, match="Failed to fetch"):
-        asked(shop.page("evil.example"), f"{shop.url()}/lookalike/v1/catalogs/bags", **key)
+    assert asked(partner, f"{shop.url()}/lookalike/livez")["status"] == 200
+    evil = shop.page("evil.example")
+    for path, headers in (("v1/catalogs/bags", key), ("livez", {})):
+        with pytest.raises(PageError, match="Failed to fetch"):
+            asked(evil, f"{shop.url()}/lookalike/{path}", **headers)
 
 
 def test_a_signed_url_is_a_picture_on_a_page_of_any_site(shop: Shop) -> None:

@@ -49,8 +49,9 @@ def test_what_is_no_request_is_a_problem(server: Any, case: str) -> None:
 
 @pytest.fixture
 def locked(make_service: Any, tmp_path: Path) -> Iterator[Address]:
-    """A service with one key, `right`, behind waitress as `up` has it."""
-    ring = Keyring.load(write(tmp_path / "keys", f"shop:ingest:*:{hashed('right')}"))
+    """A service with the keys `right`, to ingest, and `root` behind waitress as `up` has it."""
+    lines = f"shop:ingest:*:{hashed('right')}", f"root:{hashed('root')}"
+    ring = Keyring.load(write(tmp_path / "keys", *lines))
     service = make_service(keyring=ring, public_url=SEEN)
     given = settings.load(data=tmp_path, public_url=SEEN)
     server = EmbeddedServer(service.app, "127.0.0.1", 0, given, ring)
@@ -90,18 +91,17 @@ def test_who_logs_in_is_heard_and_then_known_by_the_cookie(locked: Address, path
             line.sendall(f"{head}\r\nHost: localhost\r\n".encode() + b"Connection: close\r\n\r\n" + body)
             return b"".join(iter(lambda: line.recv(1 << 16), b""))
 
-    key = b'{"key": "right"}'
-    json = f"POST {path} HTTP/1.1\r\nContent-Type: application/json\r\n"
-    begun = ask(f"{json}Content-Length: {len(key)}", key)
+    key = b'{"key": "root"}'
+    json = "Content-Type: application/json\r\n"
+    begun = ask(f"POST {path} HTTP/1.1\r\n{json}Content-Length: {len(key)}", key)
     assert begun.startswith(b"HTTP/1.1 200 ")
     cookie = begun.partition(b"Set-Cookie: ")[2].partition(b";")[0].decode()
-    feed = f"POST /v1/catalogs/shoes/products HTTP/1.1\r\nContent-Type: application/x-ndjson\r\nCookie: {cookie}\r\n"
-    feed += f"Origin: https://shop.example\r\nContent-Length: {len(LINE)}"
-    assert ask(feed, LINE).startswith(b"HTTP/1.1 404 "), "the catalog is not there"
-    assert ask(feed.replace(cookie, cookie[:-1]), LINE).startswith(b"HTTP/1.1 401 ")
+    made = f"PUT /v1/catalogs/bags HTTP/1.1\r\n{json}Origin: https://shop.example\r\nContent-Length: 2\r\nCookie: "
+    assert ask(made + cookie[:-1], b"{}").startswith(b"HTTP/1.1 401 ")
+    assert ask(made + cookie, b"{}").startswith(b"HTTP/1.1 201 "), "its body was read"
     # What is no log-in is not kept of those who are not known, however it says its size.
-    assert ask(f"{json}Content-Length: 5000", b"").startswith(b"HTTP/1.1 4")
-    assert ask(f"{json}Transfer-Encoding: chunked", b"").startswith(b"HTTP/1.1 4")
+    assert ask(f"POST {path} HTTP/1.1\r\n{json}Content-Length: 5000", b"").startswith(b"HTTP/1.1 4")
+    assert ask(f"POST {path} HTTP/1.1\r\n{json}Transfer-Encoding: chunked", b"").startswith(b"HTTP/1.1 4")
 
 
 def test_who_has_a_key_is_heard(locked: Address) -> None:
