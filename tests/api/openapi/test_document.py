@@ -54,11 +54,13 @@ def config(examples: int, **more: Any) -> SchemathesisConfig:
                 "jobs": {"values": ["1", "2"]},
                 "waits": {"values": ["0", "0.5", "5"]},
                 "on_error": {"values": ["skip"]},
+                "codes": {"values": ["forbidden"]},
             },
             "parameters": {
                 "path.catalog": {"dictionary": "catalogs", "probability": 0.9},
                 "path.product_id": {"dictionary": "products", "probability": 0.6},
                 "path.job": {"dictionary": "jobs", "probability": 0.6},
+                "path.code": {"dictionary": "codes", "probability": 0.5},
                 "query.wait": {"dictionary": "waits", "probability": 0.6},
                 "query.on_error": {"dictionary": "on_error", "probability": 0.5},
             },
