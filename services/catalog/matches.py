@@ -68,11 +68,11 @@ def matches_of_each(
     vectors = [vector for vector, _ in pictures]
     found = index.search_each(vectors, limit=CANDIDATES, min_score=lowest, exclude=exclude)
     crowded = [at for at, each in enumerate(found) if len(each) == CANDIDATES and _pictures(each) <= CANDIDATES // 2]
-    wanted = [vectors[at] for at in crowded]
-    more = index.search_each(wanted, limit=MOST_CANDIDATES, min_score=lowest, exclude=exclude)
-    found = [*found]
-    for at, each in zip(crowded, more, strict=True):
-        found[at] = each
+    if crowded:
+        wanted = [vectors[at] for at in crowded]
+        more = index.search_each(wanted, limit=MOST_CANDIDATES, min_score=lowest, exclude=exclude)
+        for at, each in zip(crowded, more, strict=True):
+            found[at] = each
     return [_confirmed(each, hashes) for each, (_, hashes) in zip(found, pictures, strict=True)]
 
 

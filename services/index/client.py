@@ -1,9 +1,11 @@
 """The connection to a Qdrant server: transient failures are retried, errors are translated into ours."""
 
+import ssl
 import threading
 import warnings
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import grpc
 import httpx
@@ -105,6 +107,9 @@ class Client:
 
     def _made(self, seconds: int) -> QdrantClient:
         checked_by: dict[str, Any] = {"verify": str(self._ca_file)} if self._ca_file else {}
+        if not checked_by and urlsplit(self.url).scheme == "http":
+            # No certificate comes; to read the authorities of the system takes as long as ten requests.
+            checked_by = {"verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)}
         grpc_options: dict[str, Any] = {"grpc.max_reconnect_backoff_ms": 1000 * RECONNECT_SECONDS}
         if self._ca_file:
             grpc_options["root_certificates"] = self._ca_file.read_bytes()

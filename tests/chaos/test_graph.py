@@ -95,11 +95,11 @@ def test_a_graph_is_built_during_a_feed_and_kills(
             task = said.json()["id"]
             if part:
                 searches.may_be_away = True
-                until(lambda task=task: (service.job(task) or {}).get("started_at") is not None, 60)  # type: ignore[misc]
+                until(lambda task=task: (service.job(task) or {}).get("started_at") is not None, 600)  # type: ignore[misc]
                 time.sleep(rng.uniform(0, 2))
                 assert service.end(signal.SIGKILL) == -signal.SIGKILL
                 service.start()
-                until(service.ready, 60)
+                until(service.ready, 300)
                 searches.may_be_away = False
             ended = service.finished(task)
             assert ended["state"] == "succeeded", ended

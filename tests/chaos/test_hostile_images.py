@@ -205,7 +205,7 @@ def test_every_file_has_an_outcome_within_the_limits(
                     assert str(error).endswith((".", "_BYTES.", "_PIXELS.", "_MEMORY.", "_TIMEOUT."))
                     outcomes[error.code] += 1
                 slowest = max(slowest, (time.monotonic() - began, name))
-                largest = max(largest, *((peak(pid), name) for pid in decoder._children.pids()))
+                largest = max([largest, *((peak(pid), name) for pid in decoder._children.pids())])
         sound = decoder.submit(saved(photo(), "PNG"), Form(299, "nearest")).result()
     record_property("outcomes", dict(outcomes))
     record_property("slowest", slowest)

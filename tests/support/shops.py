@@ -56,7 +56,9 @@ class Place:
         self._decoder: Any = Lent(decoder)
         self._given: dict[str, Any] = {"data": path / "data", "decode_processes": 2, "min_free_bytes": 64 << 20}
         if url:
-            self._given |= {"qdrant_url": url, "qdrant_prefix": f"test-{uuid4().hex[:8]}", "media": str(path / "media")}
+            # A twin answers late where others load the processors.
+            self._given |= {"qdrant_url": url, "qdrant_timeout": 60}
+            self._given |= {"qdrant_prefix": f"test-{uuid4().hex[:8]}", "media": str(path / "media")}
 
     @contextmanager
     def opened(

@@ -51,7 +51,7 @@ def test_what_a_worker_that_stops_has_found_is_gone_on_from_by_another(
     filled: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = filled.worker()
-    search, asked = filled.catalog._index.search, []
+    search, asked = filled.catalog._index.search_each, []
 
     def stopping(*arguments: Any, **options: Any) -> Any:
         asked.append(arguments)
@@ -59,7 +59,7 @@ def test_what_a_worker_that_stops_has_found_is_gone_on_from_by_another(
             first.stop()
         return search(*arguments, **options)
 
-    monkeypatch.setattr(filled.catalog._index, "search", stopping)
+    monkeypatch.setattr(filled.catalog._index, "search_each", stopping)
     filled.begin_task("duplicates")
     [job] = worked(filled, first)
     finding = filled.catalog.duplicates.finding()

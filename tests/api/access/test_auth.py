@@ -183,19 +183,19 @@ def test_a_key_opens_the_routes_of_its_scope_and_catalogs(
     admin = make_key("root", ["admin"])
     asked = 0
     for catalog in ("shoes", "bags"):
+        key = make_key(f"key.{catalog}", [scope], catalogs)
         service = make_service(keyring=Keyring.load(keys_file))
         for endpoint, method, path in routes(service.app, catalog):
             if endpoint in OPENED:
                 continue
             if endpoint == "catalogs.delete":
                 service.client.put(path, json={}, headers=admin)
-            key = make_key(f"key{asked}.{catalog}", [scope], catalogs)
             with service.client.open(path, method=method, headers=key) as answer:
                 status = answer.status_code
             scopes, everywhere = OPENED_BY[endpoint]
             is_of_another = "catalog" in path and "/catalogs/" in path and catalogs is not None and catalog == "bags"
             may = scope in scopes and not (everywhere and catalogs) and not is_of_another
-            assert (status not in (401, 403)) is may, (method, path, status)
+            assert (status not in (401, 403)) is may and status != 429, (method, path, status)
             asked += 1
     assert asked > 100
 
@@ -205,7 +205,7 @@ def test_no_key_is_in_an_answer_or_a_log(make_service: Any, keys_file: Path, mak
     known = make_key("root", ["admin"])["Authorization"].removeprefix("Bearer ")
     service = make_service(keyring=Keyring.load(keys_file))
     assert known not in keys_file.read_text()
-    told, asked = b"", 0
+    told, asked = bytearray(), 0
     with capture_logs([merge_contextvars]) as logs:
         for secret in (known, "lk_canary_that_nobody_knows"):
             ways = [{"Authorization": f"{scheme}{secret}"} for scheme in ("Bearer ", "Basic ", "", "Bearer")]

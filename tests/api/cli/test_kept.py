@@ -1,6 +1,7 @@
 """What a catalog keeps besides its vectors goes with it: into a backup and out of it, to another place, and away."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -44,11 +45,12 @@ def opened(configured: Settings) -> Iterator[Catalog]:
         yield catalogs.get("shoes")
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def stocked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with a catalog of tuned features, their space, a direction, a finding and decisions; its head
     generation is beside it."""
-    with bootstrap.catalogs(settings.load(data=tmp_path / "data"), load=load_stub) as catalogs:
+    data = tmp_path_factory.mktemp("stocked")
+    with bootstrap.catalogs(settings.load(data=data, decode_processes=1), load=load_stub) as catalogs:
         shoes = catalogs.create(new_spec("shoes", "efficientnet_lite0", "random:1", "nearest"))
         shoes.declare({"n": AttributeKind.INTEGER})
         shoes.apply([Change(f"p{n}", image=image(n), attributes={"n": n}) for n in range(COUNT)])
@@ -58,7 +60,13 @@ def data(tmp_path: Path) -> Path:
         shoes.directions.learn("low", Definition(Side(parse(LOW))))
         shoes.findings.keep(Finding("map", "", shoes.spec.fingerprint, COUNT, 7, "2026-01-01T00:00:00Z"), b"a map")
         shoes.findings.decide(lambda _: b"decided")
-    return tmp_path / "data"
+    return data
+
+
+@pytest.fixture
+def data(stocked: Path, tmp_path: Path) -> Path:
+    """The same, for one test, which may change it."""
+    return Path(shutil.copytree(stocked, tmp_path / "data"))
 
 
 def kept(catalog: Catalog) -> dict[str, Any]:

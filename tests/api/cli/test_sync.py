@@ -1,11 +1,13 @@
 """`lookalike index --sync`: what nothing names any more is removed, without a service and with one."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from commands import worked_on
 from harness import picture
 
 from api.cli.main import cli
@@ -13,23 +15,42 @@ from api.cli.main import cli
 Command = Callable[..., tuple[int, dict[str, Any]]]
 Refused = Callable[..., str]
 
+LITE = ("--encoder", "efficientnet_lite0")
 COUNTS = ("total", "applied", "unchanged", "failed", "removed", "not_removed")
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder of ten pictures, a to j."""
-    root = tmp_path / "folder"
-    root.mkdir()
+def filled(root: Path) -> Path:
+    """Ten pictures, a to j."""
     for number, name in enumerate("abcdefghij"):
         (root / f"{name}.jpg").write_bytes(picture(number))
     return root
 
 
 @pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "folder").mkdir()
+    return filled(tmp_path / "folder")
+
+
+@pytest.fixture(scope="module")
+def stocked(run: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with a catalog of such a folder, which nothing works on."""
+    data = tmp_path_factory.mktemp("stocked")
+    status, _ = run("index", filled(tmp_path_factory.mktemp("folder")), "--data", data, *LITE)
+    assert status == 0
+    return data
+
+
+@pytest.fixture
+def new(stocked: Path, way: str, tmp_path: Path) -> Iterator[Path]:
+    """The same, for one test; either way."""
+    with worked_on(Path(shutil.copytree(stocked, tmp_path / "data")), way) as data:
+        yield data
+
+
+@pytest.fixture
 def sync(run: Command, folder: Path, new: Path) -> Callable[..., tuple[Any, ...]]:
     """Indexes the folder, or what is given; the exit status and the counts."""
-    run("index", folder, "--data", new, "--encoder", "efficientnet_lite0")
 
     def sync(*options: object, path: Path = folder) -> tuple[Any, ...]:
         status, answer = run("index", path, "--data", new, "--sync", *options)

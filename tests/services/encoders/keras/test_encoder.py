@@ -41,25 +41,28 @@ def pixels() -> Pixels:
     return coarse.repeat(16, axis=1).repeat(16, axis=2)
 
 
-def test_features_are_those_of_the_network_layer_by_layer(
-    network: Network, encoder: TensorFlowEncoder, pixels: Pixels
-) -> None:
+@pytest.fixture(scope="module")
+def together(encoder: TensorFlowEncoder, pixels: Pixels) -> Vectors:
+    """The features of all of them, encoded at once."""
+    return encoder.encode(pixels)
+
+
+def test_features_are_those_of_the_network_layer_by_layer(network: Network, together: Vectors, pixels: Pixels) -> None:
     """Folding batch normalization into convolutions changes nothing beyond float32."""
     model = weights.load(network, "imagenet", Patience())
     expected = model.predict(network.preprocess(pixels.astype(np.float32)), verbose=0)
-    features = encoder.encode(pixels)
-    assert features.shape == (37, 1280)
-    assert features.dtype == np.float32
-    assert np.abs(features - expected).max() <= 1e-4 * np.abs(expected).max()
+    assert together.shape == (37, 1280)
+    assert together.dtype == np.float32
+    assert np.abs(together - expected).max() <= 1e-4 * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 8, 9, 16, 17, 37])
-def test_a_picture_has_the_same_features_in_every_batch(encoder: TensorFlowEncoder, pixels: Pixels, count: int) -> None:
-    together = encoder.encode(pixels)[:count]
-    assert encoder.encode(pixels[:count]).shape == (count, 1280)
-    np.testing.assert_allclose(
-        encoder.encode(pixels[:count]), together, rtol=0, atol=1e-4 * np.abs(together).max(initial=0)
-    )
+def test_a_picture_has_the_same_features_in_every_batch(
+    encoder: TensorFlowEncoder, pixels: Pixels, together: Vectors, count: int
+) -> None:
+    features, expected = encoder.encode(pixels[:count]), together[:count]
+    assert features.shape == (count, 1280)
+    np.testing.assert_allclose(features, expected, rtol=0, atol=1e-4 * np.abs(expected).max(initial=0))
 
 
 class Watched:

@@ -16,9 +16,29 @@ from services.errors import WeightsError, WeightsInvalid, WeightsNotFound
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 
-@pytest.fixture(scope="module")
-def network() -> Network:
-    """A small network of keras.applications, by the same entry that InceptionV3 has."""
+def small(top: bool, size: int | None = None, filters: int = 8) -> Any:
+    """A network of every kind of layer that has weights, which takes a hundredth of the time of a usual one."""
+    from keras import Input, Model, layers
+
+    x = inputs = Input((size or 32, size or 32, 3))
+    for number in range(2):
+        x = layers.Conv2D(filters, 3, use_bias=False, name=f"conv{number}")(x)
+        x = layers.BatchNormalization(name=f"bn{number}")(x)
+        x = layers.DepthwiseConv2D(3, name=f"deep{number}")(x)
+    x = layers.GlobalAveragePooling2D(name="mean")(x)
+    return Model(inputs, layers.Dense(10, name="top")(x) if top else x)
+
+
+def untrained(_: Patience) -> Any:
+    raise WeightsNotFound("It has none.")
+
+
+@pytest.fixture(scope="module", params=["small", pytest.param("mobilenet_v2", marks=pytest.mark.nightly)])
+def network(request: pytest.FixtureRequest) -> Network:
+    """A small network, and one of keras.applications, by the same entry that InceptionV3 has; InceptionV3's own file is
+    in the tests of those."""
+    if request.param == "small":
+        return Network("small", 32, 8, small, lambda pixels: pixels / 255, untrained, lambda: False)
     return application(
         name="mobilenet_v2",
         module="mobilenet_v2",
@@ -36,6 +56,12 @@ def whole(network: Network) -> Any:
     model = network.build(True)
     weights.randomize(model, 5)
     return model
+
+
+@pytest.fixture(scope="module")
+def other(network: Network) -> Any:
+    """Another network."""
+    return small(False, filters=9) if network.name == "small" else efficientnet_lite0.build()
 
 
 @pytest.fixture(scope="module")
@@ -103,11 +129,10 @@ def test_a_file_that_is_cut_off_is_refused(network: Network, headless: Any, tmp_
 
 
 @pytest.mark.parametrize("name", ["w.h5", "w.weights.h5", "w.keras"])
-def test_a_file_of_another_network_is_refused(network: Network, tmp_path: Path, name: str) -> None:
-    other = efficientnet_lite0.build()
+def test_a_file_of_another_network_is_refused(network: Network, other: Any, tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     other.save_weights(path) if name == "w.weights.h5" else other.save(path)
-    with pytest.raises(WeightsInvalid, match="another network than mobilenet_v2"):
+    with pytest.raises(WeightsInvalid, match=f"another network than {network.name}"):
         weights.load(network, str(path), Patience())
 
 
