@@ -87,6 +87,14 @@ bench-full: $(STAMP)  ## Run all benchmarks in full and write docs/performance.m
 COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(VENV)-lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe \
 	--no-strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links pyproject.toml
 
+define TWICE
+/^[^ ]/ { printf "%s", plain; plain = "" }
+{ print }
+/^[a-z0-9-]+\[/ { plain = $$0 "\n"; sub(/\[[^]]*\]/, "", plain); next }
+plain && /--hash/ { plain = plain $$0 "\n" }
+endef
+export TWICE
+
 .PHONY: lock
 lock:  ## Compile the three lock files anew from pyproject.toml
 	@$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet pip-tools
@@ -95,4 +103,6 @@ lock:  ## Compile the three lock files anew from pyproject.toml
 	@sed -i "s/^atheris==[^ ]*/& ; sys_platform == 'linux' and platform_machine == 'x86_64'/" requirements.lock
 	@$(COMPILE) --constraint requirements.lock --output-file requirements-cpu.lock
 	@$(COMPILE) --extra gpu --constraint requirements.lock --output-file requirements-gpu.lock
+	@# pip 23.2, of Python 3.11, takes a requirement without an extra for one that is not pinned, where only the one with it has been.
+	@for lock in requirements*.lock; do awk "$$TWICE" $$lock > $$lock.new && mv $$lock.new $$lock; done
 	@rm -rf $(VENV)-lock

@@ -290,6 +290,14 @@ def extras(lock: str) -> Iterator[str]:
                     yield from (f"{of}[{extra}]" for extra in each.extras - pinned.get(of, set()))
 
 
+def plain(lock: str) -> Iterator[str]:
+    """What the lock pins with an extra only: pip 23.2, which comes with Python 3.11, takes the same without it for
+    what is not pinned, as soon as something that it looks at earlier requires that."""
+    for name, version in re.findall(r"^([a-z0-9._-]+)\[[a-z0-9,-]+\](==[^\s;]+)", lock, re.MULTILINE):
+        if f"\n{name}{version} " not in lock:
+            yield f"{name}{version}"
+
+
 def locks(of: Deployment) -> Iterator[str]:
     every = pins(of.text["requirements.lock"])
     for name in LOCKS:
@@ -298,7 +306,7 @@ def locks(of: Deployment) -> Iterator[str]:
         yield from (f"{name}: {each}" for each in found if found[each] != every.get(each, found[each]))
         entries = re.split(r"^(?=[a-z0-9])", lock, flags=re.MULTILINE)[1:]
         yield from (f"{name}: {entry[:40]}" for entry in entries if "--hash=sha256:" not in entry or "==" not in entry)
-        yield from (f"{name} lacks {each}" for each in extras(lock))
+        yield from (f"{name} lacks {each}" for each in (*extras(lock), *plain(lock)))
         if "://" in lock or re.search(r"^\s*(--?\w[\w-]*)(?<!--hash)\b(?!=sha256)", lock, re.MULTILINE):
             yield f"{name} says where packages are"
     runs, with_cuda = pins(of.text["requirements-cpu.lock"]), pins(of.text["requirements-gpu.lock"])
@@ -395,6 +403,7 @@ FAULTS: list[tuple[Check, str, str, str]] = [
     (locks, "requirements-cpu.lock", "absl-py==", "pytest==9 \\\n    --hash=sha256:00\nabsl-py=="),
     (locks, "requirements-gpu.lock", "nvidia-cudnn", "nvidia-dnn"),
     (locks, "requirements.lock", "pydantic[email]==", "pydantic=="),
+    (locks, "requirements.lock", "\npydantic==", "\npydantic[email]=="),
     (locks, "requirements.lock", "absl-py==", "--index-url somewhere\nabsl-py=="),
     (locks, "requirements.lock", "# via", "# via https://example.org"),
     (installs, "Dockerfile", "install --require-hashes", "install"),
