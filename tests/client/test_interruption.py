@@ -57,7 +57,7 @@ def interrupted(code: str, *arguments: str) -> str:
         assert process.stdout.readline() == "now\n", process.stderr.read()
         process.send_signal(signal.SIGINT)
         said = process.stderr.read()
-        assert process.wait(60) == -signal.SIGINT, said
+        assert process.wait(300) == -signal.SIGINT, said
     return said
 
 

@@ -50,7 +50,7 @@ def pictures() -> Iterator[Pictures]:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with Service(tmp_path_factory.mktemp("service") / "data") as service:
-        service.start(120)
+        service.start(600)
         yield service
 
 

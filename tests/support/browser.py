@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 CHROMIUM = shutil.which("chromium")
-SECONDS = 120.0
+SECONDS = 300.0
 """How long one step may take, on a loaded machine."""
 
 
@@ -58,10 +58,10 @@ class Browser:
         os.close(self._from)
         self._process.terminate()
         try:
-            self._process.wait(20)
+            self._process.wait(120)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait(20)
+            self._process.wait(120)
 
     def page(self, url: str) -> "Page":
         """Opens a page and waits until it is loaded."""

@@ -61,12 +61,12 @@ class Nginx:
             with socket.socket() as line:
                 return line.connect_ex(("127.0.0.1", self._port)) == 0
 
-        until(listens, 60)
+        until(listens, 300)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.wait(20)
+        self._process.wait(120)
 
     def seen(self, method: str, path: str) -> list[str]:
         """What it has noted of these requests: status, origin, cookie."""

@@ -213,7 +213,7 @@ def test_processes_share_one_secret_that_only_their_owner_reads(keys_file: Path,
         together = threading.Barrier(4)
 
         def made(together: threading.Barrier = together) -> bytes:
-            together.wait(10)
+            together.wait(300)
             return kept_secret(file)
 
         with ThreadPoolExecutor(4) as pool:

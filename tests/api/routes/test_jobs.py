@@ -128,12 +128,12 @@ def test_a_caller_that_waits_hears_of_a_change_and_without_a_tag_of_the_end(serv
     changed, ended = (Thread(target=hear, args=(headers,)) for headers in (tag, {}))
     changed.start()
     service.claims.record(claim, [(claim.refs[0], Outcome("a", State.APPLIED))])
-    changed.join(60)
+    changed.join(300)
     assert heard == [("processing", 1)]
     ended.start()
     claim = service.claims.claim("test", 1).claim
     service.claims.record(claim, [(claim.refs[0], Outcome("b", State.APPLIED))])
-    ended.join(60)
+    ended.join(300)
     assert heard[1:] == [("succeeded", 2)]
 
 

@@ -49,7 +49,7 @@ class Shop:
 
     def told_of(self, method: str, path: str, number: int) -> str:
         """What nginx noted of the newest of so many requests."""
-        until(lambda: len(self.nginx.seen(method, path)) >= number, 60, lambda: self.nginx.seen(method, path))
+        until(lambda: len(self.nginx.seen(method, path)) >= number, 300, lambda: self.nginx.seen(method, path))
         noted = self.nginx.seen(method, path)
         assert len(noted) == number
         return noted[-1]

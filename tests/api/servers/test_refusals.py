@@ -65,7 +65,7 @@ def locked(make_service: Any, tmp_path: Path) -> Iterator[Address]:
 @pytest.mark.parametrize("key", ["", "Authorization: Bearer wrong\r\n"])
 def test_who_has_no_key_is_told_so_before_the_body(locked: Address, length: str, more: str, key: str) -> None:
     """Else anybody could fill the disk with what the server keeps of bodies until they are whole."""
-    with socket.create_connection(locked, timeout=10) as line:
+    with socket.create_connection(locked, timeout=120) as line:
         line.sendall(HEAD + f"{key}{more}{length}\r\n\r\n".encode())
         answer = b"".join(iter(lambda: line.recv(1 << 16), b""))
     assert answer.startswith(b"HTTP/1.1 401 ") and answer.count(b"HTTP/1.1") == 1
@@ -75,7 +75,7 @@ def test_who_has_no_key_is_told_so_before_the_body(locked: Address, length: str,
 def test_what_follows_a_head_without_a_key_is_no_request(locked: Address) -> None:
     """It would be one that a proxy in between has not seen."""
     hidden = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    with socket.create_connection(locked, timeout=10) as line:
+    with socket.create_connection(locked, timeout=120) as line:
         line.sendall(HEAD + f"Content-Length: {len(hidden)}\r\n\r\n".encode() + hidden)
         answer = b""
         with suppress(ConnectionResetError):
@@ -87,7 +87,7 @@ def test_what_follows_a_head_without_a_key_is_no_request(locked: Address) -> Non
 @pytest.mark.parametrize("path", ["/v1/session", "/lookalike/v1/session"])
 def test_who_logs_in_is_heard_and_then_known_by_the_cookie(locked: Address, path: str) -> None:
     def ask(head: str, body: bytes) -> bytes:
-        with socket.create_connection(locked, timeout=10) as line:
+        with socket.create_connection(locked, timeout=120) as line:
             line.sendall(f"{head}\r\nHost: localhost\r\n".encode() + b"Connection: close\r\n\r\n" + body)
             return b"".join(iter(lambda: line.recv(1 << 16), b""))
 
@@ -105,6 +105,6 @@ def test_who_logs_in_is_heard_and_then_known_by_the_cookie(locked: Address, path
 
 
 def test_who_has_a_key_is_heard(locked: Address) -> None:
-    with socket.create_connection(locked, timeout=10) as line:
+    with socket.create_connection(locked, timeout=120) as line:
         line.sendall(HEAD + f"Authorization: Bearer right\r\nContent-Length: {len(LINE)}\r\n\r\n".encode() + LINE)
         assert line.recv(1 << 16).startswith(b"HTTP/1.1 404 "), "the catalog is not there"
