@@ -12,7 +12,6 @@ from workshop import Shop, until
 from services.catalog.catalog import Catalog
 from services.errors import DataFull, IndexUnavailable, LedgerUnavailable, LookalikeError
 from services.failpoints import TASK_POINTS, enabled
-from services.ledger.waits import NOBODY
 from services.records import Job, JobState, Task
 from workers.backoff import Backoff
 from workers.heartbeat import Heartbeat
@@ -187,16 +186,16 @@ def test_a_canceled_task_that_has_nothing_to_report_stops(shop: Shop) -> None:
 def test_a_backend_that_is_away_puts_a_task_off_until_it_gives_up(shop: Shop) -> None:
     job = shop.begin_task()
     away = failing(IndexUnavailable("The index is away."))
-    waits = set()
 
-    def ended() -> bool:
-        if (found := shop.job(job).waiting_for) is not None:
-            waits.add((found.code, found.message))
-        return has_ended(shop, job)()
+    def told() -> str:
+        waits = shop.job(job).waiting_for
+        return f"{waits.code}: {waits.message}" if waits else ""
 
+    with working(shop.worker(kinds={"count": away}, give_up=3600, task_backoff=quick())):
+        until(lambda: told() == "index_unavailable: The index is away.")
     with working(shop.worker(kinds={"count": away}, give_up=0.3, task_backoff=quick())):
-        until(ended)
-    assert waits - {("no_workers", NOBODY)} == {("index_unavailable", "The index is away.")}
+        until(has_ended(shop, job))
+    assert told() == ""
     assert (shop.job(job).state, task(shop, job).code) == (JobState.FAILED, "index_unavailable")
     assert task(shop, job).message == "The index is away."
 
