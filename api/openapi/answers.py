@@ -124,8 +124,6 @@ _OUTLIER = {
     "label": "shoe",
     "looks_like": "mug",
     "disagreeing": 0.9,
-    "nearest": "mug-8",
-    "percentile": 99.9,
 }
 
 ANSWERS: Mapping[str, Any] = {
