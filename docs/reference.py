@@ -1,4 +1,5 @@
-"""Generates the reference pages docs/cli.md and docs/configuration.md, and docs/openapi.json, from the code.
+"""Generates the reference pages docs/cli.md, docs/configuration.md and docs/routes.md, and docs/openapi.json, from the
+code.
 
     python docs/reference.py
 
@@ -13,6 +14,7 @@ from typing import Any
 import click
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
+from routes import routes_page
 
 from api.app import create_app
 from api.cli.main import COMMANDS, cli
@@ -117,3 +119,4 @@ if __name__ == "__main__":
     (DOCS / "cli.md").write_text(cli_page())
     (DOCS / "configuration.md").write_text(configuration_page())
     (DOCS / "openapi.json").write_text(openapi_document())
+    (DOCS / "routes.md").write_text(routes_page(json.loads(openapi_document())))

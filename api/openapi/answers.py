@@ -257,3 +257,9 @@ TEXTS: Mapping[str, str] = {
     "text/html": "<!doctype html><title>Product not found</title>",
 }
 """By media type."""
+
+ACCEPTED: Mapping[str, Any] = {
+    "Job": _JOB
+    | {"state": "enqueued", "applied": 0, "started_at": None, "finished_at": None, "images_per_second": None}
+}
+"""The same where it is only accepted: what is 202."""

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from api.access.public_url import PublicUrl
 from api.openapi import problems, words
-from api.openapi.answers import ANSWERS, TEXTS
+from api.openapi.answers import ACCEPTED, ANSWERS, TEXTS
 from api.openapi.handwritten import COMPONENTS, CONTENT_ENCODING, IDEMPOTENCY_KEY, PATH
 from api.openapi.references import PREFIX, reference
 from api.openapi.requests import REQUESTS
@@ -116,17 +116,17 @@ class Document:
         for status, (description, content) in added.answers.items():
             responses[str(status)] = {"description": description, "content": self._content(content)}
         headers = {name: _header(description) for name, description in added.headers.items()}
-        for response in responses.values():
+        for code, response in responses.items():
             response["headers"] = {**problems.REQUEST_ID, **headers}
             for media, content in response.get("content", {}).items():
-                content |= _example(media, content["schema"])
+                content |= _example(media, content["schema"], str(code))
         inside = () if added.is_open else (401 if self._keys else 403,)
         statuses = {400, *inside, *added.problems, 422, 500}
         if not self._keys:
             statuses.discard(401)
         self._statuses |= statuses
-        for status in sorted(statuses):
-            responses.setdefault(str(status), problems.answer(status))
+        for each in sorted(statuses):
+            responses.setdefault(str(each), problems.answer(each))
 
     def _content(self, content: Mapping[str, Schema]) -> dict[str, Any]:
         return {media: {"schema": self._schema(schema)} for media, schema in content.items()}
@@ -150,12 +150,14 @@ def _parameter(parameter: dict[str, Any]) -> None:
         parameter["description"] = parameter["schema"].pop("description")
 
 
-def _example(media: str, schema: dict[str, Any]) -> dict[str, Any]:
+def _example(media: str, schema: dict[str, Any], status: str) -> dict[str, Any]:
     """What an answer of that media type may be; nothing of what is bytes."""
     if media in TEXTS:
         return {"example": TEXTS[media]}
     name = schema.get("$ref", "").removeprefix(PREFIX).rpartition(".")[2]
-    return {"example": ANSWERS[name]} if name in ANSWERS else {}
+    shown = ACCEPTED.get(name) if status == "202" else None
+    shown = shown or ANSWERS.get(name)
+    return {} if shown is None else {"example": shown}
 
 
 def _plainly_named(models: list[tuple[str, Any]]) -> dict[str, Any]:
