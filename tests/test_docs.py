@@ -44,6 +44,34 @@ def blocks_of(page: Path) -> list[str]:
     return [block or stop for block, stop in found]
 
 
+def answers_of(page: Path) -> dict[str, Any]:
+    """What a page shows as the answer of the last command of a sh block, by block."""
+    found = re.findall(
+        r"^```sh\n(.*?)^```\n(?:\n[^`]*)?^```json\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL
+    )
+    return {block: json.loads(answer) for block, answer in found}
+
+
+def unlike(shown: Any, told: Any, place: str = "") -> Iterator[str]:
+    """Where an answer is another one than a page shows.
+
+    Of a list the first is compared: what comes next is nearly as near, and on another processor may change places.
+    Numbers may differ by a twentieth, and pages have their own `next`.
+    """
+    if isinstance(shown, dict) and isinstance(told, dict):
+        yield from (f"{place}.{name}" for name in sorted(shown.keys() ^ told.keys()))
+        for name in sorted(shown.keys() & told.keys() - {"next"}):
+            yield from unlike(shown[name], told[name], f"{place}.{name}")
+    elif isinstance(shown, list) and isinstance(told, list) and len(shown) == len(told):
+        if shown:
+            yield from unlike(shown[0], told[0], f"{place}[0]")
+    elif isinstance(shown, float) and isinstance(told, float):
+        if abs(shown - told) > 0.05 * abs(shown):
+            yield f"{place}: {told}, not {shown}"
+    elif shown != told:
+        yield f"{place}: {told}, not {shown}"
+
+
 @pytest.fixture(scope="module")
 def reference() -> ModuleType:
     spec = importlib.util.spec_from_file_location("reference", ROOT / "docs" / "reference.py")
@@ -241,6 +269,7 @@ def terminal(workspace: Path, the_port: None) -> Iterator[Terminal]:
 
 def follow(page: str, terminal: Terminal) -> Iterator[tuple[str, str]]:
     """Does what a page says; gives each block and what came of it."""
+    answers = answers_of(ROOT / page)
     for block in blocks_of(ROOT / page):
         if block == STOPS:
             terminal.stop()
@@ -248,8 +277,20 @@ def follow(page: str, terminal: Terminal) -> Iterator[tuple[str, str]]:
             assert set(block.splitlines()) <= {"make run", "make test"}, "the tests are what this is"
             terminal.make_run()
         else:
-            yield block, terminal.run(block)
+            out = terminal.run(block)
+            if block in answers:
+                assert [*unlike(answers[block], json.loads(out.splitlines()[-1]))] == []
+            yield block, out
     terminal.stop()
+
+
+def test_an_answer_that_is_not_as_shown_is_seen() -> None:
+    shown = {"found": [{"id": "a", "score": 0.7}, {"id": "b", "score": 0.6}], "good": 2, "next": "x"}
+    nearly = {"found": [{"id": "a", "score": 0.71}, {"id": "c", "score": 0.6}], "good": 2, "next": "y"}
+    assert [*unlike(shown, nearly)] == []
+    for change in ({"good": 1}, {"found": nearly["found"][1:]}, {"found": nearly["found"][::-1]}, {"more": 1}):
+        assert [*unlike(shown, nearly | change)] != []
+    assert len(answers_of(ROOT / "README.md")) == 1 and len(answers_of(ROOT / "docs" / "quickstart.md")) == 3
 
 
 @pytest.mark.long
