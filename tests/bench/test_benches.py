@@ -80,6 +80,13 @@ def test_a_longer_bench_gives_the_figures_of_its_tables(tmp_path: Path, name: st
         assert min(result["start_seconds"].values()) >= 0 < sum(result["stages_milliseconds"].values())
 
 
+@pytest.mark.nightly
+def test_what_pollers_cost_is_told(tmp_path: Path) -> None:
+    found = ran("pollers", "--pollers 5 --products 50 --rounds 2 --seconds 2 --every 0.2", tmp_path / "result.json")
+    assert len(found["rounds"]) == 2 and found["ratio"] > 0
+    assert found["answers_to_pollers"].keys() == {"200", "304"} and found["answers_to_pollers"]["304"] > 0
+
+
 def test_ratios_are_taken_round_by_round() -> None:
     """Given a machine that halves its speed after the first round, I expect the ratio that both rounds have."""
     fast = {"script": {200: Run(30, 900), 1000: Run(110, 5000)}, "float32": {200: Run(20, 900), 1000: Run(60, 900)}}
