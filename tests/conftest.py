@@ -1,5 +1,6 @@
 """Fixtures that tests of every part share, and where temporary folders are."""
 
+import gc
 import os
 import shutil
 import signal
@@ -69,6 +70,14 @@ def tmp_path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def scale() -> Callable[[T, T], T]:
     """Gives the full figure, of `make chaos` and `make nightly`, or the short one."""
     return lambda full, short: full if os.environ.get("CHAOS") == "full" else short
+
+
+@pytest.fixture(autouse=True)
+def unfrozen() -> Iterator[None]:
+    """Loading an encoder has the collector of garbage leave alone what there is then, which suits a service that loads
+    one. In the tests' process these were left alone for ever, each with its network, and it grew to gigabytes."""
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture
