@@ -16,6 +16,7 @@ from waiting import until
 pytestmark = pytest.mark.long
 
 CUT_SECONDS = 15.0
+"""On a machine that does nothing else: the full chaos runs alone. What is never cut is held for ever."""
 KEPT = 0.8
 """The part of its rate that other work keeps."""
 ENCODING_SECONDS = 1.3
@@ -144,7 +145,7 @@ def test_slow_hosts_do_not_stall_the_work_of_others(
     record_property("codes", {kind: sorted(found) for kind, found in codes.items()})
     assert (done["applied"], done["failed"]) == (AMONG * count, count)
     assert len(held) == count
-    assert max(held.values()) <= CUT_SECONDS
+    assert max(held.values()) <= scale(CUT_SECONDS, 120.0)
     assert {code for found in codes.values() for code in found} == {"fetch_timeout", "fetch_too_large"}
     # Ten batches are over too soon to tell a rate on a machine that others share.
     assert alone / among >= KEPT or count < 100

@@ -224,7 +224,7 @@ def test_a_search_in_progress_ends_on_the_shard_it_began_with(edge: EdgeIndex, p
     with ThreadPoolExecutor(1) as pool:
         with edge._live.use() as old:
             building = pool.submit(edge.optimize)
-            until(lambda: not building.running() or (path / "current.json").exists(), 60)
+            until(lambda: not building.running() or (path / "current.json").exists())
             with edge._live.use() as new:
                 assert new.path == path / "shard-1"
             assert edge.count() == COUNT
