@@ -40,6 +40,7 @@ EVALUATE = CATALOG + "/evaluate"
 OUTLIERS = CATALOG + "/outliers"
 FACETS = CATALOG + "/facets"
 PRODUCT = CATALOG + "/products/{product_id}"
+OF_PRODUCTS = [f"{PRODUCT}{path}" for path in ("", "/image", "/thumbnail", "/neighbors", "/duplicates")]
 TRUE = {(f"POST {CATALOG}/products/{name}", "allow_header_conformance") for name in ("delete", "read")}
 """What is found wrong and is not: these are also the paths of products of that name, with methods of their own."""
 
@@ -256,11 +257,16 @@ def test_no_answer_is_outside_the_schema(service: Any) -> None:
     by_hand = {f"POST {FEED}", f"POST {EVALUATE}", f"POST {FACETS}", f"DELETE {OF_DIRECTIONS[0]}"}
     by_hand |= {f"GET {path}" for path in (*OF_GENERATIONS, *OF_DIRECTIONS, *OF_MAPS, OUTLIERS)} | {f"PUT {OUTLIERS}"}
     by_hand |= {f"GET {DUPLICATES}", f"POST {DECISION}", f"DELETE {DECISION}", f"POST {SEARCH}"}
+    # Whether the products are still there when these are asked is chance, too.
+    by_hand |= {f"GET {path}" for path in OF_PRODUCTS}
     assert operations - by_hand <= answered_well(statuses)
     change = [{"product_id": "sku-1", "image_url": URLS[0]}]
     feed = schema[FEED]["POST"].Case(path_parameters={"catalog": "shoes"}, media_type="application/json", body=change)
     assert feed.call_and_validate().status_code == 202
-    parameters, body = {"catalog": "shoes"}, {"product_id": "sku-1"}
+    parameters, body = {"catalog": "shoes", "product_id": "sku-1"}, {"product_id": "sku-1"}
+    service.put("sku-1", "red")
+    for path in OF_PRODUCTS:
+        assert schema[path]["GET"].Case(path_parameters=parameters).call_and_validate().status_code == 200
     asked = {"path_parameters": parameters, "query": {"limit": "1"}, "media_type": "application/json", "body": body}
     assert schema[SEARCH]["POST"].Case(**asked).call_and_validate().status_code == 200
     parameters = {"catalog": "shoes", "generation": next_generation(service)}
