@@ -138,7 +138,7 @@ def _accept(
 
 def _once(here: Context, digest: str, accept: Callable[[str], Job]) -> tuple[Job, bool]:
     """The job, and whether it is that of a request before this one. `accept` gets the idempotency key."""
-    key = _key()
+    key = idempotency_key()
     if key and (first := _begun(here, key, digest)):
         return first, True
     try:
@@ -157,8 +157,11 @@ def _once(here: Context, digest: str, accept: Callable[[str], Job]) -> tuple[Job
     return job, False
 
 
-def _key() -> str:
-    """The caller's idempotency key, which is its own: other API keys may use the same. Empty: none was sent."""
+def idempotency_key() -> str:
+    """The caller's idempotency key, which is its own: other API keys may use the same. Empty: none was sent.
+
+    Raises `Malformed`.
+    """
     key = request.headers.get("Idempotency-Key")
     if key is None:
         return ""

@@ -67,19 +67,19 @@ def one(count: int) -> dict[str, Any]:
     }
 
 
-def products(count: int) -> Iterator[Point]:
+def products(count: int, dim: int = DIM) -> Iterator[Point]:
     """Random vectors around centers of twenty products each; some are copies of the product before."""
     random = np.random.default_rng(7)
     before: Point | None = None
     copies = {*random.choice(np.arange(1, count), round(SHARE * count), replace=False).tolist()}
-    center = np.zeros(DIM)
+    center = np.zeros(dim)
     for number in range(count):
         if number % 20 == 0:
-            center = random.normal(size=DIM)
+            center = random.normal(size=dim)
         if number in copies and before is not None and before.vector is not None:
-            row, seen = before.vector + random.normal(0, 0.005, DIM), before.perceptual
+            row, seen = before.vector + random.normal(0, 0.005, dim), before.perceptual
         else:
-            row = center + random.normal(0, 0.7, DIM)
+            row = center + random.normal(0, 0.7, dim)
             seen = perceptual(random.random((8, 8)) < 0.5, random.uniform(0, 60, (8, 8, 3)))
         vector = (row / np.linalg.norm(row)).astype(np.float32)
         before = Point(f"p{number}", number + 1, vector, image=sha256_of(str(number).encode()), perceptual=seen)

@@ -10,7 +10,7 @@ from click.core import ParameterSource
 from rich.table import Table
 
 from api.cli.duplicates_sheet import kind_of, write_duplicates
-from api.cli.findings import renew, warn_not_current
+from api.cli.findings import brought_up_to_date, warn_not_current
 from api.cli.output import (
     catalog_option,
     command,
@@ -20,12 +20,10 @@ from api.cli.output import (
     json_option,
     limit_option,
     print_json,
-    reported,
     stderr,
     stdout,
 )
-from api.cli.workspace import AnyCatalog, opened_catalog
-from services.errors import FindingNotFound
+from api.cli.workspace import opened_catalog
 from services.explore.decisions import DECISIONS, Decision
 from services.explore.duplicate_groups import Group, Groups, told
 from services.explore.kinds import Kind
@@ -71,7 +69,12 @@ def duplicates_command(
         return
     started = time.monotonic()
     with opened_catalog(data, catalog) as opened:
-        is_looked = _look_if_due(opened)
+        _, is_looked = brought_up_to_date(
+            "Looking at pictures",
+            lambda: opened.duplicates.page(limit=1),
+            opened.duplicates.look,
+            is_current=lambda page: bool(page.complete) and not page.stale,
+        )
         page = opened.duplicates.page(decision=decision, kind=kind, placeholder=placeholder, limit=limit)
         if html:
             write_duplicates(html, opened, page, decision)
@@ -167,19 +170,6 @@ def _check_no_options(context: click.Context) -> None:
     for parameter in context.command.params:
         if parameter.name and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
             raise click.UsageError(f"Give options after {context.invoked_subcommand}, which they are for.", context)
-
-
-def _look_if_due(catalog: AnyCatalog) -> bool:
-    """Looks for duplicates where nobody has yet, or the catalog has changed since, with a bar; False where the key may
-    not, and there is what was found before."""
-    try:
-        page = catalog.duplicates.page(limit=1)
-    except FindingNotFound:
-        page = None
-    if page and page.complete and not page.stale:
-        return True
-    with reported("Looking at pictures") as report:
-        return renew(lambda: catalog.duplicates.look(report), is_there=page is not None)
 
 
 def _plain(page: Groups) -> dict[str, Any]:

@@ -1,21 +1,47 @@
 """Findings that commands show: made anew where that is due and may be done, else shown with a word about their age."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
-from api.cli.output import display, stderr
+from api.cli.output import display, reported, stderr
 from api.errors import Forbidden
+from services.errors import FindingNotFound
+
+Shown = TypeVar("Shown")
 
 
-def renew(make: Callable[[], object], *, is_there: bool) -> bool:
-    """Has a finding made anew; False where one that is there is to be shown as it is, because the key that asks is for
-    searching only. Raises what `make` does, `Forbidden` too where nothing is there."""
+def brought_up_to_date(
+    title: str,
+    read: Callable[[], Shown],
+    make: Callable[[Callable[[int, int], object]], object],
+    *,
+    is_current: Callable[[Shown], bool],
+) -> tuple[Shown, bool]:
+    """A finding that is there and current, else one that is made now, with a bar; False where one that is there is to
+    be shown as it is, because the key that asks is for searching only.
+
+    Args:
+        title: Of the bar.
+        read: Reads it; raises `FindingNotFound` where there is none.
+        make: Makes it anew, and reports how far it is.
+        is_current: Whether what was read may be shown without that.
+
+    Raises what `make` does, `Forbidden` too where nothing is there.
+    """
     try:
-        make()
-    except Forbidden:
-        if not is_there:
-            raise
-        return False
-    return True
+        found = read()
+    except FindingNotFound:
+        found = None
+    if found is not None and is_current(found):
+        return found, True
+    with reported(title) as report:
+        try:
+            make(report)
+        except Forbidden:
+            if found is None:
+                raise
+            return found, False
+    return read(), True
 
 
 def warn_not_current(way: str, *, found_at: str | None, stale: bool, complete: bool, refused: bool) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from rich.table import Table
 
-from api.cli.findings import renew, warn_not_current
+from api.cli.findings import brought_up_to_date, warn_not_current
 from api.cli.map_picture import picture
 from api.cli.output import (
     catalog_option,
@@ -27,7 +27,7 @@ from api.cli.output import (
 from api.cli.pages import plain, rendered, write
 from api.cli.sheet import about
 from api.cli.workspace import AnyCatalog, opened_catalog
-from services.errors import FindingNotFound, InvalidInput
+from services.errors import InvalidInput
 from services.explore.regions import NO_REGION
 
 Form = Callable[[Path, AnyCatalog, str | None], None]
@@ -91,19 +91,19 @@ def map_command(
 
 
 def _made(catalog: AnyCatalog, anew: bool) -> tuple[Mapping[str, Any], bool]:
-    """The map that there is, if the catalog is still what it was, else one that is brought up to date; False where the
-    key may not have that done, and it is the one that there was."""
-    try:
-        told = catalog.map.told()
-    except FindingNotFound:
-        told = None
-    if told and not told["stale"] and not anew:
-        return told, True
-    with reported("Placing products") as report:
+    """The map, and whether it could be brought up to date where the catalog has changed."""
+    title = "Placing products"
+    if anew:
         # Who wants a new layout is not content with the old one.
-        is_there = told is not None and not anew
-        is_renewed = renew(lambda: catalog.map.make(anew=anew, report=report), is_there=is_there)
-    return catalog.map.told(), is_renewed
+        with reported(title) as report:
+            catalog.map.make(anew=True, report=report)
+        return catalog.map.told(), True
+    return brought_up_to_date(
+        title,
+        catalog.map.told,
+        lambda report: catalog.map.make(report=report),
+        is_current=lambda told: not told["stale"],
+    )
 
 
 def _files(out: Path | None, html: Path | None, color_by: str | None) -> list[tuple[Path, Form]]:

@@ -7,7 +7,7 @@ import click
 from rich.table import Table
 
 from api.cli.answers import described
-from api.cli.findings import renew, warn_not_current
+from api.cli.findings import brought_up_to_date, warn_not_current
 from api.cli.output import (
     catalog_option,
     command,
@@ -17,7 +17,6 @@ from api.cli.output import (
     json_option,
     limit_option,
     print_json,
-    reported,
     stderr,
     stdout,
     warn_untrained,
@@ -25,7 +24,7 @@ from api.cli.output import (
 from api.cli.sheet import about, card_of, neighbor_card, write_rows
 from api.cli.workspace import AnyCatalog, opened_catalog
 from services.catalog.outliers import Outliers, ShownOutlier
-from services.errors import FindingNotFound, InvalidInput, ProductNotFound
+from services.errors import InvalidInput, ProductNotFound
 
 BESIDE = 5
 """Nearest products that a contact sheet shows beside each outlier."""
@@ -65,7 +64,12 @@ def outliers_command(
         raise InvalidInput("Say what is looked for: give either --label KEY or --isolated.")
     started = time.monotonic()
     with opened_catalog(data, catalog) as opened:
-        found, is_looked = _found(opened, label, value, limit)
+        found, is_looked = brought_up_to_date(
+            "Looking at products",
+            lambda: opened.outliers.page(label, value=value, limit=limit),
+            lambda report: opened.outliers.look(label, report),
+            is_current=lambda page: page["complete"] and not page["stale"],
+        )
         if html:
             _write_sheet(html, opened, found)
         trained = opened.trained
@@ -91,20 +95,6 @@ def title(found: Outliers) -> str:
     if found["label"] is None:
         return "Products that nothing is alike"
     return f"Products that are unlike their own {found['label']}"
-
-
-def _found(catalog: AnyCatalog, label: str | None, value: str | None, limit: int) -> tuple[Outliers, bool]:
-    """What is known already, if the catalog is still what it was, else what is found now; False where the key may not
-    have that done, and it is what was found before."""
-    try:
-        found = catalog.outliers.page(label, value=value, limit=limit)
-    except FindingNotFound:
-        found = None
-    if found and found["complete"] and not found["stale"]:
-        return found, True
-    with reported("Looking at products") as watch:
-        is_looked = renew(lambda: catalog.outliers.look(label, watch), is_there=found is not None)
-    return catalog.outliers.page(label, value=value, limit=limit), is_looked
 
 
 def _show(catalog: str, found: Outliers) -> None:

@@ -57,7 +57,7 @@ def show_command(
         if product_id is not None:
             product = opened.get(product_id)
             if as_json:
-                print_json(asdict(product))
+                print_json(_told(product))
             else:
                 _show([product], f"{catalog}: {product_id}")
             return
@@ -66,7 +66,7 @@ def show_command(
         count = opened.count(filter)
         warnings = [] if count else opened.warnings(filter)
     if as_json:
-        listed = {"count": count, "products": [asdict(each) for each in products], "next": cursor}
+        listed = {"count": count, "products": [_told(each) for each in products], "next": cursor}
         print_json({"catalog": catalog, **listed, **plain_warnings(warnings)})
         return
     _show(products, f"{catalog}: {len(products)} of {count} products")
@@ -161,6 +161,17 @@ def _remove_matching(filter: Filter, name: str, data: str | None, *, dry_run: bo
         why = f", then it ended: {removed.not_removed}" if removed.not_removed else ""
         stdout().print(f"{name}: removed {removed.removed}{why}", style="red" if why else None)
     sys.exit(bool(removed.not_removed))
+
+
+def _told(product: Product) -> dict[str, object]:
+    """A product as the API tells it."""
+    return {
+        "product_id": product.product_id,
+        "attributes": product.attributes,
+        "image": product.image,
+        "image_url": product.url,
+        "version": product.version,
+    }
 
 
 def _show(products: list[Product], title: str) -> None:

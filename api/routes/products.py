@@ -13,7 +13,7 @@ from api.access.auth import opened_by
 from api.access.keys import Scope
 from api.context import context
 from api.errors import Fault, RequestInvalid
-from api.ingest import Answer, accepted, begun, ended
+from api.ingest import Answer, accepted, begun, ended, idempotency_key
 from api.openapi import handwritten
 from api.openapi.document import more
 from api.requests import browsers, csv_feed, feed, lists, models, strict_json
@@ -170,6 +170,8 @@ def delete_many(catalog: str) -> Answer | Response:
     body = Body(MAX_JSON)
     wanted = checked(models.ProductsToRemove, strict_json.parsed(body.all()))
     filter = checked_filter(wanted.filter)
+    # It says nothing to a dry run, and what is wrong with it is said before anything is removed.
+    idempotency_key()
     if wanted.dry_run:
         products, _ = found.scroll(limit=10, filter=filter)
         matching = schemas.RemovedProducts(

@@ -94,8 +94,7 @@ def summary_bytes(map: Map) -> bytes:
 
 
 def summary_of(data: bytes) -> Summary:
-    """The summary of its file. Raises `ValueError`, `TypeError` or `KeyError` where it is
-    damaged."""
+    """The summary of its file. Raises what `from_bytes` does."""
     return _summary(json.loads(data))
 
 

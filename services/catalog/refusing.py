@@ -60,15 +60,14 @@ def _judged(
     deleted = {each.product_id for each in ordered if each.change.kind is ChangeKind.DELETE}
     leaving = (deleted | encoded.keys()) - staying
     new = [(each, encoded[each.product_id]) for each in ordered if each.product_id in encoded]
-    asking = [(each.product_id, picture) for each, picture in new if _asks(each)]
-    pictures = [(picture.vector, _hashes(picture)) for _, picture in asking]
-    found = matches_of_each(index, pictures, lowest, exclude=[*leaving])
-    stored = {product_id: each for (product_id, _), each in zip(asking, found, strict=True)}
+    asking = {each.product_id: (picture.vector, _hashes(picture)) for each, picture in new if _asks(each)}
+    found = matches_of_each(index, [*asking.values()], lowest, exclude=[*leaving])
+    stored = dict(zip(asking, found, strict=True))
     accepted: dict[str, EncodedImage] = {}
     outcomes = []
     for each, picture in new:
         first = None
-        if _asks(each):
+        if each.product_id in asking:
             first = _first(each.product_id, picture, accepted, stored[each.product_id], lowest)
         if first:
             outcomes.append(failed(each.product_id, _error(each.product_id, *first)))

@@ -87,6 +87,20 @@ def test_what_pollers_cost_is_told(tmp_path: Path) -> None:
     assert found["answers_to_pollers"].keys() == {"200", "304"} and found["answers_to_pollers"]["304"] > 0
 
 
+def test_copies_are_found_at_once_as_one_by_one(tmp_path: Path) -> None:
+    found = ran("together", "--products 400 --dim 32", tmp_path / "result.json")
+    assert (found["copies"], found["alone_missed"], found["together_missed"]) == (8, 0, 0)
+    assert min(found["alone_ms"], found["together_ms"]) > 0
+
+
+@pytest.mark.nightly
+def test_what_refusing_costs_is_told(tmp_path: Path) -> None:
+    options = "--products 50 --images 8 --rounds 2 --side 100 --encoder efficientnet_lite0"
+    found = ran("refusing", options, tmp_path / "result.json")
+    assert len(found["ratios"]) == len(found["processor_ratios"]) == 2
+    assert min(*found["ratios"], *found["processor_ratios"], found["share"]) > 0
+
+
 def test_ratios_are_taken_round_by_round() -> None:
     """Given a machine that halves its speed after the first round, I expect the ratio that both rounds have."""
     fast = {"script": {200: Run(30, 900), 1000: Run(110, 5000)}, "float32": {200: Run(20, 900), 1000: Run(60, 900)}}

@@ -47,11 +47,11 @@ def test_a_stack_under_load(
     first.create_catalog()
     before = Callers(first, pictures, scale(2000, 240), rng, prefix="before-")
     before.start()
-    before.join(300)
+    before.join()
     # So many that they would not be done in ten minutes, however long the backup takes.
     meanwhile = Callers(first, pictures, 120 * scale(2000, 240), rng, prefix="meanwhile-")
     meanwhile.start(600)
-    until(lambda: bool(meanwhile.log.jobs), 60)
+    until(lambda: bool(meanwhile.log.jobs))
     told = lookalike(
         {"LOOKALIKE_SERVICE_URL": first.url, "LOOKALIKE_API_KEY": first.key}, "backup", tmp_path / "backups"
     )
@@ -61,7 +61,7 @@ def test_a_stack_under_load(
     second = make_stack(2)
     second.start()
     lookalike(second.stack.environment_of("api"), "restore", told["file"])
-    until(lambda: is_idle(second), 120)
+    until(lambda: is_idle(second))
     wrong = [each for each in differences(second, before.log) if not each.startswith("meanwhile-")]
     assert (before.log.unexpected, wrong) == ([], [])
     with second.client() as client:
@@ -88,13 +88,13 @@ def test_the_service_of_a_data_folder(tmp_path: Path) -> None:
             assert put.status_code == 202
     told = lookalike({}, "backup", tmp_path / "backups", "--data", tmp_path / "data")
     assert told["changes"] + told["products"] >= 40 and told["originals"] == 40
-    until(lambda: is_idle(service), 120)
+    until(lambda: is_idle(service))
     expected = neighbors(service)
     service.end(signal.SIGKILL)
     shutil.rmtree(tmp_path / "data")
     lookalike({}, "restore", told["file"], "--data", tmp_path / "data")
     service.start()
-    until(lambda: is_idle(service), 120)
+    until(lambda: is_idle(service))
     assert neighbors(service) == pytest.approx(expected, abs=1e-6) and len(expected) == 39
     assert service.end() == 0
 

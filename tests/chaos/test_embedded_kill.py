@@ -22,6 +22,7 @@ pytestmark = pytest.mark.long
 
 WRITER = Path(__file__).parent.parent / "support" / "edge_writer.py"
 OPEN_SECONDS = 3.0
+"""On a machine that does nothing else: the full chaos runs alone."""
 
 Product = tuple[int, int]
 """The numbers of its vector and of its attributes."""
@@ -114,7 +115,7 @@ def test_nothing_told_is_lost(
     slowest = sorted(((round(each, 2), life) for life, each in enumerate(seconds)), reverse=True)[:3]
     record_property("operations, slowest openings and which", (model.done, slowest))
     assert model.done >= operations * 0.8 and len(model.products) > 10
-    assert max(seconds) <= OPEN_SECONDS
+    assert max(seconds) <= scale(OPEN_SECONDS, 60.0)
 
 
 def test_the_model_sees_what_is_lost_wrong_or_back_again() -> None:

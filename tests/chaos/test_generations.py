@@ -168,7 +168,7 @@ def kill(service: Service | StackService, what: str, rng: random.Random) -> None
     else:
         service.end(signal.SIGKILL)
         service.start()
-    until(service.ready, 120)
+    until(service.ready)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_another_generation_and_back_under_load(
             """The result of a task during which the next part of the service is killed."""
             job = begun(service, path, body)
             if left:
-                until(lambda: (service.job(job) or {}).get("started_at") is not None, 60)
+                until(lambda: (service.job(job) or {}).get("started_at") is not None)
                 time.sleep(rng.uniform(0, 0.5))
                 kill(service, left.pop(0), rng)
             result: dict[str, Any] = done(service, job)["task"]["result"]
@@ -221,7 +221,7 @@ def test_another_generation_and_back_under_load(
             assert switched(f"{GENERATIONS}/{id}/promote", {})["promoted"]
             assert listed(service)[0]["id"] == id
         # An API process has a description for a second.
-        until(lambda: not any(alike(before[n], now) for n, now in all_answers(service).items()), 60)
+        until(lambda: not any(alike(before[n], now) for n, now in all_answers(service).items()))
         after = all_answers(service)
     record_property("answers", load.count)
     assert load.faults == []

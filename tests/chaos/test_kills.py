@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from chaos import Callers, Supervisor, closed, differences, open_jobs, really_encoded
 from harness import Pictures, StackService
-from waiting import until
+from waiting import PATIENCE, until
 
 pytestmark = pytest.mark.long
 
 OPEN_SECONDS = 120.0
-"""After the last fault, until no job is open."""
+"""After the last fault, until no job is open, on a machine that does nothing else: the full chaos runs alone."""
 
 
 def test_nothing_accepted_is_lost_while_workers_broker_and_api_are_killed(
@@ -37,11 +37,11 @@ def test_nothing_accepted_is_lost_while_workers_broker_and_api_are_killed(
         callers.start(seconds)
         for victim in victims:
             time.sleep(seconds / kills * rng.uniform(0.5, 1.5))
-            until(lambda victim=victim: stack.processes[victim].poll() is None, 30)  # type: ignore[misc]
+            until(lambda victim=victim: stack.processes[victim].poll() is None)  # type: ignore[misc]
             assert stack.stop(victim, signal.SIGKILL) == -signal.SIGKILL
         last = time.monotonic()
-        callers.join(scale(900, 240))
-        closed(service, callers.log, max(1.0, OPEN_SECONDS - (time.monotonic() - last)))
+        callers.join(900)
+        closed(service, callers.log, max(1.0, scale(OPEN_SECONDS, PATIENCE) - (time.monotonic() - last)))
         record_property("seconds until no job was open after the last kill", round(time.monotonic() - last, 1))
         restarted = sum(supervisor.restarts.values())
     record_property("kills", dict(supervisor.restarts))
@@ -64,10 +64,10 @@ def test_nothing_is_lost_with_the_real_encoder(
         for _ in range(kills):
             time.sleep(10 * rng.uniform(0.5, 1.5))
             victim = f"worker-{rng.randint(1, 2)}"
-            until(lambda victim=victim: service.stack.processes[victim].poll() is None, 30)  # type: ignore[misc]
+            until(lambda victim=victim: service.stack.processes[victim].poll() is None)  # type: ignore[misc]
             assert service.stack.stop(victim, signal.SIGKILL) == -signal.SIGKILL
-        callers.join(240)
-        closed(service, callers.log, OPEN_SECONDS)
+        callers.join()
+        closed(service, callers.log)
         assert sum(supervisor.restarts.values()) >= kills
     vectors = really_encoded(seed for seed in callers.log.expected.values() if seed is not None)
     one, other, *_ = vectors.values()
@@ -85,8 +85,8 @@ def test_the_checker_sees_what_is_lost_wrong_or_there_too_often(
     # Sixteen tens, each of which has a product deleted or not: one of them will.
     callers = Callers(service, pictures, 160, rng)
     callers.start()
-    callers.join(60)
-    closed(service, callers.log, 60)
+    callers.join()
+    closed(service, callers.log)
     log = callers.log
     assert differences(service, log) == []
     [there, gone] = [

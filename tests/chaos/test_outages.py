@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from typing import Any
 
 import httpx2
 import pytest
@@ -12,23 +13,27 @@ from chaos import Callers, closed, differences
 from harness import CATALOG, Pictures, StackService
 from proxy import Proxy
 from threads import Meanwhile
-from waiting import until
+from waiting import PATIENCE, until
 
 pytestmark = pytest.mark.long
 
-TOLD_SECONDS = 2.0
+FULL = (2.0, (1.0, 4.0), 3.0)
+SHORT = (8.0, (12.0, 14.0), 12.0)
+"""Within how many seconds callers are told, how many an outage takes, and an answer that is slow. The full chaos runs
+alone. On a machine that others share all of it takes longer, and callers who wait for the outage to end still wait
+longer than is allowed."""
 CONSUMING_SECONDS = 45.0
 WAYS = ("down", "slow", "reset", "half-open")
 
 
 @contextmanager
-def fault(proxy: Proxy, way: str) -> Iterator[None]:
-    """What is behind the proxy is away in this way while the block runs."""
+def fault(proxy: Proxy, way: str, delay: float) -> Iterator[None]:
+    """What is behind the proxy is away in this way while the block runs; so many seconds, where that is to be slow."""
     match way:
         case "down":
             proxy.down()
         case "slow":
-            proxy.delay = 3.0
+            proxy.delay = delay
         case "reset":
             proxy.reset()
         case "half-open":
@@ -44,7 +49,7 @@ def fault(proxy: Proxy, way: str) -> Iterator[None]:
 class Asking(Meanwhile):
     """Callers that ask all the time.
 
-    `slowest` are the seconds of the slowest 503, `idle` those of the slowest answer that needs neither Redis nor the
+    `slowest` are the seconds of the slowest answer, `idle` those of the slowest answer that needs neither Redis nor the
     index: so long the machine lets a caller wait who waits for nothing else.
     """
 
@@ -68,8 +73,7 @@ class Asking(Meanwhile):
                     self.statuses[0] = self.statuses.get(0, 0) + 1
                     continue
                 self.statuses[told.status_code] = self.statuses.get(told.status_code, 0) + 1
-                if told.status_code == 503:
-                    self.slowest = max(self.slowest, time.monotonic() - began)
+                self.slowest = max(self.slowest, time.monotonic() - began)
 
     def _ask_for_nothing(self) -> None:
         with self._service.client() as client:
@@ -83,12 +87,13 @@ def test_outages_pass(
     make_stack: Callable[..., StackService],
     pictures: Pictures,
     rng: random.Random,
-    scale: Callable[..., int],
+    scale: Callable[..., Any],
     record_property: Callable[[str, object], None],
 ) -> None:
     faults = [(where, way) for where in ("redis", "index") for way in WAYS]
     rng.shuffle(faults)
     faults = (faults * 3)[: scale(20, 4)]
+    told_seconds, outage, delay = scale(FULL, SHORT)
     # The longest wait for the index: at its default of two seconds an answer takes these and a few milliseconds.
     service = make_stack(2, LOOKALIKE_QDRANT_TIMEOUT="1")
     stack = service.stack
@@ -110,8 +115,8 @@ def test_outages_pass(
         with Asking(service) as asking:
             for where, way in faults:
                 time.sleep(rng.uniform(0.5, 1.5))
-                with fault(redis if where == "redis" else index, way):
-                    time.sleep(rng.uniform(1.0, 4.0))
+                with fault(redis if where == "redis" else index, way, delay):
+                    time.sleep(rng.uniform(*outage))
                 over, before = time.monotonic(), set(callers.log.jobs)
 
                 def goes_on(before: set[str] = before) -> bool:
@@ -119,14 +124,14 @@ def test_outages_pass(
                     told = [service.job(job) for job in list(new)[-3:]]
                     return callers.done or any(now and now["finished_at"] for now in told)
 
-                until(goes_on, CONSUMING_SECONDS)
+                until(goes_on, scale(CONSUMING_SECONDS, PATIENCE))
                 consuming.append(round(time.monotonic() - over, 1))
-        callers.join(300)
-        closed(service, callers.log, 120)
+        callers.join()
+        closed(service, callers.log)
         record_property("faults", faults)
         record_property("seconds until a new change was done", consuming)
-        record_property("slowest 503 and slowest answer without waiting, seconds", (asking.slowest, asking.idle))
+        record_property("slowest answer and slowest without waiting, seconds", (asking.slowest, asking.idle))
         record_property("statuses", {"callers": dict(callers.log.statuses), "asking": asking.statuses})
         assert (callers.log.unexpected, differences(service, callers.log)) == ([], [])
         assert set(asking.statuses) <= {0, 200, 202, 404, 429, 503}
-        assert asking.idle <= TOLD_SECONDS and asking.slowest <= TOLD_SECONDS + asking.idle
+        assert asking.idle <= told_seconds and asking.slowest <= told_seconds + asking.idle

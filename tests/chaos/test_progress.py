@@ -93,7 +93,7 @@ def test_progress_is_exact(
         for number in range(kills):
             time.sleep(scale(15, 2) * rng.uniform(0.5, 1.5))
             victim = "redis" if number % 10 == 2 else f"worker-{rng.randint(1, 3)}"
-            until(lambda victim=victim: stack.processes[victim].poll() is None, 30)  # type: ignore[misc]
+            until(lambda victim=victim: stack.processes[victim].poll() is None)  # type: ignore[misc]
             assert stack.stop(victim, signal.SIGKILL) == -signal.SIGKILL
             until(stack.is_ready)
         left = service.get("/stats")["waiting"]

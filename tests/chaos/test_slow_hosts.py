@@ -16,6 +16,7 @@ from waiting import until
 pytestmark = pytest.mark.long
 
 CUT_SECONDS = 15.0
+"""On a machine that does nothing else: the full chaos runs alone. What is never cut is held for ever."""
 KEPT = 0.8
 """The part of its rate that other work keeps."""
 ENCODING_SECONDS = 1.3
@@ -131,13 +132,12 @@ def test_slow_hosts_do_not_stall_the_work_of_others(
         rng.shuffle(feed)
         among, job = seconds_until_applied(service, dict(feed), AMONG * count)
         done = service.finished(job)
-        with service.client() as client:
-            items = client.get(f"/jobs/{job}/items", params={"limit": 1000, "state": "failed"}).json()["items"]
+        failed = service.failures(job)
     held = {path: round(max(seconds), 1) for path, seconds in slow.held.items()}
     longest = {kind: max(held[f"/{kind}/{n}"] for n, each in enumerate(kinds) if each == kind) for kind in kinds}
     codes: dict[str, set[str]] = {}
-    for item in items:
-        codes.setdefault(kinds[int(item["product_id"].removeprefix("bad"))], set()).add(item["code"])
+    for product_id, code in failed.items():
+        codes.setdefault(kinds[int(product_id.removeprefix("bad"))], set()).add(code)
     record_property("seconds alone and among slow hosts", (round(alone, 1), round(among, 1)))
     record_property("rate kept", round(alone / among, 2))
     record_property("fetched more than once", sum(len(seconds) > 1 for seconds in slow.held.values()))
@@ -145,7 +145,7 @@ def test_slow_hosts_do_not_stall_the_work_of_others(
     record_property("codes", {kind: sorted(found) for kind, found in codes.items()})
     assert (done["applied"], done["failed"]) == (AMONG * count, count)
     assert len(held) == count
-    assert max(held.values()) <= CUT_SECONDS
+    assert max(held.values()) <= scale(CUT_SECONDS, 120.0)
     assert {code for found in codes.values() for code in found} == {"fetch_timeout", "fetch_too_large"}
     # Ten batches are over too soon to tell a rate on a machine that others share.
     assert alone / among >= KEPT or count < 100

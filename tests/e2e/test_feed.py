@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -59,12 +58,6 @@ def broken(url: str) -> list[tuple[str, str, Callable[[BaseHTTPRequestHandler], 
     ]
 
 
-def failures(service: Running, job: dict[str, Any]) -> dict[str, str]:
-    """Codes of what failed, by product."""
-    items = service.get(f"/jobs/{job['id']}/items", params={"state": "failed", "limit": 1000})["items"]
-    return {item["product_id"]: item["code"] for item in items}
-
-
 def test_a_feed_of_urls_is_what_the_library_makes_of_the_same_pictures(
     either: Running, pictures: Pictures, tmp_path: Path, scale: Callable[[int, int], int]
 ) -> None:
@@ -95,7 +88,7 @@ def test_a_feed_of_urls_is_what_the_library_makes_of_the_same_pictures(
         assert accepted.status_code == 202, accepted.text
         job = service.finished(accepted.json()["id"], 300)
         assert job["total"] == len(lines)
-        codes, applied = failures(service, job), job["applied"]
+        codes, applied = service.failures(job["id"]), job["applied"]
         for _ in range(10):
             if codes == expected:
                 break
@@ -104,7 +97,7 @@ def test_a_feed_of_urls_is_what_the_library_makes_of_the_same_pictures(
             again = client.post(f"/jobs/{job['id']}/retry")
             assert again.status_code == 202, again.text
             job = service.finished(again.json()["id"], 300)
-            codes, applied = failures(service, job), applied + job["applied"]
+            codes, applied = service.failures(job["id"]), applied + job["applied"]
         assert (codes, applied) == (expected, good)
         found = {}
         for product_id in list(images)[:: good // QUERIES]:

@@ -19,7 +19,7 @@ import numpy as np
 from harness import CATALOG, ENDS, Pictures, StackService, answer
 from PIL import Image
 from threads import Meanwhile
-from waiting import until
+from waiting import PATIENCE, until
 
 from services import bootstrap, settings
 from services.images.decoder import decode
@@ -117,7 +117,7 @@ class Callers:
         self._ended.set()
         self.join(deadline)
 
-    def join(self, deadline: float) -> None:
+    def join(self, deadline: float = PATIENCE) -> None:
         until = time.monotonic() + deadline
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
@@ -170,7 +170,7 @@ class Callers:
         body: str | bytes,
     ) -> None:
         headers = headers | {"Idempotency-Key": uuid4().hex}
-        until = time.monotonic() + 180
+        until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
             try:
                 told = client.request(method, f"/catalogs/{CATALOG}{path}", content=body, headers=headers)
@@ -189,7 +189,7 @@ class Callers:
                     self.log.unexpected.append(f"{told.status_code} {told.text[:300]}")
                     return
             time.sleep(0.1)
-        self.log.unexpected.append(f"no 202 in three minutes to {method} {path}")
+        self.log.unexpected.append(f"no 202 in {PATIENCE} s to {method} {path}")
 
 
 class Supervisor(Meanwhile):
@@ -274,6 +274,6 @@ def open_jobs(service: StackService, log: Log) -> list[str]:
     return found
 
 
-def closed(service: StackService, log: Log, seconds: float) -> None:
+def closed(service: StackService, log: Log, seconds: float = PATIENCE) -> None:
     """Waits until every job has ended well. Raises `AssertionError` after so many seconds, with those that have not."""
     until(lambda: not open_jobs(service, log), seconds, lambda: open_jobs(service, log)[:5])

@@ -123,6 +123,11 @@ class Running:
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
+    def failures(self, job: str) -> dict[str, str]:
+        """Why up to 1,000 changes of a job failed: codes, by product."""
+        items = self.get(f"/jobs/{job}/items", params={"state": "failed", "limit": 1000})["items"]
+        return {item["product_id"]: item["code"] for item in items}
+
     def finished(self, job: str, deadline: float = 400.0) -> dict[str, Any]:
         """A job when it has finished; its counts never go back meanwhile."""
         before: dict[str, Any] = {}

@@ -3,8 +3,11 @@
 import time
 from collections.abc import Callable
 
+PATIENCE = 600.0
+"""Seconds in which whatever comes at all has come, also on a machine that does ten things at once."""
 
-def until(holds: Callable[[], bool], seconds: float = 60.0, why: Callable[[], object] | None = None) -> None:
+
+def until(holds: Callable[[], bool], seconds: float = PATIENCE, why: Callable[[], object] | None = None) -> None:
     """Waits until something holds.
 
     Args:

@@ -80,7 +80,7 @@ def test_what_a_worker_that_stops_leaves_is_begun_anew(filled: Shop) -> None:
         worked(filled, job)
         return filled.job(job).finished_at is not None
 
-    until(ended, 30, lambda: filled.job(job))
+    until(ended, why=lambda: filled.job(job))
     found = task(filled, job)
     assert found.result is not None and (found.result["products"], found.done) == (130, 130)
 

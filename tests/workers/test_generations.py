@@ -26,7 +26,7 @@ def ended(shop: Shop, job: Job) -> Task:
         worker.finish_task(30)
         return shop.job(job).finished_at is not None
 
-    until(turn, 30, lambda: shop.job(job))
+    until(turn, why=lambda: shop.job(job))
     found = shop.job(job).task
     assert found is not None
     return found

@@ -102,5 +102,5 @@ def ended(shop: Shop, job: Job) -> JobState:
         worked(shop)
         return shop.job(job).finished_at is not None
 
-    until(is_over, 60, lambda: shop.job(job))
+    until(is_over, why=lambda: shop.job(job))
     return shop.job(job).state

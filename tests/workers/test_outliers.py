@@ -48,7 +48,7 @@ def test_another_worker_goes_on_where_the_first_one_was(filled: Shop, monkeypatc
     assert (filled.job(job).state, len(searched)) == (JobState.PROCESSING, 70)
     partial = filled.catalog.outliers.page(None)
     assert (partial["complete"], partial["products"]) == (False, 64)
-    until(lambda: ended(filled, job), 30, lambda: filled.job(job))
+    until(lambda: ended(filled, job), why=lambda: filled.job(job))
     task = filled.job(job).task
     assert task and task.result and (task.result["products"], filled.job(job).state) == (130, JobState.SUCCEEDED)
     assert len(searched) == 70 + 130 - 64
@@ -57,7 +57,7 @@ def test_another_worker_goes_on_where_the_first_one_was(filled: Shop, monkeypatc
 
 def test_a_label_is_judged_and_one_that_cannot_be_says_why(filled: Shop, logs: list[Any]) -> None:
     job, other = filled.begin_task("outliers:kind", label="kind"), filled.begin_task("outliers:color", label="color")
-    until(lambda: ended(filled, job) and ended(filled, other), 30, lambda: filled.job(other))
+    until(lambda: ended(filled, job) and ended(filled, other), why=lambda: filled.job(other))
     assert [filled.job(each).state for each in (job, other)] == [JobState.SUCCEEDED, JobState.FAILED]
     task = filled.job(other).task
     assert task and task.code == "label_unusable"

@@ -22,7 +22,8 @@ Refused = Callable[..., str]
 def test_show_tells_a_product(run: Run, indexed: Path) -> None:
     status, product = run("show", "red-1", "--data", indexed)
     assert status == 0
-    assert list(product) == ["product_id", "attributes", "image", "version"]
+    assert list(product) == ["product_id", "attributes", "image", "image_url", "version"]
+    assert product["image_url"] is None
     assert product["attributes"] == {"color": "red", "price": 1.5}
     assert len(product["image"]) == 64
 

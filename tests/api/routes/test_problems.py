@@ -84,4 +84,4 @@ def test_people_get_a_page_and_programs_json(service: Any) -> None:
         assert page.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'self'")
     for accepted in ("*/*", "application/json", "application/json, text/html;q=0.5"):
         answer = service.client.get("/problems/busy", headers={"Accept": accepted})
-        assert (answer.content_type, answer.headers["Vary"]) == ("application/json", "Accept")
+        assert answer.content_type == "application/json" and "Accept" in answer.vary

@@ -153,6 +153,13 @@ def test_what_matches_a_filter_is_removed(full: Any) -> None:
     assert there(full) == {f"p{n}" for n in range(5, 10)}
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_an_idempotency_key_that_is_none_is_refused_whatever_is_asked(full: Any, dry_run: bool) -> None:
+    headers = {"Idempotency-Key": "a b"}
+    answer = full.client.post(DELETE, json={"filter": RED, "dry_run": dry_run}, headers=headers)
+    assert (answer.status_code, answer.json["errors"][0]["field"]) == (400, "Idempotency-Key")
+
+
 def test_a_dry_run_tells_what_would_go(full: Any) -> None:
     answer = full.client.post(DELETE, json={"filter": RED, "dry_run": True})
     assert answer.status_code == 200

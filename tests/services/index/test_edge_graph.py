@@ -9,8 +9,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import qdrant_edge
 from graphs import BUILT, COUNT, DIM, DURING, PARTS, contents, filled, looks, points, shards
 from waiting import until
 
@@ -45,6 +48,25 @@ def changes(start: int) -> list[Change]:
         # Ends the index of an attribute, the first time of one that the copy has.
         lambda index: index.upsert([Point(f"odd {start}", at + 2, looks(1, at)[0], attributes={"color": start})]),
     ]
+
+
+def test_many_vectors_at_once_tell_what_a_search_of_one_takes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch takes a fraction for each of its vectors: by that a graph would not be due where searches are slow."""
+    index, clock, make = filled(EdgeIndex.open(path, DIM)), itertools.count(), qdrant_edge.QueryBatchRequest
+    spent = [0]
+
+    def request(queries: list[Any]) -> Any:
+        spent[0] += 8 if len(queries) == 1 else 9
+        return make(queries)
+
+    monkeypatch.setattr("services.index.edge.qdrant.QueryBatchRequest", request)
+    clocks = SimpleNamespace(perf_counter=lambda: spent[0], monotonic=clock.__next__)
+    monkeypatch.setattr("services.index.edge.time", clocks)
+    for count in (1, 9, 30):
+        assert [len(each) for each in index.search_each(looks(count, 5), limit=3)] == [3] * count
+        assert index.graph().search_seconds == 8
+    assert index.search_each([]) == [] and index.graph().search_seconds == 8
+    index.close()
 
 
 @pytest.mark.parametrize(
@@ -202,7 +224,7 @@ def test_a_search_in_progress_ends_on_the_shard_it_began_with(edge: EdgeIndex, p
     with ThreadPoolExecutor(1) as pool:
         with edge._live.use() as old:
             building = pool.submit(edge.optimize)
-            until(lambda: not building.running() or (path / "current.json").exists(), 60)
+            until(lambda: not building.running() or (path / "current.json").exists())
             with edge._live.use() as new:
                 assert new.path == path / "shard-1"
             assert edge.count() == COUNT

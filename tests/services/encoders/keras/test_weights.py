@@ -38,7 +38,7 @@ def network(request: pytest.FixtureRequest) -> Network:
     """A small network, and one of keras.applications, by the same entry that InceptionV3 has; InceptionV3's own file is
     in the tests of those."""
     if request.param == "small":
-        return Network("small", 32, 8, small, lambda pixels: pixels / 255, untrained, lambda: False)
+        return Network("small", 32, 8, small, lambda pixels: pixels / 255, untrained, lambda: False, lambda seconds: None)
     return application(
         name="mobilenet_v2",
         module="mobilenet_v2",
