@@ -38,7 +38,9 @@ def network(request: pytest.FixtureRequest) -> Network:
     """A small network, and one of keras.applications, by the same entry that InceptionV3 has; InceptionV3's own file is
     in the tests of those."""
     if request.param == "small":
-        return Network("small", 32, 8, small, lambda pixels: pixels / 255, untrained, lambda: False, lambda seconds: None)
+        return Network(
+            "small", 32, 8, small, lambda pixels: pixels / 255, untrained, lambda: False, lambda seconds: None
+        )
     return application(
         name="mobilenet_v2",
         module="mobilenet_v2",
@@ -47,6 +49,7 @@ def network(request: pytest.FixtureRequest) -> Network:
         dim=1280,
         headless="mobilenet_v2_test_notop.h5",
         whole="mobilenet_v2_test.h5",
+        folder="mobilenet_v2",
     )
 
 
