@@ -201,7 +201,7 @@ def server(
     ]
     with (data / "log").open("wb") as log, subprocess.Popen(command, stderr=log) as process:
         server = Server(request.param, port, process)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 300
         while True:
             try:
                 assert server.send("PUT", "/v1/catalogs/shoes", b"{}", "application/json")[0] == 201

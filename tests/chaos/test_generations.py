@@ -137,7 +137,7 @@ def listed(service: Running) -> list[dict[str, Any]]:
 
 def begun(service: Running, path: str, body: dict[str, Any]) -> str:
     """The job of a task, accepted where the service has to come back first."""
-    until_time = time.monotonic() + 120
+    until_time = time.monotonic() + 600
     while True:
         try:
             with service.client() as client:

@@ -124,7 +124,11 @@ def test_no_log_has_a_key(service: Service, tmp_path: Path) -> None:
     with service.client() as client:
         for secret in (key, key[:-1] + "~"):
             headers = {"Authorization": f"Bearer {secret}", "Idempotency-Key": "once"}
-            assert client.put("/catalogs/shoes", json={"weights": "random:1"}, headers=headers).status_code in (200, 201, 401)
+            assert client.put("/catalogs/shoes", json={"weights": "random:1"}, headers=headers).status_code in (
+                200,
+                201,
+                401,
+            )
             assert client.post("/catalogs/shoes/products", content=b"{", headers=headers).status_code >= 400
     assert service.end() == 0
     assert "/catalogs/shoes" in service.log

@@ -33,7 +33,7 @@ ENDS = ("applied", "unchanged", "superseded", "failed", "canceled")
 ENVIRONMENT = {"LOOKALIKE_FETCH_ALLOW": "127.0.0.1", "LOOKALIKE_PRECISION": "float32"}
 
 
-FEED_SECONDS = 60.0
+FEED_SECONDS = 300.0
 
 
 class Running:
@@ -128,7 +128,7 @@ class Running:
         items = self.get(f"/jobs/{job}/items", params={"state": "failed", "limit": 1000})["items"]
         return {item["product_id"]: item["code"] for item in items}
 
-    def finished(self, job: str, deadline: float = 400.0) -> dict[str, Any]:
+    def finished(self, job: str, deadline: float = 900.0) -> dict[str, Any]:
         """A job when it has finished; its counts never go back meanwhile."""
         before: dict[str, Any] = {}
         until = time.monotonic() + deadline
@@ -188,7 +188,7 @@ class Service(Running):
     arguments: tuple[str, ...] = ()
     process: "subprocess.Popen[str] | None" = None
 
-    def start(self, deadline: float = 60.0) -> float:
+    def start(self, deadline: float = 300.0) -> float:
         """Starts it. Returns the seconds until it said that it is ready."""
         started = time.monotonic()
         log = (self.data.parent / "service.log").open("a")
@@ -237,7 +237,7 @@ class Service(Running):
         """Where its Valkey listens."""
         return "unix://" + str(json.loads((self.data / "queue" / "lock").read_text())["socket"])
 
-    def end(self, signal: int = signal.SIGTERM, deadline: float = 40.0) -> int:
+    def end(self, signal: int = signal.SIGTERM, deadline: float = 300.0) -> int:
         """Ends it with a signal and waits. Returns its status; 0 where it was never started."""
         if self.process is None:
             return 0
@@ -333,7 +333,7 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def assert_gone(pids: list[int], seconds: float = 15.0) -> None:
+def assert_gone(pids: list[int], seconds: float = 120.0) -> None:
     """Waits until none of these processes runs."""
 
     def left() -> list[bytes]:

@@ -49,7 +49,7 @@ class Process:
         assert self.popen.stdout.readline() == "ready\n", self.log
         return self
 
-    def end(self, number: int = signal.SIGTERM, deadline: float = 60.0) -> tuple[int, float]:
+    def end(self, number: int = signal.SIGTERM, deadline: float = 300.0) -> tuple[int, float]:
         """Sends it a signal; its status and the seconds that took."""
         started = time.monotonic()
         self.popen.send_signal(number)

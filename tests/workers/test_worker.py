@@ -72,7 +72,7 @@ def quick(forget_after: float = 300.0) -> Backoff:
     return Backoff(first=0.01, longest=0.04, forget_after=forget_after)
 
 
-def finish(shop: Shop, worker: Worker, job: Any, deadline: float = 20.0) -> None:
+def finish(shop: Shop, worker: Worker, job: Any, deadline: float = 300.0) -> None:
     """Drains again and again, as messages would have it, until the job has finished."""
 
     def finished() -> bool:

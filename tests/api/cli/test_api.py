@@ -65,7 +65,7 @@ def api(redis: Redis, valkey_url: str, tmp_path: Path) -> Iterator[tuple["subpro
         )
         try:
             with httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
-                until = time.monotonic() + 60
+                until = time.monotonic() + 300
                 while not answers(client):
                     assert time.monotonic() < until and process.poll() is None
                     time.sleep(0.05)

@@ -93,7 +93,7 @@ def test_without_redis_what_needs_it_says_so_soon_and_the_rest_works(fragile: An
         {"status": "unavailable", "ledger": "ledger_unavailable", "index": "ok", "catalogs": {}},
     )
     os.kill(valkey.pid, signal.SIGCONT)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 300
     while fragile.client.get("/readyz").status_code != 200:
         assert time.monotonic() < deadline
     for name, ask in [*NEED_LEDGER.items()][:-1]:

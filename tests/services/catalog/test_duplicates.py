@@ -316,7 +316,7 @@ def test_where_none_is_left_of_those_that_were_to_stay_the_rest_is_open_again(ca
     catalog.duplicates.undo(near)
 
 
-def seen_within(what: Callable[[], object], expected: object, seconds: float = 30.0) -> None:
+def seen_within(what: Callable[[], object], expected: object, seconds: float = 300.0) -> None:
     """A list that was made just now may be shown for a moment when the catalog has changed."""
     until = time.monotonic() + seconds
     while (found := what()) != expected and time.monotonic() < until:
